@@ -1,0 +1,249 @@
+"""The exchange's customer ledger as it was taken over: frozen at acceptance, mended only by adjustments."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from administration.fields import ClockTimestamp, UnitsField
+
+
+class IntakeState(models.TextChoices):
+    RECEIVED = "received"
+    INSPECTING = "inspecting"
+    INSPECTED = "inspected"
+    REFUSED = "refused"  # findings that refuse the package
+    ACCEPTING = "accepting"
+    ACCEPTED = "accepted"
+    CANCELLED = "cancelled"
+
+
+class Intake(models.Model):
+    """One delivered handover package on its way into the case."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="intakes")
+    manifest = models.JSONField()
+    package_sha256 = models.BinaryField(max_length=32)  # over the sorted (name, sha256) of all files
+    directory = models.TextField()  # where the files as received are kept
+    cutoff_at = models.DateTimeField()
+    state = models.CharField(max_length=12, choices=IntakeState, default=IntakeState.RECEIVED)
+    received_by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    received_at = models.DateTimeField()
+    accounts = models.BigIntegerField(default=0)
+    balances = models.BigIntegerField(default=0)
+    content_sha256 = models.BinaryField(max_length=32, null=True)  # what the second person signs
+    accepted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["case"],
+                condition=Q(state__in=["received", "inspecting", "inspected", "accepting", "accepted"]),
+                name="case_has_one_live_intake",
+            )
+        ]
+
+
+class SourceFile(models.Model):
+    """One delivered file as received: never edited, its hash taken before anything is read."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="source_files")
+    intake = models.ForeignKey(Intake, models.PROTECT, related_name="files")
+    name = models.TextField()
+    sha256 = models.BinaryField(max_length=32)
+    bytes = models.BigIntegerField()
+    rows = models.BigIntegerField(null=True)
+    deliverer = models.TextField(blank=True)
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["intake", "name"], name="source_file_is_listed_once")]
+
+
+class ControlTotal(models.Model):
+    """What the package declares per asset and product, by whom, beside what its rows add up to."""
+
+    intake = models.ForeignKey(Intake, models.PROTECT, related_name="control_totals")
+    asset_code = models.CharField(max_length=20)
+    product = models.CharField(max_length=24)
+    declared = UnitsField(null=True)  # null: nobody declared anything
+    declared_accounts = models.BigIntegerField(null=True)
+    source = models.TextField()  # exchange officer, regulator filing, custodian, auditor, none
+    computed = UnitsField()
+    computed_accounts = models.BigIntegerField()
+    suspense = UnitsField(default=0)  # the unexplained rest, put into named suspense by two signatures
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["intake", "asset_code", "product"], name="control_total_is_stated_once")
+        ]
+
+
+class Finding(models.Model):
+    """One thing wrong with a package: file, row, column, reason, remedy; `rows` counts all of its kind in that column."""
+
+    intake = models.ForeignKey(Intake, models.PROTECT, related_name="findings")
+    kind = models.CharField(max_length=40)
+    severity = models.CharField(max_length=10)  # refuse, quarantine, warn
+    file = models.TextField()
+    row = models.BigIntegerField(null=True)
+    column = models.TextField(blank=True)
+    reason = models.TextField()
+    remedy = models.TextField()
+    rows = models.BigIntegerField(default=1)
+
+
+class Identity(models.Model):
+    """All personal data of one customer, apart from every money row, which know only its number."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
+    customer_ref = models.TextField()
+    entity_type = models.CharField(max_length=12)
+    name = models.TextField()
+    kana = models.TextField(blank=True)
+    romaji = models.TextField(blank=True)
+    birth_or_founding_date = models.DateField(null=True)
+    nationality = models.CharField(max_length=2, blank=True)
+    residence_country = models.CharField(max_length=2, blank=True)
+    postcode = models.TextField(blank=True)
+    address = models.TextField(blank=True)
+    phone = models.TextField(blank=True)
+    email = models.TextField(blank=True)
+    corporate_number = models.TextField(blank=True)
+    kyc_status = models.CharField(max_length=12, blank=True)
+    language = models.CharField(max_length=2, blank=True)
+    file = models.ForeignKey(SourceFile, models.PROTECT, related_name="+")
+    row = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["case", "customer_ref"], name="customer_is_listed_once")]
+
+
+class LedgerAccount(models.Model):
+    """One account of the failed exchange."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="ledger_accounts")
+    intake = models.ForeignKey(Intake, models.PROTECT, related_name="+")
+    account_ref = models.TextField()
+    identity = models.ForeignKey(Identity, models.PROTECT, related_name="accounts")
+    capacity = models.CharField(max_length=12)
+    status = models.CharField(max_length=12)
+    opened_on = models.DateField(null=True)
+    file = models.ForeignKey(SourceFile, models.PROTECT, related_name="+")
+    row = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["case", "account_ref"], name="account_is_listed_once")]
+
+
+class LedgerBalance(models.Model):
+    """What the exchange's ledger says one account held of one asset and product at the cut-off; may be negative."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
+    ledger_account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="balances")
+    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
+    product = models.CharField(max_length=24)  # spot, pending_withdrawal, lending
+    amount = UnitsField()
+    file = models.ForeignKey(SourceFile, models.PROTECT, related_name="+")
+    row = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ledger_account", "asset", "product"], name="balance_is_listed_once_per_account_asset_product"
+            )
+        ]
+
+
+class Adjustment(models.Model):
+    """A signed correction of an accepted balance, with reason and decider; the balance itself never changes."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="adjustments")
+    ledger_account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="adjustments")
+    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
+    product = models.CharField(max_length=24)
+    amount = UnitsField()  # signed
+    reason = models.CharField(max_length=24)  # negative_balance_excluded, error, post_event …
+    note = models.TextField(blank=True)
+    decided_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=~Q(amount=0), name="adjustment_changes_something")]
+
+
+class ScopeDecision(models.Model):
+    """Whether an account (or one product of it) is within segregated scope: ground, evidence, decider; the newest counts."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="scope_decisions")
+    ledger_account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="scope_decisions")
+    product = models.CharField(max_length=24, blank=True)  # empty: the whole account
+    in_scope = models.BooleanField()
+    ground = models.TextField()
+    evidence_sha256 = models.BinaryField(max_length=32, null=True)
+    decided_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
+    at = models.DateTimeField()
+
+
+class PersonLink(models.Model):
+    """Two customers of the ledger are said to be one person (nayose); reversible by a later row with `linked` false."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
+    one = models.ForeignKey(Identity, models.PROTECT, related_name="+")
+    other = models.ForeignKey(Identity, models.PROTECT, related_name="+")
+    linked = models.BooleanField()
+    level = models.CharField(max_length=8)  # EXACT, STRONG, REVIEW
+    reason = models.TextField()
+    by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(one__lt=F("other")), name="person_link_names_the_lower_number_first")
+        ]
+
+
+class HandedOverHold(models.Model):
+    """A hold the exchange had on an account at hand-over (attachment, dispute, sanctions, deceased, str)."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
+    ledger_account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="handed_over_holds")
+    kind = models.CharField(max_length=12)
+    since = models.DateField()
+    reference = models.TextField(blank=True)
+    file = models.ForeignKey(SourceFile, models.PROTECT, related_name="+")
+    row = models.BigIntegerField()
+
+
+class HandedOverDestination(models.Model):
+    """A bank account or withdrawal address in the exchange's files: evidence only, until `destinations` proves it."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
+    ledger_account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="handed_over_destinations")
+    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
+    network = models.TextField()  # bank, bitcoin, ethereum …
+    details = models.JSONField()  # {"address","memo"} or {"bank","branch","kind","number","holder_kana"}
+    valid = models.BooleanField()  # passed the checks of `rails`
+    problem = models.TextField(blank=True)
+    file = models.ForeignKey(SourceFile, models.PROTECT, related_name="+")
+    row = models.BigIntegerField()
+
+
+class HandedOverPrice(models.Model):
+    """A price of the exchange's price file: yen per whole coin as two integers."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
+    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
+    num = UnitsField()
+    den = UnitsField()
+    quoted_at = models.DateTimeField()
+    source = models.TextField()
+
+
+class HandedOverPlace(models.Model):
+    """A wallet or trust account named in the exchange's files, with what it claims to hold; proved only in `custody`."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
+    intake = models.ForeignKey(Intake, models.PROTECT, related_name="places")
+    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
+    details = models.JSONField()  # the row of wallets.csv as delivered
+    amount = UnitsField()
+    row = models.BigIntegerField()

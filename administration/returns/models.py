@@ -1,0 +1,301 @@
+"""The return engine's rows: what is owed, what was approved, what was sent, what became of it."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from administration.fields import ClockTimestamp, UnitsField
+
+
+class Round(models.Model):
+    """One round of returns after one approved run, on one or more rails."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="rounds")
+    number = models.PositiveIntegerField()
+    run = models.ForeignKey("distribution.Run", models.PROTECT, related_name="rounds")
+    record_at = models.DateTimeField()
+    value_date = models.DateField()
+    scheduled_at = models.DateTimeField(null=True)
+    by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["case", "number"], name="round_number_is_used_once")]
+
+
+class ReturnState(models.TextChoices):
+    SCHEDULED = "scheduled"
+    HELD = "held"
+    BATCHED = "batched"
+    SETTLED = "settled"
+    RETURNED = "returned"
+    CANCELLED = "cancelled"
+
+
+class AssetReturn(models.Model):
+    """What one round owes one claim line in one asset, and where it goes. The customer's tracker shows this row."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="returns")
+    round = models.ForeignKey(Round, models.PROTECT, related_name="returns")
+    reference = models.CharField(max_length=40, unique=True)  # see references.py: survives bank files and kana
+    claim_line = models.ForeignKey("register.ClaimLine", models.PROTECT, related_name="returns")
+    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+", db_index=False)
+    amount = UnitsField()
+    destination = models.ForeignKey("destinations.Destination", models.PROTECT, null=True, related_name="returns")
+    rail = models.CharField(max_length=20)
+    state = models.CharField(max_length=10, choices=ReturnState, default=ReturnState.SCHEDULED)
+    batch = models.ForeignKey("returns.Batch", models.PROTECT, null=True, related_name="returns")
+    tries = models.PositiveSmallIntegerField(default=0)
+    held_by_gate = models.CharField(max_length=20, blank=True, default="")
+    after = models.OneToOneField("self", models.PROTECT, null=True, related_name="followed_by")  # came back → this follows
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="return_amount_is_positive"),
+            models.CheckConstraint(
+                condition=Q(state="batched", batch__isnull=False) | ~Q(state="batched"), name="batched_return_is_in_a_batch"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["batched", "settled"]) | Q(destination__isnull=False),
+                name="batched_return_has_a_destination",
+            ),
+            models.UniqueConstraint(
+                fields=["round", "claim_line"], condition=Q(after__isnull=True), name="round_owes_a_line_one_return"
+            ),
+        ]
+
+
+class BatchState(models.TextChoices):
+    DRAFT = "draft"
+    FROZEN = "frozen"
+    APPROVED = "approved"
+    EXPORTED = "exported"
+    SETTLING = "settling"
+    CLOSED = "closed"
+    VOIDED = "voided"
+
+
+class Batch(models.Model):
+    """
+    Returns grouped for one rail, frozen under a manifest and approved by its hash.
+
+    The manifest is canonical JSON (sorted keys, amounts as strings, items sorted by reference).
+    """
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="batches")
+    reference = models.CharField(max_length=40, unique=True)
+    rail = models.CharField(max_length=20)
+    rail_version = models.CharField(max_length=10, blank=True)
+    round = models.ForeignKey(Round, models.PROTECT, related_name="batches")
+    order = models.ForeignKey("cases.CourtOrder", models.PROTECT, null=True)  # the order it rests on, if any
+    state = models.CharField(max_length=10, choices=BatchState, default=BatchState.DRAFT)
+    items = models.BigIntegerField(default=0)
+    totals = models.JSONField(default=dict)  # asset code → units as text
+    parts = models.PositiveIntegerField(default=0)
+    manifest = models.TextField(blank=True, default="")
+    manifest_sha256 = models.BinaryField(max_length=32, null=True)
+    artifact_sha256 = models.BinaryField(max_length=32, null=True)
+    prepared_by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    drafted_at = models.DateTimeField()
+    frozen_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=["draft", "voided"]) | Q(manifest_sha256__isnull=False),
+                name="frozen_batch_has_a_manifest",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class SubmissionState(models.TextChoices):
+    PREPARED = "prepared"
+    EXPORTED = "exported"
+    SIGNED = "signed"
+    SUBMITTING = "submitting"
+    ACCEPTED = "accepted"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+    FINAL = "final"
+    DEAD = "dead"
+
+
+class SubmissionKind(models.TextChoices):
+    PAY = "pay"
+    REPLACE = "replace"
+    VOID = "void"
+
+
+class Submission(models.Model):
+    """One file, transaction or request of a batch, with its exact bytes. A fee bump is a new version of the part."""
+
+    batch = models.ForeignKey(Batch, models.PROTECT, related_name="submissions")
+    part = models.PositiveIntegerField()
+    version = models.PositiveIntegerField(default=1)
+    kind = models.CharField(max_length=8, choices=SubmissionKind, default=SubmissionKind.PAY)
+    state = models.CharField(max_length=10, choices=SubmissionState, default=SubmissionState.PREPARED)
+    rail_key = models.TextField(unique=True)  # our reference at the rail
+    payload = models.BinaryField()  # the exact bytes
+    payload_sha256 = models.BinaryField(max_length=32)
+    items = models.PositiveIntegerField()
+    fence = models.BigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    tries = models.PositiveIntegerField(default=0)
+    answer = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["batch", "part", "version"], name="submission_version_is_made_once")
+        ]
+
+
+class ConflictKey(models.Model):
+    """Something two submissions must never both spend: an outpoint, a nonce, a bank file number, a request key."""
+
+    key = models.TextField(primary_key=True)
+    batch = models.ForeignKey(Batch, models.PROTECT, related_name="conflict_keys")
+    part = models.PositiveIntegerField()
+    released_at = models.DateTimeField(null=True)
+
+
+class AttemptState(models.TextChoices):
+    PENDING = "pending"
+    UNKNOWN = "unknown"
+    SETTLED = "settled"
+    REFUSED = "refused"
+    DEAD = "dead"
+    RETURNED = "returned"
+
+
+class Attempt(models.Model):
+    """
+    What became of one return in one part of a batch.
+
+    While the money moved, or may have moved, the attempt holds its return; a refused, dead or returned
+    attempt lets it go. So no return is ever tried twice at once.
+    """
+
+    asset_return = models.ForeignKey(AssetReturn, models.PROTECT, related_name="attempts")
+    batch = models.ForeignKey(Batch, models.PROTECT, related_name="attempts")
+    part = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=AttemptState, default=AttemptState.PENDING)
+    holds_return_id = models.BigIntegerField(null=True, unique=True)
+    reason_code = models.CharField(max_length=30, blank=True, default="")
+    recorded_at = models.DateTimeField(db_default=ClockTimestamp())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["batch", "asset_return"], name="batch_tries_a_return_once"),
+            models.CheckConstraint(
+                condition=Q(state__in=["refused", "dead", "returned"], holds_return_id__isnull=True)
+                | ~Q(state__in=["refused", "dead", "returned"]) & Q(holds_return_id=F("asset_return")),
+                name="attempt_holds_its_return_exactly_while_it_may_have_paid",
+            ),
+        ]
+
+
+class Transition(models.Model):
+    """A step that a return, batch, submission or attempt may take (rows of the first migration)."""
+
+    pk = models.CompositePrimaryKey("machine", "from_state", "to_state")
+    machine = models.CharField(max_length=10)  # return, batch, submission, attempt
+    from_state = models.CharField(max_length=10)
+    to_state = models.CharField(max_length=10)
+    people = models.PositiveSmallIntegerField(default=0)  # 2: only under an approval of two people
+
+
+class Evidence(models.Model):
+    """One statement, report or observation as received; the same bytes twice are no news."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="evidence")
+    rail = models.CharField(max_length=20)
+    name = models.TextField()
+    sha256 = models.BinaryField(max_length=32)
+    bytes = models.BigIntegerField()
+    lines_count = models.BigIntegerField(default=0)
+    received_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["case", "sha256"], name="evidence_is_received_once")]
+
+
+class EvidenceLine(models.Model):
+    """One line of evidence. Its fingerprint makes overlapping statements harmless."""
+
+    evidence = models.ForeignKey(Evidence, models.PROTECT, related_name="lines")
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+", db_index=False)
+    line = models.BigIntegerField()
+    fingerprint = models.BinaryField(max_length=32)
+    reference = models.TextField(blank=True)
+    kind = models.CharField(max_length=10)  # settled, refused, returned
+    asset_code = models.CharField(max_length=20)
+    amount = UnitsField()
+    at = models.DateTimeField()
+    reason = models.TextField(blank=True, default="")
+    problem = models.TextField(blank=True, default="")  # why it could not be matched by machine
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["case", "fingerprint"], name="evidence_line_counts_once"),
+            models.CheckConstraint(condition=Q(amount__gte=0), name="evidence_line_amount_is_not_negative"),
+        ]
+
+
+class Match(models.Model):
+    """One line of evidence speaks of one attempt, for so much. Applied once, together with the positions."""
+
+    line = models.ForeignKey(EvidenceLine, models.PROTECT, related_name="matches")
+    attempt = models.ForeignKey(Attempt, models.PROTECT, related_name="matches")
+    amount = UnitsField()
+    applied_at = models.DateTimeField(null=True)
+    by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")  # null: by machine
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["line", "attempt"], name="line_matches_an_attempt_once"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="match_amount_is_positive"),
+        ]
+
+
+class Overpayment(models.Model):
+    """More left the estate than was owed: a receivable, netted in the next round, recovered or written off."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="overpayments")
+    attempt = models.ForeignKey(Attempt, models.PROTECT, related_name="overpayments")
+    line = models.OneToOneField(EvidenceLine, models.PROTECT, related_name="overpayment")
+    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
+    amount = UnitsField()
+    recovered = UnitsField(default=0)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, recovered__gte=0, recovered__lte=F("amount")),
+                name="overpayment_recovers_at_most_itself",
+            )
+        ]
+
+
+class CourtDeposit(models.Model):
+    """Yen deposited with a Legal Affairs Bureau (供託) for a creditor who cannot be paid: office, number, ground."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="court_deposits")
+    claim_line = models.ForeignKey("register.ClaimLine", models.PROTECT, related_name="court_deposits")
+    amount = UnitsField()
+    office = models.TextField()
+    number = models.TextField()
+    ground = models.CharField(max_length=24)  # unreachable, refused, unknown_creditor, competing_attachments
+    order = models.ForeignKey("cases.CourtOrder", models.PROTECT, null=True)
+    evidence_sha256 = models.BinaryField(max_length=32)
+    by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["office", "number"], name="court_deposit_number_is_used_once"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="court_deposit_is_positive"),
+        ]

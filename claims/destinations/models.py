@@ -1,0 +1,76 @@
+"""Where returns go: bank accounts and addresses as versions that are proved, cool off, and only then are used."""
+
+from django.db import models
+from django.db.models import Q
+
+from administration.fields import ClockTimestamp
+
+
+class Origin(models.TextChoices):
+    HANDOVER = "handover"  # from the exchange's files, verified by an order
+    CLAIMANT_SESSION = "claimant"  # written by the portal's role only
+    PAPER = "paper"  # signed paper, keyed by two people
+    COURT_ORDER = "court_order"
+
+
+class DestinationState(models.TextChoices):
+    PROPOSED = "proposed"
+    PROVED = "proved"
+    COOLING = "cooling"
+    USABLE = "usable"
+    REVOKED = "revoked"
+
+
+class Destination(models.Model):
+    """
+    One version of where one claim's returns of one asset go. What it says never changes; its state moves forward.
+
+    `fingerprint` is SHA-256 of (network, details in canonical JSON): the same account or address has the same.
+    """
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
+    claim = models.ForeignKey("register.Claim", models.PROTECT, related_name="destinations")
+    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
+    version = models.PositiveIntegerField()
+    network = models.TextField()
+    details = models.JSONField()
+    fingerprint = models.BinaryField(max_length=32)
+    origin = models.CharField(max_length=12, choices=Origin)
+    state = models.CharField(max_length=10, choices=DestinationState, default=DestinationState.PROPOSED)
+    order = models.ForeignKey("cases.CourtOrder", models.PROTECT, null=True)  # handover and court_order rest on it
+    keyed_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
+    second_keyed_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
+    proposed_at = models.DateTimeField()
+    proved_at = models.DateTimeField(null=True)
+    usable_from = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    revoke_reason = models.TextField(blank=True, default="")
+    recorded_at = models.DateTimeField(db_default=ClockTimestamp())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["claim", "asset", "version"], name="destination_version_is_used_once"),
+            models.UniqueConstraint(
+                fields=["claim", "asset"], condition=Q(state="usable"), name="one_usable_destination_per_claim_and_asset"
+            ),
+            models.CheckConstraint(
+                condition=~Q(origin="paper")
+                | Q(state__in=["proposed", "revoked"])
+                | Q(second_keyed_by__isnull=False) & ~Q(second_keyed_by=models.F("keyed_by")),
+                name="paper_destination_is_keyed_by_two_people",
+            ),
+            models.CheckConstraint(
+                condition=~Q(origin__in=["handover", "court_order"])
+                | Q(state__in=["proposed", "revoked"])
+                | Q(order__isnull=False),
+                name="handover_destination_rests_on_an_order",
+            ),
+        ]
+
+
+class DestinationTransition(models.Model):
+    """A step a destination may take (rows of the first migration)."""
+
+    pk = models.CompositePrimaryKey("from_state", "to_state")
+    from_state = models.CharField(max_length=10)
+    to_state = models.CharField(max_length=10)
