@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import administration.fields
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    initial = True
+
+    dependencies = [
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name='Counter',
+            fields=[
+                ('case_id', models.BigIntegerField(primary_key=True, serialize=False)),
+                ('last', models.BigIntegerField(default=0)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Event',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('case_id', models.BigIntegerField()),
+                ('case_reference', models.TextField()),
+                ('number', models.BigIntegerField()),
+                ('kind', models.TextField()),
+                ('subject_kind', models.TextField()),
+                ('subject_id', models.TextField()),
+                ('by', models.TextField(blank=True)),
+                ('at', models.DateTimeField()),
+                ('recorded_at', models.DateTimeField(db_default=administration.fields.ClockTimestamp())),
+                ('body', models.TextField(default='{}')),
+                ('leaf', models.BinaryField(max_length=32)),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(models.F('case_id'), models.F('number'), name='event_number_is_used_once_in_its_case'), models.CheckConstraint(condition=models.Q(('number__gte', 1)), name='event_numbers_begin_at_one')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Head',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('case_id', models.BigIntegerField()),
+                ('case_reference', models.TextField()),
+                ('size', models.BigIntegerField()),
+                ('root', models.BinaryField(max_length=32)),
+                ('frontier', models.BinaryField()),
+                ('signed_at', models.DateTimeField()),
+                ('key_id', models.TextField()),
+                ('public_key', models.BinaryField(max_length=32)),
+                ('signature', models.BinaryField(max_length=64)),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(models.F('case_id'), models.F('size'), name='head_is_signed_once_for_a_size')],
+            },
+        ),
+        migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),
+    ]
