@@ -12,6 +12,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ('record', '0001_initial'),
         ('books', '0001_initial'),
         ('cases', '0001_initial'),
         ('custody', '0001_initial'),

@@ -11,6 +11,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ('record', '0001_initial'),
         ('books', '0001_initial'),
         ('cases', '0001_initial'),
         ('destinations', '0001_initial'),

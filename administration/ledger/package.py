@@ -1,0 +1,613 @@
+"""
+Handover package, version 1: what a failed exchange's ledger looks like when it is handed over.
+
+One folder: `manifest.json`, CSV files with the tables below, and `evidence/` with the papers that the wallets
+refer to. HANDOVER.md beside this file says the same for those who must produce it; a test holds the two
+together. This module knows the form only. It reads no rows into memory and knows no database.
+
+    read_manifest(directory) → Manifest, or PackageRefused with every fault of the manifest
+    check_files(directory, manifest) → faults: missing, unexpected, of another size or hash
+"""
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from administration import amounts
+from administration.errors import Refused
+
+FORMAT = "henkan-handover"
+VERSION = 1
+MANIFEST = "manifest.json"
+EVIDENCE = "evidence"
+
+MANIFEST_BYTES_MAX = 16 * 1024 * 1024
+SCALE_MAX = 18
+
+
+class Type(StrEnum):
+    """How a column's text is to be read. Everything else is refused, never repaired."""
+
+    TEXT = "text"
+    INT = "int"  # ASCII digits
+    AMOUNT = "amount"  # plain decimal text, at most as many places as the row's asset has; may be negative
+    DATE = "date"  # 2026-09-30
+    INSTANT = "instant"  # 2026-09-30T15:00:00+09:00; the offset is required
+    ENUM = "enum"
+    SHA256 = "sha256"  # 64 lower-case hex digits
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    type: Type = Type.TEXT
+    required: bool = True
+    choices: tuple[str, ...] = ()
+    length_max: int = 255
+    meaning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One CSV file: its columns in order, the columns no two rows share, and what one row is."""
+
+    file: str
+    key: tuple[str, ...]
+    one_row: str
+    columns: tuple[Column, ...]
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+ENTITY_TYPES = ("individual", "corporate")
+KYC_STATUSES = ("verified", "expired", "pending", "unverified")
+LANGUAGES = ("ja", "en")
+CAPACITIES = ("own", "sole_proprietor", "joint", "trustee", "guardian")
+ACCOUNT_STATUSES = ("active", "dormant", "restricted", "closed")
+PRODUCTS = ("spot", "pending_withdrawal", "lending")
+BANK_ACCOUNT_KINDS = ("1", "2", "4", "9")  # 普通, 当座, 貯蓄, その他
+PLACE_KINDS = ("wallet", "bank", "trust")
+TEMPERATURES = ("hot", "cold")
+TAGS = ("segregated", "guarantee", "own")
+ACCESS = ("proved", "partial", "unproved")
+HOLD_KINDS = ("attachment", "dispute", "sanctions", "deceased", "str")
+ASSET_KINDS = ("fiat", "coin", "token")
+
+_ACCOUNT = Column("account_id", length_max=40, meaning="as in accounts.csv")
+_ASSET = Column("asset", length_max=16, meaning="code of an asset in the manifest")
+
+CUSTOMERS = Table(
+    "customers.csv",
+    ("customer_id",),
+    "One customer as the exchange registered them. All personal data is here and in bank_accounts.csv.",
+    (
+        Column("customer_id", length_max=40, meaning="the exchange's own number"),
+        Column("entity_type", Type.ENUM, choices=ENTITY_TYPES),
+        Column("name", meaning="as registered, in the script it was registered in"),
+        Column("kana", required=False, meaning="full-width katakana; surname, space, given name"),
+        Column("romaji", required=False, meaning="as in the passport, where known"),
+        Column("birth_or_founding_date", Type.DATE),
+        Column("nationality", length_max=2, meaning="ISO 3166-1 alpha-2"),
+        Column("residence_country", length_max=2, meaning="ISO 3166-1 alpha-2"),
+        Column("postcode", required=False, length_max=16),
+        Column("address"),
+        Column("address_kana", required=False),
+        Column("phone", required=False, length_max=32, meaning="E.164"),
+        Column("email", required=False, length_max=254),
+        Column("corporate_number", required=False, length_max=13, meaning="13 digits; corporate customers only"),
+        Column("kyc_status", Type.ENUM, choices=KYC_STATUSES),
+        Column("language", Type.ENUM, choices=LANGUAGES, meaning="for letters and screens"),
+    ),
+)
+
+ACCOUNTS = Table(
+    "accounts.csv",
+    ("account_id",),
+    "One account. A customer may have several.",
+    (
+        Column("account_id", length_max=40, meaning="the exchange's own number"),
+        Column("customer_id", length_max=40, meaning="as in customers.csv"),
+        Column("capacity", Type.ENUM, choices=CAPACITIES),
+        Column("status", Type.ENUM, choices=ACCOUNT_STATUSES),
+        Column("opened_on", Type.DATE),
+    ),
+)
+
+BALANCES = Table(
+    "balances.csv",
+    ("account_id", "asset", "product"),
+    "What one account holds of one asset in one product at the cut-off. No row means nothing.",
+    (
+        _ACCOUNT,
+        _ASSET,
+        Column("product", Type.ENUM, choices=PRODUCTS),
+        Column("amount", Type.AMOUNT, meaning="negative where the customer owes the exchange"),
+    ),
+)
+
+BANK_ACCOUNTS = Table(
+    "bank_accounts.csv",
+    ("account_id",),
+    "The bank account to which the exchange paid out the customer's yen.",
+    (
+        _ACCOUNT,
+        Column("bank_code", length_max=4, meaning="4 digits"),
+        Column("branch_code", length_max=3, meaning="3 digits"),
+        Column("kind", Type.ENUM, choices=BANK_ACCOUNT_KINDS, meaning="1 普通, 2 当座, 4 貯蓄, 9 その他"),
+        Column("number", length_max=7, meaning="7 digits"),
+        Column("holder_kana", length_max=60, meaning="half-width kana as the bank has it, at most 30 bytes there"),
+    ),
+)
+
+WITHDRAWAL_ADDRESSES = Table(
+    "withdrawal_addresses.csv",
+    ("account_id", "asset", "network", "address", "memo"),
+    "An address the customer had allowed for withdrawals.",
+    (
+        _ACCOUNT,
+        _ASSET,
+        Column("network", length_max=24, meaning="the network, or `book`: an account at the estate's custodian"),
+        Column("address", length_max=128),
+        Column("memo", required=False, length_max=64, meaning="destination tag; empty is none, 0 is a tag"),
+        Column("whitelisted_on", Type.DATE),
+    ),
+)
+
+WALLETS = Table(
+    "wallets.csv",
+    ("place_id",),
+    "One wallet, bank account or trust account, and what was in it.",
+    (
+        Column("place_id", length_max=40),
+        _ASSET,
+        Column("place_kind", Type.ENUM, choices=PLACE_KINDS),
+        Column("network", length_max=24),
+        Column("address", length_max=128, meaning="address or account number"),
+        Column("temperature", Type.ENUM, required=False, choices=TEMPERATURES, meaning="wallets only"),
+        Column("tag", Type.ENUM, choices=TAGS, meaning="whose it is meant to be"),
+        Column("controller", meaning="who can move it"),
+        Column("custodian", required=False, meaning="who keeps it, if another"),
+        Column("amount", Type.AMOUNT),
+        Column("as_of", Type.INSTANT),
+        Column("evidence_file", length_max=128, meaning="path in this package, below evidence/"),
+        Column("evidence_sha256", Type.SHA256, length_max=64),
+        Column("access", Type.ENUM, choices=ACCESS, meaning="whether control was shown, and how far"),
+    ),
+)
+
+HOLDS = Table(
+    "holds.csv",
+    ("account_id", "kind", "reference"),
+    "A reason not to pay an account for now.",
+    (
+        _ACCOUNT,
+        Column("kind", Type.ENUM, choices=HOLD_KINDS, meaning="str: a suspicious-transaction report, confidential"),
+        Column("since", Type.DATE),
+        Column("reference", length_max=64),
+    ),
+)
+
+PRICES = Table(
+    "prices.csv",
+    ("asset", "at"),
+    "What one whole coin was worth in yen: jpy_num / jpy_den, as two whole numbers.",
+    (
+        _ASSET,
+        Column("jpy_num", Type.INT, length_max=40),
+        Column("jpy_den", Type.INT, length_max=40),
+        Column("at", Type.INSTANT),
+        Column("source"),
+    ),
+)
+
+TABLES: tuple[Table, ...] = (
+    CUSTOMERS,
+    ACCOUNTS,
+    BALANCES,
+    BANK_ACCOUNTS,
+    WITHDRAWAL_ADDRESSES,
+    WALLETS,
+    HOLDS,
+    PRICES,
+)
+BY_FILE = {table.file: table for table in TABLES}
+
+# A package that carries one of these is refused at once: the law forbids us to hold it (個人番号).
+FORBIDDEN_COLUMNS = ("my_number", "individual_number", "個人番号", "マイナンバー")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a package: where, why, and what whoever made it should do."""
+
+    kind: str
+    file: str
+    reason: str
+    remedy: str
+    column: str = ""  # or, in the manifest, the field: assets[3].scale
+    row: int | None = None  # as a spreadsheet shows it: the header is row 1
+
+    def __str__(self) -> str:
+        where = " ".join(filter(None, [self.file, f"row {self.row}" if self.row else "", self.column]))
+        return f"{where}: {self.reason} {self.remedy}"
+
+
+class PackageRefused(Refused):
+    """The package cannot be received as it is. Nothing was changed."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        more = f" And {len(self.faults) - 1} more." if len(self.faults) > 1 else ""
+        super().__init__(f"{self.faults[0]}{more}")
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFacts:
+    """Which exchange, and before which court if any."""
+
+    exchange_name: str
+    exchange_name_en: str
+    registration_number: str
+    representative: str
+    court: str
+    case_number: str
+    proceeding: str
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssetFacts:
+    code: str
+    name: str
+    scale: int
+    payable_step: int
+    network: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A file of the package; `rows` counts data rows of a CSV file without its header, None for evidence."""
+
+    name: str
+    sha256: str
+    bytes: int
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ControlTotal:
+    """What the exchange's own books say the balances of one asset and product add up to."""
+
+    asset: str
+    product: str
+    declared: int
+    accounts: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    case: CaseFacts
+    cutoff_at: datetime
+    assets: tuple[AssetFacts, ...]
+    files: tuple[FileFacts, ...]
+    control_totals: tuple[ControlTotal, ...]
+    sha256: str
+
+    def asset(self, code: str) -> AssetFacts | None:
+        return next((asset for asset in self.assets if asset.code == code), None)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Reading the manifest: every fault is collected, each with the field it is about.
+
+_CODE = re.compile(r"[A-Z0-9]{2,16}", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_WHOLE = re.compile(r"[1-9][0-9]{0,76}", re.ASCII)
+_EVIDENCE_NAME = re.compile(rf"{EVIDENCE}/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def parse_instant(text: str) -> datetime:
+    """An instant with its offset: 2026-09-30T15:00:00+09:00. Raises ValueError for anything else."""
+    if not _INSTANT.fullmatch(text):
+        raise ValueError(f"{text!r} is not an instant like 2026-09-30T15:00:00+09:00, with its offset.")
+    return datetime.fromisoformat(text)
+
+
+def parse_date(text: str) -> date:
+    """A day: 2026-09-30. Raises ValueError for anything else, two-digit years and 令和 included."""
+    if not _DATE.fullmatch(text):
+        raise ValueError(f"{text!r} is not a date like 2026-09-30.")
+    return date.fromisoformat(text)
+
+
+class _Reader:
+    """Walks a parsed manifest and writes down what is wrong, without stopping at the first fault."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+
+    def fault(self, field: str, reason: str, remedy: str, kind: str = "manifest") -> None:
+        self.faults.append(Fault(kind, MANIFEST, reason, remedy, column=field))
+
+    def fields(self, value: Any, names: Iterable[str], field: str) -> dict[str, Any]:
+        """An object with exactly these fields."""
+        names = tuple(names)
+        prefix = f"{field}." if field else ""
+        if not isinstance(value, dict):
+            self.fault(field or "(whole)", "This is not an object.", f"Give an object with {', '.join(names)}.")
+            return {}
+        for name in names:
+            if name not in value:
+                self.fault(prefix + name, "This field is missing.", "Add it.")
+        for name in value:
+            if name not in names:
+                self.fault(prefix + str(name), "This field is not part of version 1.", "Leave it out.")
+        return value
+
+    def text(self, value: dict[str, Any], name: str, field: str, *, empty: bool = False) -> str:
+        if name not in value:
+            return ""
+        found = value[name]
+        if not isinstance(found, str) or (not found.strip() and not empty):
+            self.fault(f"{field}.{name}" if field else name, "This is not a text.", "Write it as a JSON string.")
+            return ""
+        return found
+
+    def match(self, value: dict[str, Any], name: str, field: str, form: re.Pattern[str], what: str) -> str:
+        found = self.text(value, name, field)
+        if found and not form.fullmatch(found):
+            self.fault(f"{field}.{name}", f"{found!r} is not {what}.", f"Write {what}.")
+            return ""
+        return found
+
+    def choice(self, value: dict[str, Any], name: str, field: str, choices: tuple[str, ...]) -> str:
+        found = self.text(value, name, field)
+        if found and found not in choices:
+            self.fault(f"{field}.{name}", f"{found!r} is not known.", f"Write one of {', '.join(choices)}.")
+        return found
+
+    def count(self, value: dict[str, Any], name: str, field: str, most: int = 2**53) -> int:
+        if name not in value:
+            return 0
+        found = value[name]
+        if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= most:
+            self.fault(f"{field}.{name}", "This is not a whole number in range.", f"Write 0 to {most}.")
+            return 0
+        return found
+
+    def rows(self, value: Any, field: str) -> Iterator[tuple[str, Any]]:
+        if not isinstance(value, list) or not value:
+            self.fault(field, "This is not a list with entries.", "List them.")
+            return
+        for number, entry in enumerate(value):
+            yield f"{field}[{number}]", entry
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of the package in `directory`. Raises PackageRefused with every fault found."""
+    return parse_manifest(_manifest_bytes(directory))
+
+
+def parse_manifest(content: bytes) -> Manifest:
+    """The manifest in these bytes. Raises PackageRefused with every fault found."""
+    reader = _Reader()
+    top = reader.fields(
+        _strict_json(content),
+        ("format", "version", "case", "cutoff_at", "assets", "files", "control_totals"),
+        "",
+    )
+    if top.get("format") != FORMAT or top.get("version") != VERSION or isinstance(top.get("version"), bool):
+        reader.fault("format", f"This is not {FORMAT} version {VERSION}.", "Make the package in that format.")
+    case = _case(reader, top.get("case", {}))
+    cutoff_at = _cutoff(reader, top)
+    assets = tuple(_asset(reader, entry, field) for field, entry in reader.rows(top.get("assets"), "assets"))
+    _distinct(reader, "assets", [asset.code for asset in assets])
+    files = tuple(_file(reader, entry, field) for field, entry in reader.rows(top.get("files"), "files"))
+    _distinct(reader, "files", [file.name for file in files])
+    for name in sorted(BY_FILE.keys() - {file.name for file in files}):
+        reader.fault("files", f"{name} is not listed.", "Add the file, with only its header if there are no rows.")
+    scales = {asset.code: asset.scale for asset in assets}
+    control_totals = tuple(
+        _control_total(reader, entry, field, scales)
+        for field, entry in reader.rows(top.get("control_totals"), "control_totals")
+    )
+    _distinct(reader, "control_totals", [f"{total.asset} {total.product}" for total in control_totals])
+
+    if reader.faults or cutoff_at is None:
+        raise PackageRefused(reader.faults)
+    return Manifest(case, cutoff_at, assets, files, control_totals, hashlib.sha256(content).hexdigest())
+
+
+def _manifest_bytes(directory: Path) -> bytes:
+    path = directory / MANIFEST
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError("not a file")
+            content = file.read(MANIFEST_BYTES_MAX + 1)
+    except OSError:
+        raise PackageRefused(
+            [Fault("missing_file", MANIFEST, "There is no such file to read.", f"Name the folder that holds {MANIFEST}.")]
+        ) from None
+    if len(content) > MANIFEST_BYTES_MAX:
+        raise PackageRefused(
+            [Fault("manifest", MANIFEST, "The file is larger than 16 MB.", "A manifest holds no rows; move them out.")]
+        )
+    return content
+
+
+def _strict_json(content: bytes) -> Any:
+    """JSON as we allow it: UTF-8 without BOM, no duplicate names, no floats, no NaN."""
+
+    def no_float(text: str) -> Any:
+        raise ValueError(f"the number {text} is not whole; amounts are written as text")
+
+    def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in seen:
+                raise ValueError(f"the name {name!r} stands twice in one object")
+            seen[name] = value
+        return seen
+
+    try:
+        text = content.decode("utf-8")
+        if text.startswith("\ufeff"):
+            raise ValueError("the file begins with a byte order mark")
+        return json.loads(text, object_pairs_hook=no_duplicates, parse_float=no_float, parse_constant=no_float)
+    except (ValueError, RecursionError) as wrong:
+        raise PackageRefused(
+            [Fault("manifest", MANIFEST, f"This is not the JSON we read: {wrong}.", "Write plain UTF-8 JSON.")]
+        ) from None
+
+
+def _case(reader: _Reader, value: Any) -> CaseFacts:
+    names = tuple(CaseFacts.__dataclass_fields__)
+    found = reader.fields(value, names, "case")
+    may_be_empty = {"court", "case_number", "proceeding", "trigger"}  # a living exchange has none
+    return CaseFacts(**{name: reader.text(found, name, "case", empty=name in may_be_empty) for name in names})
+
+
+def _cutoff(reader: _Reader, top: dict[str, Any]) -> datetime | None:
+    text = reader.text(top, "cutoff_at", "")
+    try:
+        return parse_instant(text) if text else None
+    except ValueError as wrong:
+        reader.fault("cutoff_at", str(wrong), "Write the instant with its offset.")
+        return None
+
+
+def _asset(reader: _Reader, value: Any, field: str) -> AssetFacts:
+    found = reader.fields(value, AssetFacts.__dataclass_fields__, field)
+    step = reader.match(found, "payable_step", field, _WHOLE, "a whole number of units, as text")
+    return AssetFacts(
+        code=reader.match(found, "code", field, _CODE, "2 to 16 capital letters and digits"),
+        name=reader.text(found, "name", field),
+        scale=reader.count(found, "scale", field, SCALE_MAX),
+        payable_step=int(step or "1"),
+        network=reader.text(found, "network", field),
+        kind=reader.choice(found, "kind", field, ASSET_KINDS),
+    )
+
+
+def _file(reader: _Reader, value: Any, field: str) -> FileFacts:
+    found = reader.fields(value, FileFacts.__dataclass_fields__, field)
+    name = reader.text(found, "name", field)
+    is_table = name in BY_FILE
+    if name and not is_table and not _EVIDENCE_NAME.fullmatch(name):
+        reader.fault(
+            f"{field}.name",
+            f"{name!r} is neither a table of this format nor a plain name below {EVIDENCE}/.",
+            "Leave it out, or rename it.",
+        )
+    if not is_table and found.get("rows", None) is not None:
+        reader.fault(f"{field}.rows", "Evidence has no rows.", "Write null.")
+    return FileFacts(
+        name=name,
+        sha256=reader.match(found, "sha256", field, _SHA256, "64 lower-case hex digits"),
+        bytes=reader.count(found, "bytes", field),
+        rows=reader.count(found, "rows", field) if is_table else None,
+    )
+
+
+def _control_total(reader: _Reader, value: Any, field: str, scales: dict[str, int]) -> ControlTotal:
+    found = reader.fields(value, ControlTotal.__dataclass_fields__, field)
+    asset, declared = reader.text(found, "asset", field), 0
+    if asset and asset not in scales:
+        reader.fault(f"{field}.asset", f"{asset!r} is not among the assets.", "Name a listed asset.")
+    elif text := reader.text(found, "declared", field):
+        try:
+            declared = amounts.parse(text, scales.get(asset, 0))
+        except amounts.BadAmount as wrong:
+            reader.fault(f"{field}.declared", str(wrong), "Write plain decimal text at the asset's scale.")
+    return ControlTotal(
+        asset=asset,
+        product=reader.choice(found, "product", field, PRODUCTS),
+        declared=declared,
+        accounts=reader.count(found, "accounts", field),
+        source=reader.text(found, "source", field),
+    )
+
+
+def _distinct(reader: _Reader, field: str, names: list[str]) -> None:
+    for name in sorted({name for name in names if name and names.count(name) > 1}):
+        reader.fault(field, f"{name} stands twice.", "List it once.")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The files against the manifest.
+
+
+def check_files(
+    directory: Path, manifest: Manifest, *, progress: Callable[[int], None] | None = None
+) -> list[Fault]:
+    """
+    What is missing, unlisted, or not of the size and hash the manifest states. Reads every byte once.
+
+    Links and anything that is not a plain file are refused: a package carries its own bytes.
+    """
+    faults: list[Fault] = []
+    for facts in manifest.files:
+        try:
+            found = _hash_of(directory / facts.name, progress)
+        except OSError:
+            faults.append(
+                Fault("missing_file", facts.name, "The manifest lists this file; it is not here as a plain file.", "Add it.")
+            )
+            continue
+        if found != (facts.sha256, facts.bytes):
+            faults.append(
+                Fault(
+                    "wrong_hash",
+                    facts.name,
+                    f"Its SHA-256 is {found[0]} over {found[1]} bytes; the manifest says {facts.sha256} over {facts.bytes}.",
+                    "It was changed after the manifest was made: ask for the package again.",
+                )
+            )
+    listed = {MANIFEST, *(facts.name for facts in manifest.files)}
+    for name in sorted(_names(directory) - listed - IGNORED):
+        faults.append(
+            Fault("unlisted_file", name, "The manifest does not list this file.", "Remove it, or list it.")
+        )
+    return faults
+
+
+# Written by the sample generator beside a package with faults; never part of it.
+IGNORED = frozenset({"dirty.json"})
+
+
+def _hash_of(path: Path, progress: Callable[[int], None] | None) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("not a plain file")
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+            size += len(chunk)
+            if progress:
+                progress(size)
+    return digest.hexdigest(), size
+
+
+def _names(directory: Path) -> set[str]:
+    names = set()
+    for entry in os.scandir(directory):
+        if entry.name == EVIDENCE and entry.is_dir(follow_symlinks=False):
+            names |= {f"{EVIDENCE}/{below.name}" for below in os.scandir(entry.path)}
+        else:
+            names.add(entry.name)
+    return names
