@@ -14,6 +14,7 @@ import json
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -441,7 +442,14 @@ def _manifest_bytes(directory: Path) -> bytes:
             content = file.read(MANIFEST_BYTES_MAX + 1)
     except OSError:
         raise PackageRefused(
-            [Fault("missing_file", MANIFEST, "There is no such file to read.", f"Name the folder that holds {MANIFEST}.")]
+            [
+                Fault(
+                    "missing_file",
+                    MANIFEST,
+                    "There is no such file to read.",
+                    f"Name the folder that holds {MANIFEST}.",
+                )
+            ]
         ) from None
     if len(content) > MANIFEST_BYTES_MAX:
         raise PackageRefused(
@@ -544,7 +552,7 @@ def _control_total(reader: _Reader, value: Any, field: str, scales: dict[str, in
 
 
 def _distinct(reader: _Reader, field: str, names: list[str]) -> None:
-    for name in sorted({name for name in names if name and names.count(name) > 1}):
+    for name in sorted(name for name, times in Counter(names).items() if name and times > 1):
         reader.fault(field, f"{name} stands twice.", "List it once.")
 
 
@@ -552,9 +560,7 @@ def _distinct(reader: _Reader, field: str, names: list[str]) -> None:
 # The files against the manifest.
 
 
-def check_files(
-    directory: Path, manifest: Manifest, *, progress: Callable[[int], None] | None = None
-) -> list[Fault]:
+def check_files(directory: Path, manifest: Manifest, *, progress: Callable[[int], None] | None = None) -> list[Fault]:
     """
     What is missing, unlisted, or not of the size and hash the manifest states. Reads every byte once.
 
@@ -566,7 +572,12 @@ def check_files(
             found = _hash_of(directory / facts.name, progress)
         except OSError:
             faults.append(
-                Fault("missing_file", facts.name, "The manifest lists this file; it is not here as a plain file.", "Add it.")
+                Fault(
+                    "missing_file",
+                    facts.name,
+                    "The manifest lists this file; it is not here as a plain file.",
+                    "Add it.",
+                )
             )
             continue
         if found != (facts.sha256, facts.bytes):
@@ -580,9 +591,7 @@ def check_files(
             )
     listed = {MANIFEST, *(facts.name for facts in manifest.files)}
     for name in sorted(_names(directory) - listed - IGNORED):
-        faults.append(
-            Fault("unlisted_file", name, "The manifest does not list this file.", "Remove it, or list it.")
-        )
+        faults.append(Fault("unlisted_file", name, "The manifest does not list this file.", "Remove it, or list it."))
     return faults
 
 
