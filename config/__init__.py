@@ -1,0 +1,1 @@
+"""Wiring only: settings, addresses, the clock, and the embedded stack."""

@@ -1,0 +1,196 @@
+"""
+All settings, from the environment.
+
+| Variable | Means | Without it |
+|---|---|---|
+| DATABASE_URL | a PostgreSQL 16 or newer | the embedded stack in HENKAN_STATE_DIR |
+| REDIS_URL | a Redis or Valkey: redis://, rediss://, unix:// | as DATABASE_URL; beside a real DATABASE_URL: no doorbell |
+| HENKAN_ROLE | the database role of this process | henkan_app; the portal's process has henkan_portal |
+| HENKAN_SECRET_KEY | Django's secret key | embedded: made once, in the state directory |
+| HENKAN_HOSTS | host names answered, with commas | this machine |
+| HENKAN_STATE_DIR | where the embedded stack lives | .state in the project |
+| HEAD_KEY_FILE | Ed25519 key (PEM) that signs record heads; moves nothing | embedded: in the state directory |
+| HEAD_LOG_FILE | every signed head is appended here as it is made | embedded: in the state directory |
+| ARCHIVE_DIR | where received files and pulls are kept | embedded: in the state directory |
+| REHEARSAL_URL | socket of the rehearsal rail's simulator | embedded: in the state directory |
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+from config import stack
+
+PROJECT = Path(__file__).resolve().parent.parent
+STATE_DIR = stack.state_dir()
+ADDRESSES = stack.addresses()
+EMBEDDED = ADDRESSES.embedded
+
+
+def kept(variable: str, name: str) -> str:
+    """A path from the environment; on the embedded stack, a name in the state directory."""
+    return os.environ.get(variable) or (str(STATE_DIR / name) if EMBEDDED else "")
+
+
+# --- who answers ------------------------------------------------------------------------------
+
+ROLE = os.environ.get("HENKAN_ROLE", "henkan_app")
+PORTAL = ROLE == "henkan_portal"
+ROOT_URLCONF = "config.portal_urls" if PORTAL else "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+SECRET_KEY = os.environ.get("HENKAN_SECRET_KEY") or (stack.secret_key(STATE_DIR) if EMBEDDED else "")
+ALLOWED_HOSTS = os.environ.get("HENKAN_HOSTS", "127.0.0.1,localhost,[::1]").split(",")
+DEBUG = False
+
+INSTALLED_APPS = [
+    "administration.office",
+    "claims.portal",
+    "administration.audit",
+    "administration.returns",
+    "administration.distribution",
+    "claims.checks",
+    "claims.destinations",
+    "claims.notices",
+    "claims.register",
+    "administration.custody",
+    "administration.ledger",
+    "administration.books",
+    "administration.work",
+    "administration.cases",
+    "administration.people",
+    "administration.record",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+
+# The portal's role can read no session and no user yet, so its process does not ask for them.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    *([] if PORTAL else ["django.contrib.sessions.middleware.SessionMiddleware"]),
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    *(
+        []
+        if PORTAL
+        else [
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.messages.middleware.MessageMiddleware",
+        ]
+    ),
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+AUTH_USER_MODEL = "people.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+
+# Cookies know no ports: on one host the office and the portal must not read each other's.
+SESSION_COOKIE_NAME = "portal_session" if PORTAL else "office_session"
+CSRF_COOKIE_NAME = "portal_csrf" if PORTAL else "office_csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not EMBEDDED
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+
+# --- where rows are ---------------------------------------------------------------------------
+
+
+def database(role: str) -> dict[str, Any]:
+    """One database, entered in a role: the login is a member of the four roles and works as none but them."""
+    config = dict(dj_database_url.parse(ADDRESSES.database_url, conn_max_age=60))
+    config["ENGINE"] = "django.db.backends.postgresql"
+    config["CONN_HEALTH_CHECKS"] = True
+    config["OPTIONS"] = {**config.get("OPTIONS", {}), "options": f"-c role={role}"}
+    return config
+
+
+DATABASES = {"default": database(ROLE), "owner": database("henkan_owner")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+ARCHIVE_DIR = kept("ARCHIVE_DIR", "archive")
+MEDIA_ROOT = kept("ARCHIVE_DIR", "archive")
+HEAD_KEY_FILE = kept("HEAD_KEY_FILE", "head_key.pem")
+HEAD_LOG_FILE = kept("HEAD_LOG_FILE", "heads.log")
+REHEARSAL_URL = kept("REHEARSAL_URL", "rehearsal.sock")
+
+STATIC_URL = "/static/"
+
+# --- language and time ------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ja", "日本語")]
+LOCALE_PATHS = [PROJECT / "locale"]
+TIME_ZONE = "Asia/Tokyo"
+USE_TZ = True
+
+# --- the doorbell -----------------------------------------------------------------------------
+
+REDIS_URL = ADDRESSES.redis_url
+CELERY_BROKER_URL = stack.broker_url(REDIS_URL)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A worker killed outright: its task is rung again after at most ten minutes by the broker. The job's
+# row and the beat find it within seconds; the broker is only the second line.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 600,
+    "unacked_restore_interval": 2,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 540  # below the visibility timeout
+CELERY_TASK_DEFAULT_QUEUE = "work"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 8
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_TIMEZONE = TIME_ZONE
+# Beat's memory of when it last rang. Nothing is lost with it, so it need not survive a deployment.
+CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "beat") if EMBEDDED else "/tmp/henkan-beat"
+
+# --- what is said -----------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("HENKAN_LOG_LEVEL", "INFO")},
+    "loggers": {
+        "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
+        "celery": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+        "kombu": {"level": "WARNING"},
+    },
+}
