@@ -1,12 +1,16 @@
 """Roles first, then the migrations, as henkan_owner."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 from django.core.management.base import CommandError
 from django.core.management.commands.migrate import Command as Migrate
 from django.db import connections
+from django.db.migrations.state import ModelState, ProjectState
 
 from administration.errors import Refused
 from administration.people import roles
@@ -20,18 +24,49 @@ class Command(Migrate):
         parser.set_defaults(database="owner")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        login = {k: v for k, v in connections["owner"].get_connection_params().items() if k != "options"}
-        with psycopg.connect(**_plain(login), autocommit=False) as connection, connection.cursor() as cursor:
+        with psycopg.connect(**_login()) as connection, connection.cursor() as cursor:
             try:
                 roles.ensure(cursor)
             except Refused as refusal:
                 raise CommandError(str(refusal)) from None
-        super().handle(*args, **options)
+        with _rendering_only_what_is_new():
+            super().handle(*args, **options)
         with connections["owner"].cursor() as cursor:
             roles.finish(cursor)
 
 
-def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    """The connection's parameters without those of Django's own cursors."""
-    ours = ("cursor_factory", "context", "prepare_threshold", "autocommit")
-    return {name: value for name, value in params.items() if name not in ours}
+def _login() -> dict[str, Any]:
+    """The parameters of the owner's connection, without its role and without Django's own cursors."""
+    ours = ("cursor_factory", "context", "prepare_threshold", "autocommit", "options")
+    return {name: value for name, value in connections["owner"].get_connection_params().items() if name not in ours}
+
+
+@contextmanager
+def _rendering_only_what_is_new() -> Iterator[None]:
+    """
+    First migrations in 3 s instead of 15.
+
+    After each operation Django builds every model again that is related to the one it touched: here,
+    nearly all of them, hundreds of times. A model that is new has nobody pointing at it yet, and a
+    constraint or index changes no relation, so for these two only the model itself is built.
+    """
+    with patch.object(ProjectState, "add_model", _add_model), patch.object(ProjectState, "_append_option", _append_option):
+        yield
+
+
+def _add_model(state: Any, model: ModelState) -> None:
+    key = model.app_label, model.name_lower
+    state.models[key] = model
+    if state._relations is not None:
+        state.resolve_model_relations(key)
+    if "apps" in state.__dict__:
+        state.apps.clear_cache()
+        state.apps.render_multiple([model])
+
+
+def _append_option(state: Any, app_label: str, model_name: str, option_name: str, obj: Any) -> None:
+    model = state.models[app_label, model_name]
+    model.options[option_name] = [*model.options[option_name], obj]
+    if "apps" in state.__dict__:
+        state.apps.unregister_model(app_label, model_name)
+        state.apps.render_multiple([model])
