@@ -12,6 +12,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 
+pytest_plugins = ["tests.cast"]
+
 ENTER = "SET LOCAL ROLE {role}"
 RawCursor = Any
 

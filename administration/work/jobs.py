@@ -123,8 +123,7 @@ def due() -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT id FROM work_job WHERE state = 'waiting'
-               AND coalesce(beat_at, started_at) < clock_timestamp() - interval '1 second'
-               AND (tries = 0 OR lease_until IS NULL OR lease_until < clock_timestamp()) ORDER BY id LIMIT 100"""
+               AND coalesce(beat_at, started_at) < clock_timestamp() - interval '1 second' ORDER BY id LIMIT 100"""
         )
         return [row[0] for row in cursor.fetchall()]
 
@@ -149,7 +148,7 @@ def _take(job_id: int) -> Job | None:
             """UPDATE work_job SET fence = fence + 1, beat_at = clock_timestamp(),
                       lease_until = clock_timestamp() + make_interval(secs => %s)
                WHERE id = %s AND state = 'waiting'
-                 AND (lease_until IS NULL OR lease_until < clock_timestamp() OR (%s AND tries = 0))
+                 AND (lease_until IS NULL OR lease_until < clock_timestamp() OR %s)
                RETURNING id""",
             [LEASE_SECONDS, job_id, locked],
         )
