@@ -9,6 +9,7 @@ class Counter(models.Model):
     """The last event number of one case. Only the event table's trigger moves it, so numbers have no gap and no repeat."""
 
     case_id = models.BigIntegerField(primary_key=True)
+    case_reference = models.TextField(unique=True)
     last = models.BigIntegerField(default=0)
 
 

@@ -16,6 +16,7 @@ class Migration(migrations.Migration):
             name='Counter',
             fields=[
                 ('case_id', models.BigIntegerField(primary_key=True, serialize=False)),
+                ('case_reference', models.TextField(unique=True)),
                 ('last', models.BigIntegerField(default=0)),
             ],
         ),

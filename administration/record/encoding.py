@@ -1,0 +1,81 @@
+"""
+The canonical encoding of an event, and its leaf. Pure: the same rules stand in the first migration as SQL.
+
+A frame is the length of a text in four bytes, most significant first, then the text in UTF-8; an absent text has
+the length FF FF FF FF and nothing after it. An event is the frames of ten texts in a row:
+
+    "henkan-event/1", case reference, number, kind, subject kind, subject id, by, at, recorded at, body
+
+Numbers are plain decimal. Instants are whole microseconds since 1970-01-01 00:00 UTC as decimal. The body is JSON
+with sorted keys, no spaces, no escapes but those JSON demands; whole numbers in it are strings. The leaf is
+SHA-256 of a zero byte and the frames. Test vectors: tests/record/vectors.json.
+"""
+
+import datetime
+import hashlib
+import json
+import struct
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+FORMAT = "henkan-event/1"
+ABSENT = b"\xff\xff\xff\xff"
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+MICROSECOND = datetime.timedelta(microseconds=1)
+
+
+def frame(text: str | None) -> bytes:
+    if text is None:
+        return ABSENT
+    data = text.encode()
+    return struct.pack(">I", len(data)) + data
+
+
+def frames(texts: Iterable[str | None]) -> bytes:
+    return b"".join(map(frame, texts))
+
+
+def micros(instant: datetime.datetime) -> str:
+    """Whole microseconds since 1970 in UTC. A naive instant is refused: it names no moment."""
+    if instant.tzinfo is None:
+        raise TypeError(f"{instant!r} has no time zone.")
+    return str((instant - EPOCH) // MICROSECOND)
+
+
+def canonical(body: Mapping[str, Any]) -> str:
+    """The body as canonical JSON. Whole numbers become strings; floats are refused."""
+    return json.dumps(_plain(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | str):
+        return str(value) if isinstance(value, str) else value
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"A key of an event's body is a text, not {key!r}.")
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).hex()
+    raise TypeError(f"An event's body holds texts, whole numbers, lists and mappings, not {type(value).__name__}.")
+
+
+def leaf(
+    *,
+    case_reference: str,
+    number: int,
+    kind: str,
+    subject_kind: str,
+    subject_id: str,
+    by: str,
+    at: str,
+    recorded_at: str,
+    body: str,
+) -> bytes:
+    """SHA-256 of the event's canonical encoding; `at` and `recorded_at` are micros()."""
+    fields = (FORMAT, case_reference, str(number), kind, subject_kind, subject_id, by, at, recorded_at, body)
+    return hashlib.sha256(b"\x00" + frames(fields)).digest()
