@@ -25,6 +25,7 @@ class Asset(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["case", "code"], name="asset_code_is_unique_in_its_case"),
+            models.UniqueConstraint(fields=["id", "case"], name="asset_has_one_case"),
             models.CheckConstraint(condition=Q(scale__lte=36), name="asset_scale_is_at_most_36"),
             models.CheckConstraint(condition=Q(payable_step__gte=1), name="asset_payable_step_is_positive"),
         ]
@@ -56,6 +57,7 @@ class Account(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["case", "asset", "kind", "ref"], name="account_is_unique"),
             models.UniqueConstraint(fields=["id", "asset"], name="account_has_one_asset"),
+            models.UniqueConstraint(fields=["id", "side"], name="account_has_one_side"),
         ]
 
 

@@ -140,13 +140,27 @@ class Position(models.Model):
 class MoveKind(models.Model):
     """What a kind of move adds to (+1) or takes from (−1) each part of a position, and which entry it posts (rows of the first migration)."""
 
-    kind = models.CharField(max_length=12, primary_key=True)
+    kind = models.CharField(max_length=20, primary_key=True)
     given = models.SmallIntegerField(default=0)
     scheduled = models.SmallIntegerField(default=0)
     in_flight = models.SmallIntegerField(default=0)
     settled = models.SmallIntegerField(default=0)
     deposited = models.SmallIntegerField(default=0)
     entry_kind = models.ForeignKey("books.EntryKind", models.PROTECT, null=True)  # null: nothing to post
+
+
+class MoveKey(models.Model):
+    """One call of positions_move: the same key never moves twice; the same key with another body is refused."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
+    key = models.TextField()
+    kind = models.ForeignKey(MoveKind, models.PROTECT, db_column="kind", related_name="+")
+    body_sha256 = models.BinaryField(max_length=32)
+    rows = models.PositiveIntegerField()
+    recorded_at = models.DateTimeField(db_default=ClockTimestamp())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["case", "key"], name="move_key_moves_once")]
 
 
 class Decision(models.Model):

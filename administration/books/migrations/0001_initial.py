@@ -106,6 +106,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='asset',
+            constraint=models.UniqueConstraint(fields=('id', 'case'), name='asset_has_one_case'),
+        ),
+        migrations.AddConstraint(
+            model_name='asset',
             constraint=models.CheckConstraint(condition=models.Q(('scale__lte', 36)), name='asset_scale_is_at_most_36'),
         ),
         migrations.AddConstraint(
@@ -119,6 +123,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='account',
             constraint=models.UniqueConstraint(fields=('id', 'asset'), name='account_has_one_asset'),
+        ),
+        migrations.AddConstraint(
+            model_name='account',
+            constraint=models.UniqueConstraint(fields=('id', 'side'), name='account_has_one_side'),
         ),
         migrations.AddConstraint(
             model_name='entry',

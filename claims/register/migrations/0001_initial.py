@@ -146,13 +146,25 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='MoveKind',
             fields=[
-                ('kind', models.CharField(max_length=12, primary_key=True, serialize=False)),
+                ('kind', models.CharField(max_length=20, primary_key=True, serialize=False)),
                 ('given', models.SmallIntegerField(default=0)),
                 ('scheduled', models.SmallIntegerField(default=0)),
                 ('in_flight', models.SmallIntegerField(default=0)),
                 ('settled', models.SmallIntegerField(default=0)),
                 ('deposited', models.SmallIntegerField(default=0)),
                 ('entry_kind', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='books.entrykind')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='MoveKey',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('key', models.TextField()),
+                ('body_sha256', models.BinaryField(max_length=32)),
+                ('rows', models.PositiveIntegerField()),
+                ('recorded_at', models.DateTimeField(db_default=administration.fields.ClockTimestamp())),
+                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
+                ('kind', models.ForeignKey(db_column='kind', on_delete=django.db.models.deletion.PROTECT, related_name='+', to='register.movekind')),
             ],
         ),
         migrations.CreateModel(
@@ -218,6 +230,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='dispute',
             constraint=models.UniqueConstraint(condition=models.Q(('decision__isnull', True)), fields=('claim_line',), name='claim_line_has_one_open_dispute'),
+        ),
+        migrations.AddConstraint(
+            model_name='movekey',
+            constraint=models.UniqueConstraint(fields=('case', 'key'), name='move_key_moves_once'),
         ),
         migrations.AddConstraint(
             model_name='position',

@@ -1,0 +1,41 @@
+"""Moving positions, and the books with them: the only way a customer's unit goes from one place to the next."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from administration.books.books import Subject, named, refusing, whole
+from administration.cases.models import Case
+from administration.people.models import User
+
+ROWS_MAX = 5000  # positions_move takes no more in one call
+
+MOVE = "SELECT positions_move(%s, %s, %s, %s::bigint[], %s::numeric[], %s, %s, %s, %s)"
+
+
+def move(
+    case: Case,
+    kind: str,
+    *,
+    key: str,
+    rows: Iterable[tuple[int, int]],
+    subject: Subject,
+    by: User | None,
+    at: datetime,
+) -> bool:
+    """
+    Move `rows` of (claim line number, units) and post one entry with their sums per asset.
+
+    The same key with the same rows changes nothing and returns False; with other rows it is refused.
+    """
+    lines, amounts = [], []
+    for line, amount in rows:
+        lines.append(line)
+        amounts.append(whole(amount))
+    subject_kind, subject_id = named(subject)
+    who = by.username if by else ""
+    with refusing(kind), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(MOVE, [case.pk, kind, key, lines, amounts, subject_kind, subject_id, who, at])
+        (moved,) = cursor.fetchone()
+    return bool(moved)
