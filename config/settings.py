@@ -29,9 +29,9 @@ ADDRESSES = stack.addresses()
 EMBEDDED = ADDRESSES.embedded
 
 
-def kept(variable: str, name: str) -> str:
-    """A path from the environment; on the embedded stack, a name in the state directory."""
-    return os.environ.get(variable) or (str(STATE_DIR / name) if EMBEDDED else "")
+def kept(variable: str) -> str:
+    """A path from the environment; on the embedded stack, one in the state directory."""
+    return os.environ.get(variable) or (str(STATE_DIR / stack.KEPT[variable]) if EMBEDDED else "")
 
 
 # --- who answers ------------------------------------------------------------------------------
@@ -133,11 +133,11 @@ def database(role: str) -> dict[str, Any]:
 DATABASES = {"default": database(ROLE), "owner": database("henkan_owner")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-ARCHIVE_DIR = kept("ARCHIVE_DIR", "archive")
-MEDIA_ROOT = kept("ARCHIVE_DIR", "archive")
-HEAD_KEY_FILE = kept("HEAD_KEY_FILE", "head_key.pem")
-HEAD_LOG_FILE = kept("HEAD_LOG_FILE", "heads.log")
-REHEARSAL_URL = kept("REHEARSAL_URL", "rehearsal.sock")
+ARCHIVE_DIR = kept("ARCHIVE_DIR")
+MEDIA_ROOT = kept("ARCHIVE_DIR")
+HEAD_KEY_FILE = kept("HEAD_KEY_FILE")
+HEAD_LOG_FILE = kept("HEAD_LOG_FILE")
+REHEARSAL_URL = kept("REHEARSAL_URL")
 
 STATIC_URL = "/static/"
 
@@ -171,13 +171,12 @@ CELERY_TASK_DEFAULT_QUEUE = "work"
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 8
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TIMEZONE = TIME_ZONE
-# Beat's memory of when it last rang. Nothing is lost with it, so it need not survive a deployment.
-CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "beat") if EMBEDDED else "/tmp/henkan-beat"
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # in memory: it writes no file anywhere
 
 # --- what is said -----------------------------------------------------------------------------
 
@@ -190,7 +189,10 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
         "celery": {"level": "WARNING"},
+        "celery.apps.worker": {"level": "INFO"},  # says when it is ready
         "celery.beat": {"level": "WARNING"},
         "kombu": {"level": "WARNING"},
     },
 }
+
+import config.celery  # noqa: E402, F401  -- makes the app current in every process that has settings

@@ -41,6 +41,15 @@ WITHOUT_ROWS = {
     "makemigrations", "sample_handover", "stack", "startapp", "validate_handover", "version",
 }  # fmt: skip
 
+# What the embedded stack keeps in its state directory, unless the environment says where.
+KEPT = {
+    "HENKAN_SECRET_KEY": "secret_key",
+    "ARCHIVE_DIR": "archive",
+    "HEAD_KEY_FILE": "head_key.pem",
+    "HEAD_LOG_FILE": "heads.log",
+    "REHEARSAL_URL": "rehearsal.sock",
+}
+
 SOCKET_PATH_MAX = 100  # the kernel's limit is 107 bytes; some systems have 103
 NOBODY = "65534"
 TUNING = {
@@ -118,8 +127,12 @@ def for_command(arguments: list[str]) -> Iterator[bool]:
     embedded = not (os.environ.get("DATABASE_URL") or os.environ.get("REDIS_URL"))
     if not embedded and not os.environ.get("DATABASE_URL"):
         raise NoStack("REDIS_URL is set and DATABASE_URL is not. Set both, or neither for the embedded stack.")
-    if not embedded or command in WITHOUT_ROWS or command.startswith("-") or {"--help", "-h"} & set(arguments):
+    if command in WITHOUT_ROWS or command.startswith("-") or {"--help", "-h"} & set(arguments):
         yield False
+        return
+    if not embedded:
+        with _borrowed_place() if command == "up" else contextlib.nullcontext():
+            yield False
         return
 
     with contextlib.ExitStack() as open_until_done:
@@ -130,6 +143,18 @@ def for_command(arguments: list[str]) -> Iterator[bool]:
         stack = open_until_done.enter_context(running(state, alone=command == "up"))
         os.environ.update(stack.environment())
         yield isinstance(stack, Stack) and command != "migrate" and not _is_migrated(state)
+
+
+@contextlib.contextmanager
+def _borrowed_place() -> Iterator[None]:
+    """`up` on real servers: what the environment does not name lasts as long as the command, and nothing is kept."""
+    with _temporary_directory() as path:
+        os.environ["HENKAN_STATE_DIR"] = str(path)
+        for variable, name in KEPT.items():
+            if not os.environ.get(variable):
+                print(f"henkan: {variable} is not set; a temporary one is used and removed at the end.", file=sys.stderr)
+                os.environ[variable] = secrets.token_urlsafe(48) if variable == "HENKAN_SECRET_KEY" else str(path / name)
+        yield
 
 
 @contextlib.contextmanager
@@ -210,7 +235,7 @@ def running(state: Path, *, alone: bool = False, durable: bool = True) -> "Itera
                 return
 
         stack = Stack(state, durable=durable)
-        with _terminable():
+        with terminable():
             try:
                 stack.start()
                 stack.record()
@@ -218,8 +243,9 @@ def running(state: Path, *, alone: bool = False, durable: bool = True) -> "Itera
                 if not alone:
                     fcntl.flock(visitors, fcntl.LOCK_EX)  # others may still be reading and writing
             finally:
-                (state / "stack.json").unlink(missing_ok=True)
-                stack.stop()
+                with uninterrupted():
+                    (state / "stack.json").unlink(missing_ok=True)
+                    stack.stop()
 
 
 def _visit(state: Path, lock: IO[str], visitors: IO[str]) -> Visited | None:
@@ -282,7 +308,7 @@ def _user_name(uid: int) -> str:
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """SIGTERM ends Python without `finally`, and a shell's background job ignores SIGINT, unless we say otherwise."""
 
     def leave(signum: int, frame: FrameType | None) -> NoReturn:
@@ -294,6 +320,17 @@ def _terminable() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGTERM, before[0])
         signal.signal(signal.SIGINT, before[1])
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """A second Ctrl-C does not cut short an orderly end."""
+    before = {sign: signal.signal(sign, signal.SIG_IGN) for sign in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
 
 
 # --- how root runs PostgreSQL, which refuses root ---------------------------------------------
