@@ -73,7 +73,7 @@ class Table:
 ENTITY_TYPES = ("individual", "corporate")
 KYC_STATUSES = ("verified", "expired", "pending", "unverified")
 LANGUAGES = ("ja", "en")
-CAPACITIES = ("own", "sole_proprietor", "joint", "trustee", "guardian")
+CAPACITIES = ("own", "sole_trader", "joint", "trustee", "guardian")
 ACCOUNT_STATUSES = ("active", "dormant", "restricted", "closed")
 PRODUCTS = ("spot", "pending_withdrawal", "lending")
 BANK_ACCOUNT_KINDS = ("1", "2", "4", "9")  # 普通, 当座, 貯蓄, その他
@@ -183,6 +183,7 @@ WALLETS = Table(
         Column("evidence_file", length_max=128, meaning="path in this package, below evidence/"),
         Column("evidence_sha256", Type.SHA256, length_max=64),
         Column("access", Type.ENUM, choices=ACCESS, meaning="whether control was shown, and how far"),
+        Column("proof", required=False, meaning="how control was shown; empty only where it was not"),
     ),
 )
 
