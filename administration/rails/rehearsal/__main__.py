@@ -1,0 +1,3 @@
+from administration.rails.rehearsal.simulator import main
+
+raise SystemExit(main())
