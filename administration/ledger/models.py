@@ -1,5 +1,7 @@
 """The exchange's customer ledger as it was taken over: frozen at acceptance, mended only by adjustments."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models import F, Q
 
@@ -10,20 +12,35 @@ class IntakeState(models.TextChoices):
     RECEIVED = "received"
     INSPECTING = "inspecting"
     INSPECTED = "inspected"
-    REFUSED = "refused"  # findings that refuse the package
     ACCEPTING = "accepting"
     ACCEPTED = "accepted"
     CANCELLED = "cancelled"
 
 
+class Differences(models.TextChoices):
+    REFUSE = "refuse"  # a control total off by one unit refuses the package
+    SUSPEND = "suspend"  # the officer means to put what nobody can explain into named suspense
+
+
+class NegativePolicy(models.TextChoices):
+    EXCLUDE = "exclude"  # an adjustment brings each negative balance to nothing
+    KEEP = "keep"  # they stay as they are, to be decided one by one
+
+
 class Intake(models.Model):
-    """One delivered handover package on its way into the case."""
+    """
+    One delivered handover package on its way into the case.
+
+    A refused package leaves no row at all: it is deleted with everything that was read of it.
+    """
 
     case = models.ForeignKey("cases.Case", models.PROTECT, related_name="intakes")
     manifest = models.JSONField()
     package_sha256 = models.BinaryField(max_length=32)  # over the sorted (name, sha256) of all files
-    directory = models.TextField()  # where the files as received are kept
+    directory = models.TextField()  # where the files as received are kept, below ARCHIVE_DIR
     cutoff_at = models.DateTimeField()
+    differences = models.CharField(max_length=8, choices=Differences, default=Differences.REFUSE)
+    negative_policy = models.CharField(max_length=8, choices=NegativePolicy, default=NegativePolicy.EXCLUDE)
     state = models.CharField(max_length=12, choices=IntakeState, default=IntakeState.RECEIVED)
     received_by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
     received_at = models.DateTimeField()
@@ -40,6 +57,9 @@ class Intake(models.Model):
                 name="case_has_one_live_intake",
             )
         ]
+
+    def __str__(self) -> str:
+        return f"intake {self.pk}"
 
 
 class SourceFile(models.Model):
@@ -91,10 +111,18 @@ class Finding(models.Model):
     rows = models.BigIntegerField(default=1)
 
 
+# The rows below come by the million. A per-row foreign key trigger would cost more than the rows, so where
+# db_constraint is False it is the intake's own step from accepting to accepted that looks for orphans, once and
+# set-based (refusals.sql); before it nothing counts, and after it nothing can be inserted.
+def bulk_key(to: Any, **options: Any) -> Any:
+    options = {"related_name": "+", "db_index": False, **options}
+    return models.ForeignKey(to, models.PROTECT, db_constraint=False, **options)
+
+
 class Identity(models.Model):
     """All personal data of one customer, apart from every money row, which know only its number."""
 
-    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
+    case = bulk_key("cases.Case")
     customer_ref = models.TextField()
     entity_type = models.CharField(max_length=12)
     name = models.TextField()
@@ -105,12 +133,13 @@ class Identity(models.Model):
     residence_country = models.CharField(max_length=2, blank=True)
     postcode = models.TextField(blank=True)
     address = models.TextField(blank=True)
+    address_kana = models.TextField(blank=True)
     phone = models.TextField(blank=True)
     email = models.TextField(blank=True)
     corporate_number = models.TextField(blank=True)
     kyc_status = models.CharField(max_length=12, blank=True)
     language = models.CharField(max_length=2, blank=True)
-    file = models.ForeignKey(SourceFile, models.PROTECT, related_name="+")
+    file = bulk_key(SourceFile)
     row = models.BigIntegerField()
 
     class Meta:
@@ -120,14 +149,14 @@ class Identity(models.Model):
 class LedgerAccount(models.Model):
     """One account of the failed exchange."""
 
-    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="ledger_accounts")
-    intake = models.ForeignKey(Intake, models.PROTECT, related_name="+")
+    case = bulk_key("cases.Case", related_name="ledger_accounts")
+    intake = bulk_key(Intake)
     account_ref = models.TextField()
     identity = models.ForeignKey(Identity, models.PROTECT, related_name="accounts")
     capacity = models.CharField(max_length=12)
     status = models.CharField(max_length=12)
     opened_on = models.DateField(null=True)
-    file = models.ForeignKey(SourceFile, models.PROTECT, related_name="+")
+    file = bulk_key(SourceFile)
     row = models.BigIntegerField()
 
     class Meta:
@@ -137,12 +166,12 @@ class LedgerAccount(models.Model):
 class LedgerBalance(models.Model):
     """What the exchange's ledger says one account held of one asset and product at the cut-off; may be negative."""
 
-    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
-    ledger_account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="balances")
-    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
+    case = bulk_key("cases.Case")
+    ledger_account = bulk_key(LedgerAccount, related_name="balances")  # indexed by the key below
+    asset = bulk_key("books.Asset")
     product = models.CharField(max_length=24)  # spot, pending_withdrawal, lending
     amount = UnitsField()
-    file = models.ForeignKey(SourceFile, models.PROTECT, related_name="+")
+    file = bulk_key(SourceFile)
     row = models.BigIntegerField()
 
     class Meta:
@@ -209,21 +238,21 @@ class HandedOverHold(models.Model):
     kind = models.CharField(max_length=12)
     since = models.DateField()
     reference = models.TextField(blank=True)
-    file = models.ForeignKey(SourceFile, models.PROTECT, related_name="+")
+    file = bulk_key(SourceFile)
     row = models.BigIntegerField()
 
 
 class HandedOverDestination(models.Model):
     """A bank account or withdrawal address in the exchange's files: evidence only, until `destinations` proves it."""
 
-    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
-    ledger_account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="handed_over_destinations")
-    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
+    case = bulk_key("cases.Case")
+    ledger_account = bulk_key(LedgerAccount, related_name="handed_over_destinations", db_index=True)
+    asset = bulk_key("books.Asset")
     network = models.TextField()  # bank, bitcoin, ethereum …
-    details = models.JSONField()  # {"address","memo"} or {"bank","branch","kind","number","holder_kana"}
+    details = models.JSONField()  # as rails spell a destination: {"network", "address", "memo"} or {"bank_code" …}
     valid = models.BooleanField()  # passed the checks of `rails`
     problem = models.TextField(blank=True)
-    file = models.ForeignKey(SourceFile, models.PROTECT, related_name="+")
+    file = bulk_key(SourceFile)
     row = models.BigIntegerField()
 
 

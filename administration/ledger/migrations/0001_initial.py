@@ -1,5 +1,4 @@
 from pathlib import Path
-
 import administration.fields
 import django.db.models.deletion
 from django.conf import settings
@@ -44,13 +43,14 @@ class Migration(migrations.Migration):
                 ('residence_country', models.CharField(blank=True, max_length=2)),
                 ('postcode', models.TextField(blank=True)),
                 ('address', models.TextField(blank=True)),
+                ('address_kana', models.TextField(blank=True)),
                 ('phone', models.TextField(blank=True)),
                 ('email', models.TextField(blank=True)),
                 ('corporate_number', models.TextField(blank=True)),
                 ('kyc_status', models.CharField(blank=True, max_length=12)),
                 ('language', models.CharField(blank=True, max_length=2)),
                 ('row', models.BigIntegerField()),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
+                ('case', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
             ],
         ),
         migrations.CreateModel(
@@ -61,7 +61,9 @@ class Migration(migrations.Migration):
                 ('package_sha256', models.BinaryField(max_length=32)),
                 ('directory', models.TextField()),
                 ('cutoff_at', models.DateTimeField()),
-                ('state', models.CharField(choices=[('received', 'Received'), ('inspecting', 'Inspecting'), ('inspected', 'Inspected'), ('refused', 'Refused'), ('accepting', 'Accepting'), ('accepted', 'Accepted'), ('cancelled', 'Cancelled')], default='received', max_length=12)),
+                ('differences', models.CharField(choices=[('refuse', 'Refuse'), ('suspend', 'Suspend')], default='refuse', max_length=8)),
+                ('negative_policy', models.CharField(choices=[('exclude', 'Exclude'), ('keep', 'Keep')], default='exclude', max_length=8)),
+                ('state', models.CharField(choices=[('received', 'Received'), ('inspecting', 'Inspecting'), ('inspected', 'Inspected'), ('accepting', 'Accepting'), ('accepted', 'Accepted'), ('cancelled', 'Cancelled')], default='received', max_length=12)),
                 ('received_at', models.DateTimeField()),
                 ('accounts', models.BigIntegerField(default=0)),
                 ('balances', models.BigIntegerField(default=0)),
@@ -122,9 +124,9 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(max_length=12)),
                 ('opened_on', models.DateField(null=True)),
                 ('row', models.BigIntegerField()),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='ledger_accounts', to='cases.case')),
+                ('case', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='ledger_accounts', to='cases.case')),
                 ('identity', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='accounts', to='ledger.identity')),
-                ('intake', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.intake')),
+                ('intake', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.intake')),
             ],
         ),
         migrations.CreateModel(
@@ -191,21 +193,21 @@ class Migration(migrations.Migration):
                 ('product', models.CharField(max_length=24)),
                 ('amount', administration.fields.UnitsField()),
                 ('row', models.BigIntegerField()),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
-                ('ledger_account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='balances', to='ledger.ledgeraccount')),
-                ('file', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile')),
+                ('asset', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
+                ('case', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
+                ('ledger_account', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='balances', to='ledger.ledgeraccount')),
+                ('file', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile')),
             ],
         ),
         migrations.AddField(
             model_name='ledgeraccount',
             name='file',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile'),
+            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile'),
         ),
         migrations.AddField(
             model_name='identity',
             name='file',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile'),
+            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile'),
         ),
         migrations.CreateModel(
             name='HandedOverHold',
@@ -217,7 +219,7 @@ class Migration(migrations.Migration):
                 ('row', models.BigIntegerField()),
                 ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
                 ('ledger_account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='handed_over_holds', to='ledger.ledgeraccount')),
-                ('file', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile')),
+                ('file', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile')),
             ],
         ),
         migrations.CreateModel(
@@ -229,10 +231,10 @@ class Migration(migrations.Migration):
                 ('valid', models.BooleanField()),
                 ('problem', models.TextField(blank=True)),
                 ('row', models.BigIntegerField()),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
-                ('ledger_account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='handed_over_destinations', to='ledger.ledgeraccount')),
-                ('file', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile')),
+                ('asset', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
+                ('case', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
+                ('ledger_account', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='handed_over_destinations', to='ledger.ledgeraccount')),
+                ('file', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile')),
             ],
         ),
         migrations.AddConstraint(
