@@ -81,6 +81,7 @@ class Household:
         python = sys.executable
         celery = [python, "-m", "celery", "-A", "config"]
         rehearsal_socket, truth, seed = rehearsal
+        self.rehearsal_socket = Path(rehearsal_socket)
         self.members = [
             Member(
                 "rehearsal",
@@ -89,7 +90,7 @@ class Household:
                     "--socket", rehearsal_socket, "--truth", str(truth), "--seed", str(seed),
                 ],
                 logs / "rehearsal.log",
-                is_ready=lambda member: Path(rehearsal_socket).exists(),
+                is_ready=lambda member: self.rehearsal_socket.exists(),
             ),
             *(
                 Member(
@@ -108,6 +109,7 @@ class Household:
 
     def start(self) -> None:
         """All at once; returns when every one is ready, or says which one is not."""
+        self.rehearsal_socket.unlink(missing_ok=True)  # of a run that was killed: it would look ready
         for member in self.members:
             member.start()
         deadline = time.monotonic() + READY_MAX
@@ -222,8 +224,8 @@ class PeakMemory:
                 session = int((process / "stat").read_text().rpartition(")")[2].split()[3])
                 if session not in ours and int(process.name) != os.getpid():
                     continue
-                peak = next(line for line in (process / "status").read_text().splitlines() if line.startswith("VmHWM"))
-                megabytes = int(peak.split()[1]) // 1024
+                status = (process / "status").read_text()
+                megabytes = int(status.partition("VmHWM:")[2].split()[0]) // 1024  # a zombie has none
                 if megabytes > self.megabytes:
                     self.megabytes = megabytes
                     self.whose = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
