@@ -437,7 +437,7 @@ def parse_manifest(content: bytes) -> Manifest:
 def _manifest_bytes(directory: Path) -> bytes:
     path = directory / MANIFEST
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError("not a file")
             content = file.read(MANIFEST_BYTES_MAX + 1)
@@ -586,7 +586,8 @@ def check_files(directory: Path, manifest: Manifest, *, progress: Callable[[int]
                 Fault(
                     "wrong_hash",
                     facts.name,
-                    f"Its SHA-256 is {found[0]} over {found[1]} bytes; the manifest says {facts.sha256} over {facts.bytes}.",
+                    f"Its SHA-256 is {found[0]} over {found[1]} bytes; "
+                    f"the manifest says {facts.sha256} over {facts.bytes}.",
                     "It was changed after the manifest was made: ask for the package again.",
                 )
             )
@@ -602,7 +603,7 @@ IGNORED = frozenset({"dirty.json"})
 
 def _hash_of(path: Path, progress: Callable[[int], None] | None) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("not a plain file")
         while chunk := file.read(1 << 20):

@@ -1,4 +1,4 @@
-"""What the invented exchange dealt in: twelve assets of scales 0 to 18, how common each is, and how large balances are."""
+"""What the invented exchange dealt in: twelve assets of scales 0 to 18, how common each is, how large balances are."""
 
 from dataclasses import dataclass
 
