@@ -10,6 +10,7 @@ from administration.books.models import Asset
 from administration.cases.models import Case
 from administration.errors import Refused
 from administration.people.models import User
+from administration.record.log import named
 
 Subject = models.Model | tuple[str, object]
 
@@ -62,13 +63,6 @@ def whole(amount: int) -> int:
     if type(amount) is not int:
         raise TypeError(f"Units are whole int, not {type(amount).__name__}: {amount!r}.")
     return amount
-
-
-def named(subject: Subject) -> tuple[str, str]:
-    """How the books name a row of another room: its kind and its number, without a foreign key."""
-    if isinstance(subject, tuple):
-        return subject[0], str(subject[1])
-    return str(subject._meta.model_name), str(subject.pk)
 
 
 class refusing:  # noqa: N801 - reads as a verb: "with refusing(kind):"

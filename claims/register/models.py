@@ -23,7 +23,7 @@ class Claim(models.Model):
     """One claim. One scheduled claim per account of the ledger; a transfer or succession opens a child with its fraction."""
 
     case = models.ForeignKey("cases.Case", models.PROTECT, related_name="claims")
-    number = models.CharField(max_length=24, unique=True)  # "<case>-C0000012-7", with a check digit
+    number = models.CharField(max_length=60, unique=True)  # "<case>-C0000012-7": row of accounts.csv, check digit
     kind = models.CharField(max_length=10, choices=ClaimKind)
     claimant = models.ForeignKey(Claimant, models.PROTECT, related_name="claims")
     ledger_account = models.ForeignKey("ledger.LedgerAccount", models.PROTECT, null=True, related_name="claims")
@@ -36,6 +36,7 @@ class Claim(models.Model):
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(fields=["id", "case"], name="claim_has_one_case"),
             models.UniqueConstraint(
                 fields=["ledger_account"], condition=Q(kind="scheduled"), name="account_is_scheduled_in_one_claim"
             ),
@@ -73,9 +74,10 @@ class ClaimLine(models.Model):
     `recorded` is the ledger's balance with its adjustments; `lodged` is what the customer claims above it.
     """
 
-    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
-    claim = models.ForeignKey(Claim, models.PROTECT, related_name="lines")
-    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
+    # The database's foreign keys of claim, asset and decision include the case (first migration).
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+", db_constraint=False)
+    claim = models.ForeignKey(Claim, models.PROTECT, related_name="lines", db_index=False, db_constraint=False)
+    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     claim_class = models.CharField(max_length=20, choices=ClaimClass)
     recorded = UnitsField()
     lodged = UnitsField(default=0)
@@ -86,7 +88,9 @@ class ClaimLine(models.Model):
     converted_in = UnitsField(default=0)
     converted_out = UnitsField(default=0)
     excess = UnitsField(default=0)  # given that admitted no longer covers
-    decision = models.ForeignKey("register.Decision", models.PROTECT, related_name="+")  # the newest; bulk or single
+    decision = models.ForeignKey(  # the newest; bulk or single
+        "register.Decision", models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
 
     class Meta:
         constraints = [
@@ -116,8 +120,8 @@ class Position(models.Model):
     """
 
     claim_line = models.OneToOneField(ClaimLine, models.PROTECT, primary_key=True, related_name="position")
-    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+", db_index=False)
-    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+", db_index=False)
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+", db_index=False, db_constraint=False)
+    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     given = UnitsField(default=0)
     scheduled = UnitsField(default=0)
     in_flight = UnitsField(default=0)
@@ -184,6 +188,7 @@ class Decision(models.Model):
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(fields=["id", "case"], name="decision_has_one_case"),
             models.CheckConstraint(
                 condition=Q(claim_line__isnull=True, admitted__isnull=True) & ~Q(rule="")
                 | Q(claim_line__isnull=False, admitted__isnull=False),
@@ -254,3 +259,12 @@ class Hold(models.Model):
     lifted_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
     lifted_at = models.DateTimeField(null=True)
     lift_reason = models.TextField(blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(lifted_at__isnull=True, lifted_by__isnull=True)
+                | Q(lifted_at__isnull=False, lifted_by__isnull=False) & ~Q(lift_reason=""),
+                name="hold_is_lifted_by_somebody_for_a_reason",
+            )
+        ]

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from administration.books.books import Subject, named, refusing, whole
+from administration.books.books import Subject, refusing, whole
 from administration.cases.models import Case
 from administration.people.models import User
+from administration.record.log import named
 
 ROWS_MAX = 5000  # positions_move takes no more in one call
 

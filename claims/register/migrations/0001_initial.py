@@ -34,8 +34,8 @@ class Migration(migrations.Migration):
                 ('converted_in', administration.fields.UnitsField(default=0)),
                 ('converted_out', administration.fields.UnitsField(default=0)),
                 ('excess', administration.fields.UnitsField(default=0)),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
+                ('asset', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
+                ('case', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
             ],
         ),
         migrations.CreateModel(
@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
             name='Claim',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.CharField(max_length=24, unique=True)),
+                ('number', models.CharField(max_length=60, unique=True)),
                 ('kind', models.CharField(choices=[('scheduled', 'Scheduled'), ('lodged', 'Lodged'), ('child', 'Child')], max_length=10)),
                 ('fraction_num', administration.fields.UnitsField(default=1)),
                 ('fraction_den', administration.fields.UnitsField(default=1)),
@@ -77,7 +77,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='claimline',
             name='claim',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='register.claim'),
+            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='register.claim'),
         ),
         migrations.CreateModel(
             name='Decision',
@@ -99,7 +99,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='claimline',
             name='decision',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='register.decision'),
+            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='register.decision'),
         ),
         migrations.CreateModel(
             name='Defect',
@@ -183,6 +183,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='claim',
+            constraint=models.UniqueConstraint(fields=('id', 'case'), name='claim_has_one_case'),
+        ),
+        migrations.AddConstraint(
+            model_name='claim',
             constraint=models.UniqueConstraint(condition=models.Q(('kind', 'scheduled')), fields=('ledger_account',), name='account_is_scheduled_in_one_claim'),
         ),
         migrations.AddConstraint(
@@ -200,12 +204,16 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='position',
             name='asset',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset'),
+            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset'),
         ),
         migrations.AddField(
             model_name='position',
             name='case',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case'),
+            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case'),
+        ),
+        migrations.AddConstraint(
+            model_name='decision',
+            constraint=models.UniqueConstraint(fields=('id', 'case'), name='decision_has_one_case'),
         ),
         migrations.AddConstraint(
             model_name='decision',
@@ -230,6 +238,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='dispute',
             constraint=models.UniqueConstraint(condition=models.Q(('decision__isnull', True)), fields=('claim_line',), name='claim_line_has_one_open_dispute'),
+        ),
+        migrations.AddConstraint(
+            model_name='hold',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lifted_at__isnull', True), ('lifted_by__isnull', True)), models.Q(('lifted_at__isnull', False), ('lifted_by__isnull', False), models.Q(('lift_reason', ''), _negated=True)), _connector='OR'), name='hold_is_lifted_by_somebody_for_a_reason'),
         ),
         migrations.AddConstraint(
             model_name='movekey',

@@ -1,5 +1,184 @@
 -- The claims register: what the database itself refuses.
 
+-- --- Structure the models cannot say ---------------------------------------------------------------
+
+-- Every part of a line is of the line's case.
+ALTER TABLE register_claimline
+    ADD CONSTRAINT claim_line_is_of_the_case_of_its_claim
+        FOREIGN KEY (claim_id, case_id) REFERENCES register_claim (id, case_id),
+    ADD CONSTRAINT claim_line_is_of_the_case_of_its_asset
+        FOREIGN KEY (asset_id, case_id) REFERENCES books_asset (id, case_id),
+    ADD CONSTRAINT claim_line_rests_on_a_decision_of_its_case
+        FOREIGN KEY (decision_id, case_id) REFERENCES register_decision (id, case_id);
+
+-- "T-1-C0000012-7": the number of an account's row among the accounts handed over, so that it comes out
+-- the same however often the work was interrupted; then Damm's check digit, which catches every single
+-- wrong digit and every two neighbours swapped.
+CREATE FUNCTION claim_number(reference text, natural_order bigint) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    digits CONSTANT text := lpad(natural_order::text, greatest(7, length(natural_order::text)), '0');
+    quasigroup CONSTANT text := '0317598642709215486342068713591750983426612304597836742095815869720134894536201794386172052581436790';
+    interim integer := 0;
+BEGIN
+    FOR i IN 1 .. length(digits) LOOP
+        interim := substr(quasigroup, 10 * interim + substr(digits, i, 1)::integer + 1, 1)::integer;
+    END LOOP;
+    RETURN reference || '-C' || digits || '-' || interim;
+END $$;
+
+-- --- Claims, lines, decisions ------------------------------------------------------------------------
+
+CREATE TRIGGER claim_is_kept BEFORE DELETE OR TRUNCATE ON register_claim
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER claim_line_is_kept BEFORE DELETE OR TRUNCATE ON register_claimline
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER claimant_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON register_claimant
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER decision_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON register_decision
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- A line's quantities change by a decision made for it, and by nothing else. `excess` is what was given
+-- above what the line is still admitted for: it follows from the position.
+CREATE FUNCTION claim_line_changes_by_decision() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    wrong bigint;
+BEGIN
+    SELECT coalesce(n.id, o.id) INTO wrong FROM old_lines o FULL JOIN new_lines n USING (id)
+    WHERE (o.id, o.case_id, o.claim_id, o.asset_id, o.claim_class, o.recorded)
+        IS DISTINCT FROM (n.id, n.case_id, n.claim_id, n.asset_id, n.claim_class, n.recorded)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'claim_line_keeps_what_was_recorded: line %', wrong USING ERRCODE = '23001';
+    END IF;
+    SELECT n.id INTO wrong FROM old_lines o JOIN new_lines n USING (id)
+    LEFT JOIN register_decision d ON d.id = n.decision_id AND d.claim_line_id = n.id
+        AND d.admitted = n.admitted AND d.rejected = n.rejected
+    WHERE (o.admitted, o.rejected, o.out_of_scope, o.decision_id)
+        IS DISTINCT FROM (n.admitted, n.rejected, n.out_of_scope, n.decision_id)
+      AND (d.id IS NULL OR n.decision_id <= o.decision_id)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'claim_line_changes_by_decision: line % has no new decision that says this', wrong
+            USING ERRCODE = '23514';
+    END IF;
+    SELECT n.id INTO wrong FROM old_lines o JOIN new_lines n USING (id) JOIN register_position p ON p.claim_line_id = n.id
+    WHERE (o.admitted, o.converted_in, o.converted_out, o.excess)
+        IS DISTINCT FROM (n.admitted, n.converted_in, n.converted_out, n.excess)
+      AND n.excess <> greatest(0, p.given + n.converted_out - n.admitted - n.converted_in)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'claim_line_excess_is_what_was_given_above_it: line %', wrong USING ERRCODE = '23514';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER claim_line_changes_by_decision AFTER UPDATE ON register_claimline
+    REFERENCING OLD TABLE AS old_lines NEW TABLE AS new_lines
+    FOR EACH STATEMENT EXECUTE FUNCTION claim_line_changes_by_decision();
+
+-- A new line stands as its decision says: by a rule over many, or admitted exactly as decided.
+CREATE FUNCTION claim_line_begins_by_decision() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    wrong bigint;
+BEGIN
+    SELECT n.id INTO wrong FROM opened n LEFT JOIN register_decision d ON d.id = n.decision_id AND d.rule <> ''
+    WHERE d.id IS NULL OR n.lodged <> 0 OR n.excess <> 0 OR n.converted_in <> 0 OR n.converted_out <> 0
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'claim_line_begins_as_recorded_by_a_rule: line %', wrong USING ERRCODE = '23514';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER claim_line_begins_by_decision AFTER INSERT ON register_claimline
+    REFERENCING NEW TABLE AS opened FOR EACH STATEMENT EXECUTE FUNCTION claim_line_begins_by_decision();
+
+-- A dispute ends with a decision of its own line, once.
+CREATE FUNCTION dispute_ends_with_a_decision_of_its_line() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.decision_id IS NOT NULL
+        OR (to_jsonb(NEW) - 'decision_id') IS DISTINCT FROM (to_jsonb(OLD) - 'decision_id')
+        OR NOT EXISTS (SELECT FROM register_decision d WHERE d.id = NEW.decision_id AND d.claim_line_id = NEW.claim_line_id)
+    THEN
+        RAISE EXCEPTION 'dispute_ends_with_a_decision_of_its_line: dispute %', NEW.id USING ERRCODE = '23514';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER dispute_ends_with_a_decision_of_its_line BEFORE UPDATE ON register_dispute
+    FOR EACH ROW EXECUTE FUNCTION dispute_ends_with_a_decision_of_its_line();
+CREATE TRIGGER dispute_is_kept BEFORE DELETE OR TRUNCATE ON register_dispute
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- A claim is confirmed once, and says nothing else new.
+CREATE FUNCTION claim_is_confirmed_once() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.confirmed_at IS NOT NULL
+        OR (to_jsonb(NEW) - 'confirmed_at' - 'confirmed_how') IS DISTINCT FROM (to_jsonb(OLD) - 'confirmed_at' - 'confirmed_how')
+    THEN
+        RAISE EXCEPTION 'claim_is_confirmed_once: claim %', OLD.number USING ERRCODE = '23001';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER claim_is_confirmed_once BEFORE UPDATE ON register_claim
+    FOR EACH ROW EXECUTE FUNCTION claim_is_confirmed_once();
+
+-- A hold is lifted once; nothing else of it changes, but for the date of the next look.
+CREATE FUNCTION hold_is_lifted_once() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.lifted_at IS NOT NULL
+        OR (to_jsonb(NEW) - 'lifted_at' - 'lifted_by_id' - 'lift_reason' - 'next_look')
+            IS DISTINCT FROM (to_jsonb(OLD) - 'lifted_at' - 'lifted_by_id' - 'lift_reason' - 'next_look')
+    THEN
+        RAISE EXCEPTION 'hold_is_lifted_once: hold %', OLD.id USING ERRCODE = '23001';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER hold_is_lifted_once BEFORE UPDATE ON register_hold
+    FOR EACH ROW EXECUTE FUNCTION hold_is_lifted_once();
+CREATE TRIGGER hold_is_kept BEFORE DELETE OR TRUNCATE ON register_hold
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- --- Transfers ---------------------------------------------------------------------------------------
+
+-- All that is transferred of one claim is at most the whole, and nothing of it is on its way. The claim's
+-- row keeps two transfers apart, its positions' rows a transfer and a move.
+CREATE FUNCTION transfer_is_of_what_is_there() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    num numeric := 0;
+    den numeric := 1;
+    t record;
+BEGIN
+    PERFORM 1 FROM register_claim WHERE id = NEW.parent_id FOR NO KEY UPDATE;
+    PERFORM 1 FROM register_position p JOIN register_claimline l ON l.id = p.claim_line_id
+        WHERE l.claim_id = NEW.parent_id ORDER BY p.claim_line_id FOR NO KEY UPDATE OF p;
+    FOR t IN SELECT fraction_num, fraction_den FROM register_transfer WHERE parent_id = NEW.parent_id LOOP
+        num := num * t.fraction_den + t.fraction_num * den;
+        den := den * t.fraction_den;
+    END LOOP;
+    IF num > den THEN
+        RAISE EXCEPTION 'transfers_of_a_claim_are_at_most_the_whole: claim %', NEW.parent_id USING ERRCODE = '23514';
+    END IF;
+    PERFORM 1 FROM register_position p JOIN register_claimline l ON l.id = p.claim_line_id
+        WHERE l.claim_id = NEW.parent_id AND p.scheduled + p.in_flight > 0;
+    IF FOUND THEN
+        RAISE EXCEPTION 'nothing_is_transferred_while_a_return_is_scheduled_or_in_flight: claim %', NEW.parent_id
+            USING ERRCODE = '23514';
+    END IF;
+    IF NOT EXISTS (
+        SELECT FROM register_claim c WHERE c.id = NEW.child_id AND c.parent_id = NEW.parent_id AND c.kind = 'child'
+            AND (c.fraction_num, c.fraction_den) = (NEW.fraction_num, NEW.fraction_den)
+    ) THEN
+        RAISE EXCEPTION 'transfer_opens_a_child_with_its_fraction: claim %', NEW.child_id USING ERRCODE = '23514';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER transfer_is_of_what_is_there AFTER INSERT ON register_transfer
+    FOR EACH ROW EXECUTE FUNCTION transfer_is_of_what_is_there();
+CREATE TRIGGER transfer_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON register_transfer
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
 -- --- Positions: moved by positions_move only -----------------------------------------------------
 
 -- Each line opens its position by itself, so that a claim without one cannot be.
@@ -98,6 +277,10 @@ BEGIN
         RAISE EXCEPTION 'positions_move: % of % lines are not of this case', n - moved, n USING ERRCODE = '23503';
     END IF;
 
+    -- A decision that lowers a line waits here for us, or we for it: then what follows sees its figures.
+    IF k.given <> 0 THEN
+        PERFORM 1 FROM register_claimline WHERE id = ANY (p_lines) ORDER BY id FOR SHARE;
+    END IF;
     IF k.given > 0 THEN
         SELECT c.number INTO wrong
         FROM register_position p JOIN register_claimline l ON l.id = p.claim_line_id JOIN register_claim c ON c.id = l.claim_id
@@ -122,7 +305,18 @@ BEGIN
     RETURN true;
 END $$;
 
+-- --- Rights ------------------------------------------------------------------------------------------
+
 REVOKE INSERT, UPDATE, DELETE ON register_position, register_movekind, register_movekey FROM henkan_app;
+REVOKE UPDATE, DELETE ON
+    register_claimant, register_claim, register_claimline, register_decision, register_dispute, register_hold,
+    register_transfer, register_defect
+    FROM henkan_app;
+GRANT UPDATE (confirmed_at, confirmed_how) ON register_claim TO henkan_app;
+GRANT UPDATE (lodged, admitted, disputed, rejected, out_of_scope, excess, decision_id) ON register_claimline TO henkan_app;
+GRANT UPDATE (decision_id) ON register_dispute TO henkan_app;
+GRANT UPDATE (next_look, lifted_by_id, lifted_at, lift_reason) ON register_hold TO henkan_app;
+GRANT UPDATE (cured_at) ON register_defect TO henkan_app;
 
 INSERT INTO register_movekind (kind, given, scheduled, in_flight, settled, deposited, entry_kind_id) VALUES
     ('declare',     1,  0,  0,  0, 0, 'declare'),
