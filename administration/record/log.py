@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from administration.cases.models import Case
     from administration.people.models import User
 
-APPEND = "SELECT * FROM record_append(%s, %s, %s, %s, %s, %s, %s, %s)"
+APPEND = "SELECT number, recorded_at FROM record_append(%s, %s, %s, %s, %s, %s, %s, %s)"
 
 
 def append(
@@ -35,14 +35,31 @@ def append(
     `by` is None when the system acted. `covers` says which rows a bulk act's one event speaks for.
     """
     if not connection.in_atomic_block:
-        raise TransactionManagementError("An event belongs to its act's transaction; open it with transaction.atomic().")
+        raise TransactionManagementError(
+            "An event belongs to its act's transaction; open it with transaction.atomic()."
+        )
     content = dict(body or {})
     if covers is not None:
         content["cover"] = covers.body()
     subject_kind, subject_id = named(subject)
     username = by.get_username() if by is not None else ""
-    params = [case.pk, case.reference, kind, subject_kind, subject_id, username, at, canonical(content)]
-    event: Event = Event.objects.raw(APPEND, params)[0]
+    text = canonical(content)
+    with connection.cursor() as cursor:
+        cursor.execute(APPEND, [case.pk, case.reference, kind, subject_kind, subject_id, username, at, text])
+        number, recorded_at = cursor.fetchone()
+    event = Event(
+        case_id=case.pk,
+        case_reference=case.reference,
+        number=number,
+        kind=kind,
+        subject_kind=subject_kind,
+        subject_id=subject_id,
+        by=username,
+        at=at,
+        recorded_at=recorded_at,
+        body=text,
+    )
+    event._state.adding, event._state.db = False, connection.alias
     return event
 
 

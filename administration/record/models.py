@@ -18,9 +18,9 @@ class Event(models.Model):
     One act, refused attempts at control included, in the order in which acts committed.
 
     It names what it speaks of by kind and id, without foreign keys: the record must outlive any row.
-    `leaf` is SHA-256 of the canonical encoding (see encoding.py) and is computed by the database.
     """
 
+    pk = models.CompositePrimaryKey("case_id", "number")
     case_id = models.BigIntegerField()
     case_reference = models.TextField()
     number = models.BigIntegerField()  # 1, 2, 3 … within the case
@@ -31,13 +31,30 @@ class Event(models.Model):
     at = models.DateTimeField()  # the legal instant
     recorded_at = models.DateTimeField(db_default=ClockTimestamp())
     body = models.TextField(default="{}")  # canonical JSON: sorted keys, no spaces, amounts as strings
-    leaf = models.BinaryField(max_length=32, editable=False)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint("case_id", "number", name="event_number_is_used_once_in_its_case"),
             models.CheckConstraint(condition=models.Q(number__gte=1), name="event_numbers_begin_at_one"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.case_reference} #{self.number} {self.kind}"
+
+
+class Leaves(models.Model):
+    """
+    The leaves of up to 4,096 events in a row, 32 bytes each, as they were when they were sealed.
+
+    They prove nothing by themselves (heads do); they let the verifier name the one event that was changed
+    since, and prove that an event is in the record without reading all of it.
+    """
+
+    case_id = models.BigIntegerField()
+    first = models.BigIntegerField()  # the number of the first event
+    hashes = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("case_id", "first", name="leaf_is_kept_once")]
 
 
 class Head(models.Model):
@@ -60,3 +77,6 @@ class Head(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint("case_id", "size", name="head_is_signed_once_for_a_size")]
+
+    def __str__(self) -> str:
+        return f"{self.case_reference} at {self.size}"

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Event',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('pk', models.CompositePrimaryKey('case_id', 'number', blank=True, editable=False, primary_key=True, serialize=False)),
                 ('case_id', models.BigIntegerField()),
                 ('case_reference', models.TextField()),
                 ('number', models.BigIntegerField()),
@@ -34,10 +34,21 @@ class Migration(migrations.Migration):
                 ('at', models.DateTimeField()),
                 ('recorded_at', models.DateTimeField(db_default=administration.fields.ClockTimestamp())),
                 ('body', models.TextField(default='{}')),
-                ('leaf', models.BinaryField(max_length=32)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(models.F('case_id'), models.F('number'), name='event_number_is_used_once_in_its_case'), models.CheckConstraint(condition=models.Q(('number__gte', 1)), name='event_numbers_begin_at_one')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('number__gte', 1)), name='event_numbers_begin_at_one')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Leaves',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('case_id', models.BigIntegerField()),
+                ('first', models.BigIntegerField()),
+                ('hashes', models.BinaryField()),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(models.F('case_id'), models.F('first'), name='leaf_is_kept_once')],
             },
         ),
         migrations.CreateModel(
