@@ -151,7 +151,7 @@ class SecuringItem(models.Model):
     """One line of the securing checklist, done before the ledger is taken over, with its owner and evidence."""
 
     case = models.ForeignKey(Case, models.PROTECT, related_name="securing_items")
-    item = models.CharField(max_length=40)  # automation, keys, bank_mandates, cloud_root, domains, email, leavers, image, key_persons
+    item = models.CharField(max_length=40)  # see securing.ITEMS
     owner = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
     done_at = models.DateTimeField(null=True)
     note = models.TextField(blank=True)
@@ -201,10 +201,12 @@ class ApprovalRequest(models.Model):
     prepared_by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
     signers = models.PositiveSmallIntegerField()
     office_holder = models.BooleanField()  # the office-holder (all of them, if joint) must be among the signers
+    order = models.ForeignKey(CourtOrder, models.PROTECT, null=True, related_name="+")  # what the act rests on
     state = models.CharField(max_length=10, choices=RequestState, default=RequestState.OPEN)
     requested_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True)
     reason = models.TextField(blank=True, default="")
+    followed_by: object | None = None  # no column: what the last signature started, on the object sign() returns
 
     class Meta:
         constraints = [
@@ -241,7 +243,7 @@ class Signature(models.Model):
 
 
 class Stop(models.Model):
-    """Sending is stopped, on one rail or (rail empty) in the whole case. One person stops; two others' lifts resume."""
+    """Sending is stopped, on one rail or (rail empty) in the whole case. One person stops it; two people resume it."""
 
     case = models.ForeignKey(Case, models.PROTECT, related_name="stops")
     rail = models.CharField(max_length=20, blank=True, default="")

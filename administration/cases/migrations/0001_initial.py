@@ -257,5 +257,10 @@ class Migration(migrations.Migration):
             model_name='stoplift',
             constraint=models.UniqueConstraint(fields=('stop', 'by'), name='stop_is_lifted_once_by_a_person'),
         ),
+        migrations.AddField(
+            model_name='approvalrequest',
+            name='order',
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.courtorder'),
+        ),
         migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),
     ]

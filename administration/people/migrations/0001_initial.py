@@ -1,5 +1,4 @@
 from pathlib import Path
-
 import django.contrib.auth.models
 import django.contrib.auth.validators
 import django.utils.timezone
@@ -11,7 +10,6 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('record', '0001_initial'),
         ('auth', '0012_alter_user_first_name_max_length'),
     ]
 
@@ -37,6 +35,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'user',
                 'verbose_name_plural': 'users',
                 'abstract': False,
+                'constraints': [models.CheckConstraint(condition=models.Q(('is_superuser', False)), name='nobody_stands_above_appointments')],
             },
             managers=[
                 ('objects', django.contrib.auth.models.UserManager()),
