@@ -40,18 +40,21 @@ def main():
     from config import stack
 
     try:
-        with stack.for_command(sys.argv[1:]) as fresh:
-            from django.core.management import call_command, execute_from_command_line
+        with stack.for_command(sys.argv[1:], migrate=migrate):
+            from django.core.management import execute_from_command_line
 
-            if fresh:
-                import django
-
-                django.setup()
-                call_command("migrate", verbosity=0)
-                stack.stamp_migrated()
             execute_from_command_line(sys.argv)
     except stack.NoStack as refusal:
         sys.exit("henkan: %s" % refusal)
+
+
+def migrate():
+    """Bring an embedded database that has just been started up to date."""
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
 
 
 # --- the environment -------------------------------------------------------------------------

@@ -8,8 +8,6 @@ throwaway stack unless DATABASE_URL names a server (whose login must then be a s
 import contextlib
 import os
 import socket
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +21,7 @@ _until_the_end = contextlib.ExitStack()
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     if "help" in early_config.known_args_namespace and early_config.known_args_namespace.help:
         return
-    state = Path(_until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="henkan-test-")))
+    state = _until_the_end.enter_context(stack.temporary_state())
     os.environ["HENKAN_STATE_DIR"] = str(state)
     os.environ.setdefault("HENKAN_SECRET_KEY", "only-of-the-tests")
     for name, variable in (("archive", "ARCHIVE_DIR"), ("head_key.pem", "HEAD_KEY_FILE"), ("heads.log", "HEAD_LOG_FILE")):

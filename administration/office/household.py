@@ -22,7 +22,8 @@ from urllib.request import ProxyHandler, build_opener
 from django.utils.translation import gettext as _
 
 from administration.errors import Refused
-from config.stack import PROJECT, die_with_parent, stop_process
+from config.servers import die_with_parent, stop_process
+from config.stack import PROJECT
 
 READY_MAX = 90  # seconds; a cold machine imports slowly
 

@@ -57,7 +57,7 @@ def _rendering_only_what_is_new() -> Iterator[None]:
 def _add_model(state: Any, model: ModelState) -> None:
     key = model.app_label, model.name_lower
     state.models[key] = model
-    if state._relations is not None:
+    if state._relations is not None:  # noqa: SLF001 -- as Django's own does
         state.resolve_model_relations(key)
     if "apps" in state.__dict__:
         state.apps.clear_cache()

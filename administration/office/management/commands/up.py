@@ -1,11 +1,8 @@
 """Everything, running: on the embedded stack, or on the servers the environment names."""
 
 import json
-import os
-import secrets
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -107,7 +104,7 @@ class Command(BaseCommand):
     def write_down(self, office_url: str, portal_url: str) -> None:
         found = stack.running_in(settings.STATE_DIR)
         if found:
-            stack.record(settings.STATE_DIR, {**found, "office_url": office_url, "portal_url": portal_url})
+            stack.write_down(settings.STATE_DIR, {**found, "office_url": office_url, "portal_url": portal_url})
 
     def say(self, sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)
