@@ -6,3 +6,11 @@ class RegisterConfig(AppConfig):
     name = "claims.register"
     label = "register"
     verbose_name = _("Claims register")
+
+    def ready(self) -> None:
+        from administration.record import covers
+        from administration.work import jobs
+        from claims.register import schedule
+
+        jobs.register(schedule.KIND, schedule.step)
+        covers.register(schedule.COVER, schedule.SCHEDULED)
