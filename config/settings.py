@@ -123,11 +123,12 @@ SECURE_REFERRER_POLICY = "same-origin"
 
 def database(role: str) -> dict[str, Any]:
     """One database, entered in a role: the login is a member of the four roles and works as none but them."""
-    config = dict(dj_database_url.parse(ADDRESSES.database_url, conn_max_age=60))
-    config["ENGINE"] = "django.db.backends.postgresql"
-    config["CONN_HEALTH_CHECKS"] = True
-    config["OPTIONS"] = {**config.get("OPTIONS", {}), "options": f"-c role={role}"}
-    return config
+    parsed: dict[str, Any] = {**dj_database_url.parse(ADDRESSES.database_url, conn_max_age=60, conn_health_checks=True)}
+    return {
+        **parsed,
+        "ENGINE": "django.db.backends.postgresql",
+        "OPTIONS": {**parsed.get("OPTIONS", {}), "options": f"-c role={role}"},
+    }
 
 
 DATABASES = {"default": database(ROLE), "owner": database("henkan_owner")}

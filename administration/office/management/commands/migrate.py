@@ -1,13 +1,12 @@
 """Roles first, then the migrations, as henkan_owner."""
 
-import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import psycopg
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands.migrate import Command as Migrate
 from django.db import connections
 from django.db.migrations.state import ModelState, ProjectState
@@ -19,7 +18,7 @@ from administration.people import roles
 class Command(Migrate):
     """`migrate` of Django, entering the owner's role, after seeing that the roles exist."""
 
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.set_defaults(database="owner")
 
