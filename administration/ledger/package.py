@@ -592,8 +592,10 @@ def check_files(directory: Path, manifest: Manifest, *, progress: Callable[[int]
                 )
             )
     listed = {MANIFEST, *(facts.name for facts in manifest.files)}
-    for name in sorted(_names(directory) - listed - IGNORED):
-        faults.append(Fault("unlisted_file", name, "The manifest does not list this file.", "Remove it, or list it."))
+    faults.extend(
+        Fault("unlisted_file", name, "The manifest does not list this file.", "Remove it, or list it.")
+        for name in sorted(_names(directory) - listed - IGNORED)
+    )
     return faults
 
 

@@ -216,7 +216,7 @@ def _base58(text: str, reading: _Reading) -> None:
 
     try:
         body = base58.decode_check(text)
-    except Exception:  # the codec raises several kinds for what is one fault
+    except ValueError:
         reading.wrong("checksum", "The address has a typing error: its checksum does not fit.")
         return
     kind = {0: "p2pkh", 5: "p2sh"}.get(body[0]) if len(body) == 21 else None
@@ -274,44 +274,37 @@ def _evm(asset: str, network: str, text: str, memo: str, reading: _Reading) -> N
 
 
 def _xrpl(asset: str, network: str, text: str, memo: str, reading: _Reading) -> None:
+    from xrpl.core import addresscodec  # a heavy import, wanted only here
+
     tag = _tag(memo.strip(), reading)
-    if re.fullmatch(rf"r{_B58}{{24,34}}", text, re.ASCII):
-        from xrpl.core.addresscodec import decode_classic_address
-
-        classic, kind = text, "classic"
-    elif re.fullmatch(rf"[XT]{_B58}{{45,47}}", text, re.ASCII):
-        from xrpl.core.addresscodec import decode_classic_address, xaddress_to_classic_address
-
-        kind = "x-address"
-        try:
-            classic, inner, test = xaddress_to_classic_address(text)
-        except Exception:  # the codec raises several kinds for what is one fault
-            reading.wrong("checksum", "The address has a typing error: its checksum does not fit.")
-            return
-        if test:
-            reading.wrong("wrong_network", "This is an address of an XRP test network. What is sent there is lost.")
-            return
-        if inner is not None and tag not in ("", str(inner)):
-            reading.wrong(
-                "two_tags", f"The X-address holds the tag {inner}, but the tag given is {tag}. Which is right?"
-            )
-            return
-        tag = tag if inner is None else str(inner)
-    else:
-        _not_of("the XRP Ledger", text, reading)
-        return
+    kind, classic, inner = "classic", text, None
     try:
-        account = decode_classic_address(classic)
-    except Exception:  # as above
+        if re.fullmatch(rf"[XT]{_B58}{{45,47}}", text, re.ASCII):
+            kind = "x-address"
+            classic, inner, test = addresscodec.xaddress_to_classic_address(text)
+            if addresscodec.classic_address_to_xaddress(classic, inner, test) != text:
+                raise ValueError("not the one spelling of this address")
+            if test:
+                reading.wrong("wrong_network", "This is an address of an XRP test network. What is sent there is lost.")
+                return
+        elif not re.fullmatch(rf"r{_B58}{{24,34}}", text, re.ASCII):
+            _not_of("the XRP Ledger", text, reading)
+            return
+        account = addresscodec.decode_classic_address(classic)
+    except (ValueError, IndexError, addresscodec.XRPLAddressCodecException):
         reading.wrong("checksum", "The address has a typing error: its checksum does not fit.")
         return
     if int.from_bytes(account, "big") <= 1:
         reading.wrong("zero_address", "This is an address nobody owns. What is sent there is lost.")
         return
+    if inner is not None and tag not in ("", str(inner)):
+        reading.wrong("two_tags", f"The X-address holds the tag {inner}, but the tag given is {tag}. Which is right?")
+        return
+    tag = tag if inner is None else str(inner)
     if not tag and not reading.errors:
         reading.odd(
             "no_tag",
-            "There is no destination tag. At an exchange coins without a tag are not credited: is it their own wallet?",
+            "There is no destination tag. An exchange does not credit coins without one: is this their own wallet?",
         )
     reading.kind, reading.address, reading.memo = kind, classic, tag
 

@@ -1,7 +1,6 @@
 """Write the package: tables as they are made, then holdings, prices, evidence, and the manifest last."""
 
 import json
-import os
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -44,7 +43,7 @@ class _TableFile:
         self.rows = 0
         self.bytes = 0
         self._digest = sha256()
-        self._file: BinaryIO = open(directory / table.file, "xb")  # closed by close()
+        self._file: BinaryIO = (directory / table.file).open("xb")  # closed by close()
         self._write(",".join(table.header) + "\n")
 
     def add(self, lines: list[str], soiler: Soiler | None = None) -> None:
@@ -191,4 +190,4 @@ def _write_json(path: Path, value: object) -> None:
     """Written whole or not at all: a package without its manifest is no package."""
     part = path.with_suffix(".part")
     part.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n")
-    os.replace(part, path)
+    part.replace(path)

@@ -14,7 +14,7 @@ from administration.office import sample
 
 class Command(BaseCommand):
     help = "Writes a realistic handover package (version 1) into an empty folder. The same seed gives the same bytes."
-    requires_system_checks: list[str] = []  # it needs no database  # noqa: RUF012
+    requires_system_checks: list[str] = []  # it needs no database
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("directory", help="a new or an empty folder")
