@@ -422,7 +422,10 @@ def parse_manifest(content: bytes) -> Manifest:
     _distinct(reader, "files", [file.name for file in files])
     for name in sorted(BY_FILE.keys() - {file.name for file in files}):
         reader.fault("files", f"{name} is not listed.", "Add the file, with only its header if there are no rows.")
-    scales = {asset.code: asset.scale for asset in assets}
+    wrong = {fault.column for fault in reader.faults}
+    scales = {
+        asset.code: None if f"assets[{number}].scale" in wrong else asset.scale for number, asset in enumerate(assets)
+    }
     control_totals = tuple(
         _control_total(reader, entry, field, scales)
         for field, entry in reader.rows(top.get("control_totals"), "control_totals")
@@ -533,14 +536,14 @@ def _file(reader: _Reader, value: Any, field: str) -> FileFacts:
     )
 
 
-def _control_total(reader: _Reader, value: Any, field: str, scales: dict[str, int]) -> ControlTotal:
+def _control_total(reader: _Reader, value: Any, field: str, scales: dict[str, int | None]) -> ControlTotal:
     found = reader.fields(value, ControlTotal.__dataclass_fields__, field)
     asset, declared = reader.text(found, "asset", field), 0
     if asset and asset not in scales:
         reader.fault(f"{field}.asset", f"{asset!r} is not among the assets.", "Name a listed asset.")
-    elif text := reader.text(found, "declared", field):
+    elif (text := reader.text(found, "declared", field)) and (scale := scales.get(asset)) is not None:
         try:
-            declared = amounts.parse(text, scales.get(asset, 0))
+            declared = amounts.parse(text, scale)
         except amounts.BadAmount as wrong:
             reader.fault(f"{field}.declared", str(wrong), "Write plain decimal text at the asset's scale.")
     return ControlTotal(

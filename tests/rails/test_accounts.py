@@ -42,7 +42,9 @@ def test_a_name_is_brought_to_what_a_bank_file_carries(given_name, sent):
     assert party_name(given_name) == sent
 
 
-@pytest.mark.parametrize("name", ["山田太郎", "ヤマダ一郎", "髙橋", "𠮷田", "O'Brien", "José", "Ким", "ヤマダ,タロウ", "ｱ_ｲ", "😀"])
+@pytest.mark.parametrize(
+    "name", ["山田太郎", "ヤマダ一郎", "髙橋", "𠮷田", "O'Brien", "José", "Ким", "ヤマダ,タロウ", "ｱ_ｲ", "😀"]
+)
 def test_what_would_have_to_be_guessed_is_refused(name):
     with pytest.raises(NotKana):
         party_name(name)

@@ -33,7 +33,9 @@ def test_lines_that_follow_each_other_decide(kinds, verdict):
     assert judgement.lines == tuple(str(number) for number in range(len(kinds)))
 
 
-@pytest.mark.parametrize("kinds", [["settled", "settled"], ["returned"], ["refused", "settled"], ["settled", "refused"]])
+@pytest.mark.parametrize(
+    "kinds", [["settled", "settled"], ["returned"], ["refused", "settled"], ["settled", "refused"]]
+)
 def test_lines_that_contradict_each_other_are_for_a_person(kinds):
     assert judge_lines(ITEM, [line(kind, number) for number, kind in enumerate(kinds)]).verdict is Verdict.UNKNOWN
 

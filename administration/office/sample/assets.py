@@ -47,4 +47,4 @@ BOOK = "book"
 
 def decimal_format(scale: int) -> str:
     """How divmod(units, 10**scale) is written: "%d.%08d" for bitcoin."""
-    return f"%d.%0{scale}d" if scale else "%d%.0d"
+    return f"%d.%0{scale}d" if scale else "%d%.0s"  # the second, always 0, is not shown
