@@ -60,6 +60,7 @@ def gather(case: Case | None = None) -> Cast:
             Appointment.objects.create(
                 case=case, user=people[name], kind=kind, authority="Tokyo District Court",
                 instrument="appointing order", instrument_sha256=sha("instrument"), from_at=LONG_AGO,
+                granted_by=None if name == "aoki" else people["aoki"],
                 powers=["audit.pull"] if name == "chiba" else EVERY_POWER,
             )  # fmt: skip
     return Cast(**people)
