@@ -51,7 +51,9 @@ class Destination(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["claim", "asset", "version"], name="destination_version_is_used_once"),
             models.UniqueConstraint(
-                fields=["claim", "asset"], condition=Q(state="usable"), name="one_usable_destination_per_claim_and_asset"
+                fields=["claim", "asset"],
+                condition=Q(state="usable"),
+                name="one_usable_destination_per_claim_and_asset",
             ),
             models.CheckConstraint(
                 condition=~Q(origin="paper")

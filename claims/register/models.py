@@ -98,15 +98,20 @@ class ClaimLine(models.Model):
             models.UniqueConstraint(fields=["id", "asset"], name="claim_line_has_one_asset"),
             models.CheckConstraint(
                 condition=Q(
-                    recorded__gte=0, lodged__gte=0, admitted__gte=0, disputed__gte=0, rejected__gte=0,
-                    out_of_scope__gte=0, converted_in__gte=0, converted_out__gte=0, excess__gte=0,
+                    recorded__gte=0,
+                    lodged__gte=0,
+                    admitted__gte=0,
+                    disputed__gte=0,
+                    rejected__gte=0,
+                    out_of_scope__gte=0,
+                    converted_in__gte=0,
+                    converted_out__gte=0,
+                    excess__gte=0,
                 ),
                 name="claim_line_has_no_negative_part",
             ),
             models.CheckConstraint(
-                condition=Q(
-                    admitted=F("recorded") + F("lodged") - F("disputed") - F("rejected") - F("out_of_scope")
-                ),
+                condition=Q(admitted=F("recorded") + F("lodged") - F("disputed") - F("rejected") - F("out_of_scope")),
                 name="claim_line_parts_add_up_to_what_is_claimed",
             ),
         ]
@@ -193,7 +198,7 @@ class Decision(models.Model):
                 condition=Q(claim_line__isnull=True, admitted__isnull=True) & ~Q(rule="")
                 | Q(claim_line__isnull=False, admitted__isnull=False),
                 name="decision_is_of_one_line_or_by_a_rule",
-            )
+            ),
         ]
 
 

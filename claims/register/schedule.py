@@ -26,7 +26,8 @@ from claims.register.models import Claim, ClaimKind, ClaimLine, Decision, Disput
 
 KIND = "claims.schedule"
 CHUNK = 5000
-RULE = "scheduled_stands_until_disputed"
+STANDS = "scheduled_stands_until_disputed"
+MUST_BE_FILED = "scheduled_and_reserved_until_filed_and_decided"  # classes in which silence admits nothing
 CONFIDENTIAL = ("str", "police", "order")  # telling the customer of these can be an offence
 LOOK_AGAIN = timedelta(days=30)
 
@@ -108,17 +109,32 @@ def schedule(case: Case, *, by: User, at: datetime) -> Job:
                        [case.pk, case.pk])  # fmt: skip
         products = cursor.fetchall()
     kinds = dict(Asset.objects.filter(case=case).values_list("pk", "kind"))
-    decision = Decision.objects.create(case=case, rule=RULE, reason_code="scheduled", by=by, at=at)
+    classes = [
+        (asset, product, profiles.claim_class(case, kind=kinds[asset], product=product)) for asset, product in products
+    ]
+    decisions = {
+        stands: Decision.objects.create(case=case, rule=rule, reason_code="scheduled", by=by, at=at).pk
+        for rule, stands in ((STANDS, True), (MUST_BE_FILED, False))
+        if any(profiles.class_rule(case, name).silence_stands == stands for _asset, _product, name in classes)
+    }
     return jobs.start(
         case,
         KIND,
         case.pk,
         total=LedgerAccount.objects.filter(case=case).count(),
         params={
-            "decision": decision.pk,
             "by": by.pk,
             "at": at.isoformat(),
-            "classes": [[asset, product, profiles.claim_class(case, kind=kinds[asset], product=product)] for asset, product in products],
+            "classes": [
+                [
+                    asset,
+                    product,
+                    name,
+                    profiles.class_rule(case, name).silence_stands,
+                    decisions[profiles.class_rule(case, name).silence_stands],
+                ]
+                for asset, product, name in classes
+            ],
         },
     )
 
@@ -160,9 +176,11 @@ INSERT INTO register_claimline (
     case_id, claim_id, asset_id, claim_class, recorded, out_of_scope, admitted, lodged, disputed, rejected,
     converted_in, converted_out, excess, decision_id
 )
-SELECT %(case)s, c.id, l.asset_id, l.class, l.recorded, l.outside, l.recorded - l.outside, 0, 0, 0, 0, 0, 0, %(decision)s
+SELECT %(case)s, c.id, l.asset_id, l.class, l.recorded, l.outside,
+       CASE WHEN l.stands THEN l.recorded - l.outside ELSE 0 END, 0,
+       CASE WHEN l.stands THEN 0 ELSE l.recorded - l.outside END, 0, 0, 0, 0, l.decision_id
 FROM (
-    SELECT p.ledger_account_id, p.asset_id, k.class, sum(p.amount) AS recorded,
+    SELECT p.ledger_account_id, p.asset_id, k.class, k.stands, k.decision_id, sum(p.amount) AS recorded,
            coalesce(sum(p.amount) FILTER (WHERE NOT coalesce(scope.in_scope, true)), 0) AS outside
     FROM (
         SELECT ledger_account_id, asset_id, product, sum(amount) AS amount FROM (
@@ -173,14 +191,14 @@ FROM (
             WHERE ledger_account_id > %(after)s AND ledger_account_id <= %(last)s AND case_id = %(case)s
         ) b GROUP BY 1, 2, 3
     ) p
-    JOIN unnest(%(assets)s::bigint[], %(products)s::text[], %(classes)s::text[]) AS k (asset_id, product, class)
-        ON k.asset_id = p.asset_id AND k.product = p.product
+    JOIN unnest(%(assets)s::bigint[], %(products)s::text[], %(classes)s::text[], %(stands)s::boolean[], %(decisions)s::bigint[])
+        AS k (asset_id, product, class, stands, decision_id) ON k.asset_id = p.asset_id AND k.product = p.product
     LEFT JOIN LATERAL (
         SELECT d.in_scope FROM ledger_scopedecision d
         WHERE d.ledger_account_id = p.ledger_account_id AND d.product IN ('', p.product)
         ORDER BY d.at DESC, d.id DESC LIMIT 1
     ) scope ON true
-    GROUP BY 1, 2, 3 HAVING sum(p.amount) <> 0
+    GROUP BY 1, 2, 3, 4, 5 HAVING sum(p.amount) <> 0
 ) l
 JOIN register_claim c ON c.ledger_account_id = l.ledger_account_id AND c.kind = 'scheduled'
 JOIN books_asset s ON s.id = l.asset_id
@@ -226,11 +244,11 @@ def step(job: Job) -> jobs.Progress:
         if not accounts:
             return _finish(job, case)
         at = datetime.fromisoformat(job.params["at"])
-        assets, products, classes = zip(*job.params["classes"], strict=True) if job.params["classes"] else ((), (), ())
+        names = ("assets", "products", "classes", "stands", "decisions")
         given = {
             "case": case.pk, "reference": case.reference, "after": after, "last": last, "at": at,
-            "decision": job.params["decision"], "assets": list(assets), "products": list(products),
-            "classes": list(classes), "confidential": list(CONFIDENTIAL), "look": (at + LOOK_AGAIN).date(),
+            "confidential": list(CONFIDENTIAL), "look": (at + LOOK_AGAIN).date(),
+            **{name: [row[n] for row in job.params["classes"]] for n, name in enumerate(names)},
         }  # fmt: skip
         for statement in (CLAIMANTS, CLAIMS, LINES, HOLDS):
             cursor.execute(statement, given)
@@ -254,7 +272,7 @@ def _finish(job: Job, case: Case) -> jobs.Progress:
         subject=case,
         by=User.objects.get(pk=job.params["by"]),
         at=datetime.fromisoformat(job.params["at"]),
-        body={"rule": RULE, "claims": claims, "first": first or "", "last": last or ""},
+        body={"claims": claims, "first": first or "", "last": last or ""},
         covers=covered,
     )
     sums = {code: str(units) for code, units in covered.sums.items()}

@@ -1,10 +1,9 @@
 """The estate's books: what they take, and what they refuse."""
 
 import pytest
-from django.db import IntegrityError, ProgrammingError, connection
 
 from administration.books import books
-from administration.books.models import Account, Balance, Entry, Posting
+from administration.books.models import Balance, Entry, Posting
 from tests.cast import NOON
 
 

@@ -3,7 +3,6 @@
 import pytest
 
 from administration.books import books
-from administration.ledger.models import Intake, IntakeState
 from administration.work import jobs
 from claims.register import schedule
 from claims.register.models import Claim, ClaimLine
@@ -13,21 +12,33 @@ from tests.factories import ledger_of
 HOLDERS = [{"JPY": 1000, "BTC": 5_0000_0000}, {"JPY": 500, "ETH": 3 * 10**18}, {"BTC": 1}]
 
 
-def accept(case):
-    Intake.objects.filter(case=case).update(state=IntakeState.ACCEPTED)
+def done(job):
+    """Do the job here and now, without waiting for a worker first."""
+    jobs.advance(job.pk)
+    return jobs.wait(job)
+
+
+@pytest.fixture
+def accept(case, as_superuser):
+    """Call it: the ledger is accepted, as if by a second person."""
+
+    def accept():
+        with as_superuser() as cursor:
+            cursor.execute("UPDATE ledger_intake SET state = 'accepted' WHERE case_id = %s", [case.pk])
+
+    return accept
 
 
 @pytest.fixture
 def ledger(case, assets, goto):
-    accounts = ledger_of(case, assets, HOLDERS, by=goto)
-    accept(case)
-    return accounts
+    return ledger_of(case, assets, HOLDERS, by=goto)
 
 
 @pytest.fixture
-def scheduled(case, ledger, goto):
+def scheduled(case, ledger, accept, goto):
     """The case, with a claim for each of its three accounts."""
-    jobs.wait(schedule.schedule(case, by=goto, at=NOON))
+    accept()
+    done(schedule.schedule(case, by=goto, at=NOON))
     return case
 
 

@@ -6,10 +6,10 @@ from django.db import IntegrityError, transaction
 from administration.cases.appointments import NotEmpowered
 from administration.ledger.models import Adjustment, HandedOverHold, LedgerBalance, ScopeDecision, SourceFile
 from administration.record.models import Event
-from administration.work import jobs
 from claims.register import schedule
 from claims.register.models import Claim, Claimant, ClaimKind, ClaimLine, Decision, Hold, Position
 from tests.cast import NOON
+from tests.register.conftest import done
 
 
 def lines_of(number):
@@ -17,8 +17,13 @@ def lines_of(number):
     return [(row.asset.code, row.claim_class, row.recorded, row.admitted, row.out_of_scope) for row in rows]
 
 
-def run(case, by):
-    return jobs.wait(schedule.schedule(case, by=by, at=NOON))
+@pytest.fixture
+def run(case, accept, goto):
+    def run():
+        accept()
+        return done(schedule.schedule(case, by=goto, at=NOON))
+
+    return run
 
 
 def test_every_account_has_one_claim_with_a_line_for_each_asset_and_class(scheduled):
@@ -51,8 +56,8 @@ def test_one_decision_by_a_rule_lets_all_lines_stand(scheduled):
     assert set(ClaimLine.objects.values_list("decision", flat=True)) == {decision.pk}
 
 
-def test_scheduling_again_changes_nothing(scheduled, goto):
-    job = run(scheduled, goto)
+def test_scheduling_again_changes_nothing(scheduled, run):
+    job = run()
 
     assert job.result["claims"] == Claim.objects.count() == 3
     assert Event.objects.filter(kind="claims.scheduled").count() == 1
@@ -78,54 +83,56 @@ def test_who_has_no_such_power_schedules_nothing(case, ledger, fujii):
         schedule.schedule(case, by=fujii, at=NOON)
 
 
-def test_products_of_one_class_add_up_and_lending_stands_apart(case, assets, ledger, goto):
+def test_products_of_one_class_add_up_and_what_must_be_filed_is_reserved_and_not_admitted(case, assets, ledger, run):
     first, file = ledger[0], SourceFile.objects.get(name="balances.csv")
     for n, (product, amount) in enumerate([("pending_withdrawal", 7), ("lending", 40)]):
         LedgerBalance.objects.create(
             case=case, ledger_account=first, asset=assets["BTC"], product=product, amount=amount, file=file, row=90 + n
         )
-    run(case, goto)
+    run()
 
     assert lines_of(1)[:2] == [
-        ("BTC", "lending_unsecured", 40, 40, 0),
+        ("BTC", "lending_unsecured", 40, 0, 0),
         ("BTC", "priority_segregated", 500_000_007, 500_000_007, 0),
     ]
+    lent = ClaimLine.objects.get(claim_class="lending_unsecured")
+    assert (lent.disputed, lent.decision.rule) == (40, "scheduled_and_reserved_until_filed_and_decided")
 
 
-def test_what_is_out_of_scope_is_recorded_and_not_admitted(case, assets, ledger, goto):
+def test_what_is_out_of_scope_is_recorded_and_not_admitted(case, assets, ledger, run):
     for in_scope in (True, False):
         ScopeDecision.objects.create(
             case=case, ledger_account=ledger[0], product="spot", in_scope=in_scope, ground="own", at=NOON
         )
-    run(case, goto)
+    run()
 
     assert lines_of(1)[1] == ("JPY", "trust_beneficiary", 1000, 0, 1000)
 
 
-def test_an_adjustment_is_part_of_what_is_recorded_and_nothing_is_left_out_silently(case, assets, ledger, goto):
+def test_an_adjustment_is_part_of_what_is_recorded_and_nothing_is_left_out_silently(case, assets, ledger, run):
     Adjustment.objects.create(
         case=case, ledger_account=ledger[0], asset=assets["JPY"], product="spot", amount=-1000, reason="error", at=NOON
     )
-    run(case, goto)
+    run()
 
     assert [code for code, *_ in lines_of(1)] == ["BTC"]
 
 
-def test_a_negative_balance_must_be_adjusted_first(case, assets, ledger, goto):
+def test_a_negative_balance_must_be_adjusted_first(case, assets, ledger, run):
     Adjustment.objects.create(
         case=case, ledger_account=ledger[0], asset=assets["JPY"], product="spot", amount=-1001, reason="error", at=NOON
     )
     with pytest.raises(schedule.NegativeBalances, match=r"account A0001 \(JPY, spot\)"):
-        schedule.schedule(case, by=goto, at=NOON)
+        run()
 
 
-def test_a_hold_handed_over_is_placed_and_a_suspicious_transaction_report_is_confidential(case, ledger, goto):
+def test_a_hold_handed_over_is_placed_and_a_suspicious_transaction_report_is_confidential(case, ledger, run):
     file = SourceFile.objects.get(name="accounts.csv")
     for n, kind in enumerate(("attachment", "str")):
         HandedOverHold.objects.create(
             case=case, ledger_account=ledger[0], kind=kind, since="2026-01-05", reference=f"R{n}", file=file, row=n
         )
-    run(case, goto)
+    run()
 
     assert list(Hold.objects.order_by("kind").values_list("kind", "confidential", "reason")) == [
         ("attachment", False, "handed over 2026-01-05 R0"),
