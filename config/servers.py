@@ -367,9 +367,13 @@ def _reachable(binaries: Path, at: Footing) -> Path:
 
 
 def _socket_directory(state: Path, at: Footing) -> Path:
-    """Below the state directory, or in a short place keyed by it when the path would be too long for a socket."""
+    """
+    Below the state directory, or in a short place keyed by it when that path will not do for a socket.
+
+    Too long for the kernel, or with a comma, at which libpq would see two hosts.
+    """
     directory = at.home / "run"
-    if len(os.fsencode(directory / "-valkey/.s.PGSQL.5432")) > SOCKET_PATH_MAX:
+    if len(os.fsencode(directory / "-valkey/.s.PGSQL.5432")) > SOCKET_PATH_MAX or "," in str(directory):
         key = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
         runtime = os.environ.get("XDG_RUNTIME_DIR", "")
         short = runtime if runtime and len(runtime) < 60 and os.access(runtime, os.W_OK) else "/tmp"  # noqa: S108 -- 0700, and ours or refused
