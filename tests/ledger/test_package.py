@@ -212,8 +212,8 @@ def test_days_and_instants_are_read_in_one_form_only():
         "2026-W40-1",
         "2026-09-30 ",
     ):
-        with pytest.raises(ValueError, match="is not a|must be in|out of range"):
+        with pytest.raises(ValueError, match=r"is not a|must be in|out of range"):
             package.parse_date(text)
     for text in ("2026-09-30", "2026-09-30T15:00:00", "2026-09-30 15:00:00+09:00", "2026-09-30T24:00:00+09:00"):
-        with pytest.raises(ValueError, match="is not a|must be in|out of range"):
+        with pytest.raises(ValueError, match=r"is not a|must be in|out of range"):
             package.parse_instant(text)

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import http.client
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -45,8 +44,10 @@ class Simulator:
 
     def start(self, *arguments: str, seed: str = "7") -> Rehearsal:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "administration.rails.rehearsal", "--socket", self.socket, "--truth", self.truth]
-            + ["--seed", seed, *arguments],
+            [
+                *[sys.executable, "-m", "administration.rails.rehearsal"],
+                *["--socket", self.socket, "--truth", self.truth, "--seed", seed, *arguments],
+            ],
             cwd=ROOT, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self.process.stdout
@@ -335,8 +336,10 @@ def test_many_callers_at_once_with_one_key_are_booked_once(rail_process):
 def test_two_processes_never_keep_one_truth(rail_process):
     rail_process.start()
     second = subprocess.run(
-        [sys.executable, "-m", "administration.rails.rehearsal", "--socket", "/nowhere", "--seed", "7"]
-        + ["--truth", rail_process.truth],
+        [
+            *[sys.executable, "-m", "administration.rails.rehearsal"],
+            *["--socket", "/nowhere", "--seed", "7", "--truth", rail_process.truth],
+        ],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -347,5 +350,5 @@ def test_two_processes_never_keep_one_truth(rail_process):
 def test_the_truth_file_is_for_its_owner_only(rail_process):
     rail_process.start()
 
-    assert os.stat(rail_process.truth).st_mode & 0o077 == 0
-    assert os.stat(rail_process.socket).st_mode & 0o077 == 0
+    assert rail_process.truth.stat().st_mode & 0o077 == 0
+    assert rail_process.socket.stat().st_mode & 0o077 == 0
