@@ -75,7 +75,12 @@ class SourceFile(models.Model):
     received_at = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["intake", "name"], name="source_file_is_listed_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["intake", "name"], name="source_file_is_listed_once"),
+            models.UniqueConstraint(
+                fields=["intake", "sha256"], condition=Q(rows__isnull=False), name="table_is_taken_over_once"
+            ),
+        ]
 
 
 class ControlTotal(models.Model):
@@ -90,11 +95,24 @@ class ControlTotal(models.Model):
     computed = UnitsField()
     computed_accounts = models.BigIntegerField()
     suspense = UnitsField(default=0)  # the unexplained rest, put into named suspense by two signatures
+    suspense_name = models.TextField(blank=True, default="")
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["intake", "asset_code", "product"], name="control_total_is_stated_once")
+            models.UniqueConstraint(fields=["intake", "asset_code", "product"], name="control_total_is_stated_once"),
+            models.CheckConstraint(
+                condition=Q(suspense=0) | (Q(declared=F("computed") + F("suspense")) & ~Q(suspense_name="")),
+                name="suspense_is_named_and_is_the_whole_difference",
+            ),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.asset_code} {self.product}"
+
+    @property
+    def difference(self) -> int:
+        """What is declared above what the rows add up to, and not yet in suspense."""
+        return 0 if self.declared is None else self.declared - self.computed - self.suspense
 
 
 class Finding(models.Model):

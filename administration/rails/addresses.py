@@ -20,7 +20,7 @@ BOOK = "book"  # an account in the books of the estate's custodian
 _HOME = {"BTC": "bitcoin", "XRP": "xrpl", "ETH": "ethereum"}
 
 # Tokens sent to their own contract are lost. The addresses are the issuers' published ones.
-_CONTRACTS = {
+CONTRACTS = {
     ("JPYC", "ethereum"): "0xE7C3D8C9a439feDe00D2600032D5dB0Be71C3c29",
     ("JPYC", "polygon"): "0xE7C3D8C9a439feDe00D2600032D5dB0Be71C3c29",
     ("JPYC", "avalanche"): "0xE7C3D8C9a439feDe00D2600032D5dB0Be71C3c29",
@@ -264,7 +264,7 @@ def _evm(asset: str, network: str, text: str, memo: str, reading: _Reading) -> N
         reading.wrong("reserved_address", "This is a reserved or burn address. What is sent there is lost.")
         return
     spelled = str(to_checksum_address(text))
-    if spelled == _CONTRACTS.get((asset, network)):
+    if spelled == CONTRACTS.get((asset, network)):
         reading.wrong("token_contract", f"This is the contract of {asset} itself. What is sent there is lost.")
         return
     reading.kind, reading.address = "evm", spelled

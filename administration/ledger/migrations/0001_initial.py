@@ -1,6 +1,7 @@
 from pathlib import Path
 import administration.fields
 import django.db.models.deletion
+import django.db.models.expressions
 from django.conf import settings
 from django.db import migrations, models
 
@@ -112,6 +113,7 @@ class Migration(migrations.Migration):
                 ('computed', administration.fields.UnitsField()),
                 ('computed_accounts', models.BigIntegerField()),
                 ('suspense', administration.fields.UnitsField(default=0)),
+                ('suspense_name', models.TextField(blank=True, default='')),
                 ('intake', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='control_totals', to='ledger.intake')),
             ],
         ),
@@ -246,6 +248,10 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(fields=('intake', 'asset_code', 'product'), name='control_total_is_stated_once'),
         ),
         migrations.AddConstraint(
+            model_name='controltotal',
+            constraint=models.CheckConstraint(condition=models.Q(('suspense', 0), models.Q(('declared', django.db.models.expressions.CombinedExpression(models.F('computed'), '+', models.F('suspense'))), models.Q(('suspense_name', ''), _negated=True)), _connector='OR'), name='suspense_is_named_and_is_the_whole_difference'),
+        ),
+        migrations.AddConstraint(
             model_name='adjustment',
             constraint=models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='adjustment_changes_something'),
         ),
@@ -256,6 +262,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='sourcefile',
             constraint=models.UniqueConstraint(fields=('intake', 'name'), name='source_file_is_listed_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='sourcefile',
+            constraint=models.UniqueConstraint(condition=models.Q(('rows__isnull', False)), fields=('intake', 'sha256'), name='table_is_taken_over_once'),
         ),
         migrations.AddConstraint(
             model_name='ledgerbalance',

@@ -1,1 +1,341 @@
--- What the database itself refuses in the room `ledger`.
+-- What the database itself refuses in the room `ledger`: changes of what was taken over, and an acceptance
+-- of what does not add up.
+
+-- --- staging ----------------------------------------------------------------------------------
+
+-- What is read of a package stands here until it is accepted or refused, under the number of its intake. Not
+-- logged: after a crash of the server they are empty, and the files are read again from the archive. They
+-- have no foreign keys and no checks, because what is wrong with a package is to be found and said, not to fail.
+-- A validation without a case makes temporary tables of the same names, which hide these.
+CREATE UNLOGGED TABLE ledger_staging_customers (
+    intake bigint NOT NULL, "row" bigint NOT NULL,
+    customer_id text, entity_type text, name text, kana text, romaji text, birth_or_founding_date date,
+    nationality text, residence_country text, postcode text, address text, address_kana text, phone text,
+    email text, corporate_number text, kyc_status text, language text,
+    PRIMARY KEY (intake, "row")
+);
+CREATE UNLOGGED TABLE ledger_staging_accounts (
+    intake bigint NOT NULL, "row" bigint NOT NULL,
+    account_id text, customer_id text, capacity text, status text, opened_on date,
+    PRIMARY KEY (intake, "row")
+);
+-- numeric without a scale: numeric(p,s) would round silently
+CREATE UNLOGGED TABLE ledger_staging_balances (
+    intake bigint NOT NULL, "row" bigint NOT NULL,
+    account_id text, asset text, product text, amount numeric,
+    PRIMARY KEY (intake, "row")
+);
+CREATE UNLOGGED TABLE ledger_staging_bank_accounts (
+    intake bigint NOT NULL, "row" bigint NOT NULL,
+    account_id text, bank_code text, branch_code text, kind text, number text, holder_kana text, problem text,
+    PRIMARY KEY (intake, "row")
+);
+CREATE UNLOGGED TABLE ledger_staging_withdrawal_addresses (
+    intake bigint NOT NULL, "row" bigint NOT NULL,
+    account_id text, asset text, network text, address text, memo text, whitelisted_on date, problem text,
+    PRIMARY KEY (intake, "row")
+);
+CREATE UNLOGGED TABLE ledger_staging_wallets (
+    intake bigint NOT NULL, "row" bigint NOT NULL,
+    place_id text, asset text, place_kind text, network text, address text, temperature text, tag text,
+    controller text, custodian text, amount numeric, as_of timestamptz, evidence_file text,
+    evidence_sha256 text, access text, proof text,
+    PRIMARY KEY (intake, "row")
+);
+CREATE UNLOGGED TABLE ledger_staging_holds (
+    intake bigint NOT NULL, "row" bigint NOT NULL,
+    account_id text, kind text, since date, reference text,
+    PRIMARY KEY (intake, "row")
+);
+CREATE UNLOGGED TABLE ledger_staging_prices (
+    intake bigint NOT NULL, "row" bigint NOT NULL,
+    asset text, jpy_num numeric, jpy_den numeric, "at" timestamptz, source text,
+    PRIMARY KEY (intake, "row")
+);
+-- What was found wrong so far. One row a fault up to a limit for each kind, file and column; then only counted.
+CREATE UNLOGGED TABLE ledger_staging_findings (
+    intake bigint NOT NULL, kind text NOT NULL, severity text NOT NULL, file text NOT NULL, "row" bigint,
+    "column" text NOT NULL, reason text NOT NULL, remedy text NOT NULL, rows bigint NOT NULL
+);
+
+-- Empty the staging of one intake: at once where it is alone there, as it is in the database of one estate.
+CREATE FUNCTION ledger_clear_staging(this bigint) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    staging text;
+    shared boolean;
+BEGIN
+    FOREACH staging IN ARRAY ARRAY['accounts', 'balances', 'bank_accounts', 'customers', 'findings', 'holds',
+                                   'prices', 'wallets', 'withdrawal_addresses']
+    LOOP
+        EXECUTE format('LOCK TABLE public.%I IN ACCESS EXCLUSIVE MODE', 'ledger_staging_' || staging);
+        EXECUTE format('SELECT EXISTS (SELECT FROM public.%I WHERE intake <> $1)', 'ledger_staging_' || staging)
+            INTO shared USING this;
+        IF shared THEN
+            EXECUTE format('DELETE FROM public.%I WHERE intake = $1', 'ledger_staging_' || staging) USING this;
+        ELSE
+            EXECUTE format('TRUNCATE public.%I', 'ledger_staging_' || staging);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- Tell the planner what has come, right after it came: the next step begins at once.
+CREATE FUNCTION ledger_analyze_staging() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    ANALYZE public.ledger_staging_accounts, public.ledger_staging_balances, public.ledger_staging_bank_accounts,
+            public.ledger_staging_customers, public.ledger_staging_holds, public.ledger_staging_wallets,
+            public.ledger_staging_withdrawal_addresses;
+END
+$$;
+CREATE FUNCTION ledger_analyze() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    ANALYZE public.ledger_identity, public.ledger_ledgeraccount, public.ledger_ledgerbalance,
+            public.ledger_handedoverdestination;
+END
+$$;
+
+-- --- what was taken over never changes --------------------------------------------------------
+
+CREATE TRIGGER source_file_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_sourcefile
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER finding_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_finding
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER identity_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_identity
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER ledger_account_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_ledgeraccount
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER ledger_balance_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_ledgerbalance
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER handed_over_hold_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_handedoverhold
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER handed_over_destination_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_handedoverdestination
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER handed_over_price_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_handedoverprice
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER handed_over_place_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_handedoverplace
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER adjustment_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_adjustment
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER scope_decision_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_scopedecision
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER person_link_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_personlink
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER intake_not_truncated BEFORE TRUNCATE ON ledger_intake
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER control_total_not_deleted BEFORE DELETE OR TRUNCATE ON ledger_controltotal
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Once the ledger of a case is accepted, nothing is added to it either: corrections are adjustments.
+CREATE FUNCTION ledger_refuse_after_acceptance() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM ledger_intake WHERE state = 'accepted' AND case_id IN (SELECT DISTINCT case_id FROM added)
+    ) THEN
+        RAISE EXCEPTION 'ledger_is_frozen_at_acceptance: INSERT on %', TG_TABLE_NAME USING ERRCODE = '23001';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER identity_frozen AFTER INSERT ON ledger_identity
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_after_acceptance();
+CREATE TRIGGER ledger_account_frozen AFTER INSERT ON ledger_ledgeraccount
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_after_acceptance();
+CREATE TRIGGER ledger_balance_frozen AFTER INSERT ON ledger_ledgerbalance
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_after_acceptance();
+CREATE TRIGGER handed_over_hold_frozen AFTER INSERT ON ledger_handedoverhold
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_after_acceptance();
+CREATE TRIGGER handed_over_destination_frozen AFTER INSERT ON ledger_handedoverdestination
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_after_acceptance();
+CREATE TRIGGER handed_over_price_frozen AFTER INSERT ON ledger_handedoverprice
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_after_acceptance();
+CREATE TRIGGER handed_over_place_frozen AFTER INSERT ON ledger_handedoverplace
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_after_acceptance();
+
+CREATE FUNCTION ledger_refuse_file() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM added JOIN ledger_sourcefile earlier ON earlier.case_id = added.case_id
+                           AND earlier.sha256 = added.sha256 AND earlier.intake_id <> added.intake_id
+        JOIN ledger_intake i ON i.id = earlier.intake_id AND i.state = 'accepted' WHERE earlier.rows IS NOT NULL
+    ) THEN
+        RAISE EXCEPTION 'the_same_file_is_not_taken_over_twice' USING ERRCODE = '23505';
+    END IF;
+    IF EXISTS (
+        SELECT FROM ledger_intake WHERE state = 'accepted' AND id IN (SELECT intake_id FROM added)
+    ) THEN
+        RAISE EXCEPTION 'ledger_is_frozen_at_acceptance: INSERT on %', TG_TABLE_NAME USING ERRCODE = '23001';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER source_file_frozen AFTER INSERT ON ledger_sourcefile
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_file();
+
+-- --- control totals ---------------------------------------------------------------------------
+
+-- They are stated while the package is inspected. Afterwards only the unexplained rest may go into suspense, and
+-- only with the signatures for exactly that.
+CREATE FUNCTION ledger_control_total_stands() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    intake_state text := (SELECT state FROM ledger_intake WHERE id = NEW.intake_id);
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF intake_state NOT IN ('received', 'inspecting') OR NEW.suspense <> 0 THEN
+            RAISE EXCEPTION 'control_totals_are_stated_at_inspection: intake % is %', NEW.intake_id, intake_state
+                USING ERRCODE = '23514';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF intake_state <> 'inspected'
+       OR (NEW.intake_id, NEW.asset_code, NEW.product, NEW.declared, NEW.declared_accounts, NEW.source, NEW.computed,
+           NEW.computed_accounts)
+          IS DISTINCT FROM (OLD.intake_id, OLD.asset_code, OLD.product, OLD.declared, OLD.declared_accounts, OLD.source,
+                            OLD.computed, OLD.computed_accounts) THEN
+        RAISE EXCEPTION 'control_total_never_changes: % %', OLD.asset_code, OLD.product USING ERRCODE = '23001';
+    END IF;
+    IF NOT EXISTS (
+        SELECT FROM cases_approvalrequest WHERE act = 'ledger.suspense' AND object_id = NEW.id AND state = 'granted'
+    ) THEN
+        RAISE EXCEPTION 'suspense_needs_its_signatures: % %', OLD.asset_code, OLD.product USING ERRCODE = '23514';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER control_total_stands BEFORE INSERT OR UPDATE ON ledger_controltotal
+    FOR EACH ROW EXECUTE FUNCTION ledger_control_total_stands();
+
+-- --- the intake -------------------------------------------------------------------------------
+
+-- What the second person signed is what stands: every difference explained or in named suspense, every row there,
+-- every sum as stated, no row without its parents. Looked at once, set-based, at the step to accepted.
+CREATE FUNCTION ledger_check_acceptance(this ledger_intake) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    odd text;
+BEGIN
+    SELECT count(*)::text INTO odd FROM ledger_ledgeraccount WHERE case_id = this.case_id
+        HAVING count(*) <> this.accounts;
+    IF odd IS NOT NULL THEN
+        RAISE EXCEPTION 'acceptance_needs_every_row: % accounts of %', odd, this.accounts USING ERRCODE = '23514';
+    END IF;
+
+    SELECT format('%s %s', coalesce(total.asset_code, there.code), coalesce(total.product, there.product)) INTO odd
+    FROM (SELECT * FROM ledger_controltotal WHERE intake_id = this.id) total
+    FULL JOIN (
+        SELECT asset.code, balance.product, sum(balance.amount) AS amount, count(*) AS rows
+        FROM ledger_ledgerbalance balance JOIN books_asset asset ON asset.id = balance.asset_id
+        WHERE balance.case_id = this.case_id GROUP BY 1, 2
+    ) there ON there.code = total.asset_code AND there.product = total.product
+    WHERE coalesce(there.amount, 0) IS DISTINCT FROM total.computed
+       OR coalesce(there.rows, 0) IS DISTINCT FROM total.computed_accounts
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'acceptance_needs_sums_as_stated: %', odd USING ERRCODE = '23514';
+    END IF;
+
+    IF EXISTS (
+        SELECT FROM ledger_ledgerbalance balance
+        WHERE balance.case_id = this.case_id AND NOT EXISTS (
+            SELECT FROM ledger_ledgeraccount account
+            WHERE account.id = balance.ledger_account_id AND account.case_id = this.case_id)
+    ) OR EXISTS (
+        SELECT FROM ledger_ledgeraccount account
+        WHERE account.case_id = this.case_id AND NOT EXISTS (
+            SELECT FROM ledger_identity identity
+            WHERE identity.id = account.identity_id AND identity.case_id = this.case_id)
+    ) OR EXISTS (
+        SELECT FROM ledger_handedoverdestination destination
+        WHERE destination.case_id = this.case_id AND NOT EXISTS (
+            SELECT FROM ledger_ledgeraccount account
+            WHERE account.id = destination.ledger_account_id AND account.case_id = this.case_id)
+    ) OR EXISTS (
+        SELECT file_id FROM (
+            SELECT file_id FROM ledger_identity WHERE case_id = this.case_id GROUP BY 1
+            UNION SELECT file_id FROM ledger_ledgeraccount WHERE case_id = this.case_id GROUP BY 1
+            UNION SELECT file_id FROM ledger_ledgerbalance WHERE case_id = this.case_id GROUP BY 1
+            UNION SELECT file_id FROM ledger_handedoverdestination WHERE case_id = this.case_id GROUP BY 1
+        ) files EXCEPT SELECT id FROM ledger_sourcefile WHERE case_id = this.case_id
+    ) OR EXISTS (
+        SELECT asset_id FROM (
+            SELECT asset_id FROM ledger_ledgerbalance WHERE case_id = this.case_id GROUP BY 1
+            UNION SELECT asset_id FROM ledger_handedoverdestination WHERE case_id = this.case_id GROUP BY 1
+        ) assets EXCEPT SELECT id FROM books_asset WHERE case_id = this.case_id
+    ) THEN
+        RAISE EXCEPTION 'acceptance_needs_every_rows_parent' USING ERRCODE = '23503';
+    END IF;
+END
+$$;
+
+CREATE FUNCTION ledger_intake_moves() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF OLD.state NOT IN ('received', 'inspecting') THEN
+            RAISE EXCEPTION 'intake_once_inspected_is_kept: intake % is %', OLD.id, OLD.state USING ERRCODE = '23001';
+        END IF;
+        RETURN OLD;
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.state <> 'received' THEN
+            RAISE EXCEPTION 'intake_begins_as_received' USING ERRCODE = '23514';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF (OLD.state, NEW.state) NOT IN (
+        ('received', 'inspecting'), ('inspecting', 'inspected'), ('inspected', 'accepting'), ('accepting', 'accepted'),
+        ('inspected', 'cancelled'), ('received', 'received'), ('inspecting', 'inspecting'), ('inspected', 'inspected')
+    ) THEN
+        RAISE EXCEPTION 'intake_moves_forward_only: intake %, % to %', OLD.id, OLD.state, NEW.state
+            USING ERRCODE = '23001';
+    END IF;
+    IF (NEW.case_id, NEW.manifest, NEW.package_sha256, NEW.directory, NEW.cutoff_at, NEW.differences, NEW.received_by_id,
+        NEW.received_at)
+       IS DISTINCT FROM (OLD.case_id, OLD.manifest, OLD.package_sha256, OLD.directory, OLD.cutoff_at, OLD.differences,
+                         OLD.received_by_id, OLD.received_at)
+       OR OLD.state IN ('inspected', 'accepting') AND (NEW.accounts, NEW.balances)
+       IS DISTINCT FROM (OLD.accounts, OLD.balances)
+       OR OLD.state = 'accepting' AND (NEW.content_sha256, NEW.negative_policy)
+       IS DISTINCT FROM (OLD.content_sha256, OLD.negative_policy) THEN
+        RAISE EXCEPTION 'intake_stays_what_was_received: intake %', OLD.id USING ERRCODE = '23001';
+    END IF;
+    IF NEW.state IN ('accepting', 'accepted') THEN
+        IF EXISTS (
+            SELECT FROM ledger_controltotal WHERE intake_id = NEW.id
+            AND NOT (declared IS NOT NULL AND declared = computed + suspense OR declared IS NULL AND source = 'none')
+        ) THEN
+            RAISE EXCEPTION 'acceptance_needs_every_difference_explained: intake %', NEW.id USING ERRCODE = '23514';
+        END IF;
+        IF NOT EXISTS (
+            SELECT FROM cases_approvalrequest WHERE act = 'ledger.accept' AND object_id = NEW.id
+            AND state IN ('granted', 'suspended') AND content_sha256 = NEW.content_sha256
+        ) THEN
+            RAISE EXCEPTION 'acceptance_needs_its_signatures: intake %', NEW.id USING ERRCODE = '23514';
+        END IF;
+    END IF;
+    IF NEW.state = 'accepted' THEN
+        PERFORM ledger_check_acceptance(NEW);
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER intake_moves BEFORE INSERT OR UPDATE OR DELETE ON ledger_intake
+    FOR EACH ROW EXECUTE FUNCTION ledger_intake_moves();
+
+-- --- who may read and write what --------------------------------------------------------------
+
+REVOKE UPDATE, DELETE ON ledger_sourcefile, ledger_finding, ledger_identity, ledger_ledgeraccount, ledger_ledgerbalance,
+    ledger_handedoverhold, ledger_handedoverdestination, ledger_handedoverprice, ledger_handedoverplace,
+    ledger_adjustment, ledger_scopedecision, ledger_personlink FROM henkan_app;
+REVOKE DELETE ON ledger_controltotal FROM henkan_app;
+
+-- Personal data, and holds that must not be known: not for auditors' queries.
+REVOKE SELECT ON ledger_identity, ledger_handedoverdestination, ledger_handedoverhold, ledger_finding,
+    ledger_staging_accounts, ledger_staging_balances, ledger_staging_bank_accounts, ledger_staging_customers,
+    ledger_staging_findings, ledger_staging_holds, ledger_staging_prices, ledger_staging_wallets,
+    ledger_staging_withdrawal_addresses FROM henkan_reader;

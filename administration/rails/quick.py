@@ -1,0 +1,149 @@
+"""
+The plainly good, at once: for ledgers with hundreds of thousands of addresses.
+
+`plainly_good` says True only of the common spellings whose checksum fits; `addresses.check` would find nothing wrong
+with them. Of anything else it says False, which means: look properly. A test holds the two together. The checksums of
+bech32 are linear, so the one of a whole address is the XOR of what each of its characters does to it.
+"""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from hashlib import sha256
+from typing import Any
+
+from administration.rails.addresses import CONTRACTS
+
+_BITCOIN = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_RIPPLE = "rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
+_BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_BECH32_REST, _BECH32M_REST = 1, 0x2BC830A3
+
+_EVM = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_TAG = re.compile(r"0|[1-9][0-9]{0,9}", re.ASCII)
+_TOKENS = frozenset(address.lower() for address in CONTRACTS.values())
+
+
+def plainly_good(asset: str, network: str, address: str, memo: str) -> bool:
+    """True: `asset` can be sent there. False: not known without a proper look."""
+    look = _LOOKS.get((asset, network)) or _LOOKS.get(("", network))
+    return look is not None and look(asset, address, memo)
+
+
+def _bitcoin(asset: str, address: str, memo: str) -> bool:
+    if memo:
+        return False
+    if address.startswith("bc1q") and len(address) == 42:
+        return _bech32_rest(address) == _BECH32_REST
+    if address.startswith("bc1p") and len(address) == 62:
+        return _bech32_rest(address) == _BECH32M_REST and address[-7] in "qs"  # four bits of padding, all zero
+    return address[:1] in ("1", "3") and _version(address, _pairs(_BITCOIN), "1") in (0, 5)
+
+
+def _xrpl(asset: str, address: str, memo: str) -> bool:
+    tag_fits = not memo or (_TAG.fullmatch(memo) is not None and int(memo) < 2**32)
+    return tag_fits and address[:1] == "r" and _version(address, _pairs(_RIPPLE), "r") == 0
+
+
+def _evm(asset: str, address: str, memo: str) -> bool:
+    if memo or asset in ("BTC", "XRP") or not _EVM.fullmatch(address):
+        return False
+    letters, plain = address[2:], address[2:].lower()
+    if plain.startswith("0" * 36) or "0x" + plain in _TOKENS:
+        return False
+    if letters in (plain, plain.upper()):
+        return True  # carries no checksum
+    digest = _keccak()(plain.encode()).hex()
+    return letters == "".join([c.upper() if d > "7" else c for c, d in zip(plain, digest, strict=False)])
+
+
+def _book(asset: str, address: str, memo: str) -> bool:
+    return not memo and len(address) < 20 and bool(_ACCOUNT.fullmatch(address))
+
+
+_LOOKS: dict[tuple[str, str], Callable[[str, str, str], bool]] = {
+    ("BTC", "bitcoin"): _bitcoin,
+    ("XRP", "xrpl"): _xrpl,
+    ("", "ethereum"): _evm,
+    ("", "book"): _book,
+}
+
+
+def _version(text: str, pairs: dict[str, int], zero: str) -> int | None:
+    """The version byte of a base58 text of 25 bytes whose checksum fits, or None."""
+    if not 26 <= len(text) <= 35:
+        return None
+    number = 0
+    try:
+        for at in range(len(text) % 2, len(text), 2):
+            number = number * 3364 + pairs[text[at : at + 2]]
+        if len(text) % 2:
+            number += pairs[zero + text[0]] * 58 ** (len(text) - 1)
+        body = number.to_bytes(25, "big")
+    except (KeyError, OverflowError):
+        return None
+    if len(text) - len(text.lstrip(zero)) != 25 - len(body.lstrip(b"\0")):
+        return None  # a leading zero byte is spelled by one character, no more and no less
+    if int.from_bytes(body[1:21], "big") <= 1 or sha256(sha256(body[:21]).digest()).digest()[:4] != body[21:]:
+        return None
+    return body[0]
+
+
+@cache
+def _pairs(alphabet: str) -> dict[str, int]:
+    return {a + b: 58 * alphabet.index(a) + alphabet.index(b) for a in alphabet for b in alphabet}
+
+
+def _step(state: int, value: int) -> int:
+    top = state >> 25
+    state = (state & 0x1FFFFFF) << 5 ^ value
+    for bit, generator in enumerate(_GENERATOR):
+        if top >> bit & 1:
+            state ^= generator
+    return state
+
+
+@cache
+def _bech32_tables(size: int) -> tuple[int, tuple[dict[str, int], ...]]:
+    """What the prefix alone leaves, and what each pair of characters of `size` adds to it by where it stands."""
+    start = 1
+    for value in (3, 3, 0, 2, 3):  # "bc", expanded
+        start = _step(start, value)
+    for _ in range(size):
+        start = _step(start, 0)
+    alone = []
+    for place in range(size):
+        row = []
+        for value in range(32):
+            state = value
+            for _ in range(size - place - 1):
+                state = _step(state, 0)
+            row.append(state)
+        alone.append(row)
+    tables = []
+    for place in range(0, size - size % 2, 2):
+        first, second = alone[place], alone[place + 1]
+        tables.append({a + b: first[i] ^ second[j] for i, a in enumerate(_BECH32) for j, b in enumerate(_BECH32)})
+    if size % 2:
+        tables.append({a: alone[-1][i] for i, a in enumerate(_BECH32)})
+    return start, tuple(tables)
+
+
+def _bech32_rest(address: str) -> int:
+    data = address[3:]
+    rest, tables = _bech32_tables(len(data))
+    try:
+        for at, table in enumerate(tables):
+            rest ^= table[data[2 * at : 2 * at + 2]]
+    except KeyError:
+        return -1
+    return rest
+
+
+@cache
+def _keccak() -> Any:
+    from eth_hash.auto import keccak  # a heavy import, wanted only where addresses are checked
+
+    return keccak
