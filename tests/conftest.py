@@ -149,6 +149,17 @@ def _some_database(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("db")
 
 
+# --- outside the database ---------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def own_head_log(tmp_path: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heads outlive a rollback, as they should; so each test, with its own record, has its own head log."""
+    path = str(tmp_path / "heads.log")
+    settings.HEAD_LOG_FILE = path
+    monkeypatch.setenv("HEAD_LOG_FILE", path)
+
+
 # --- real commits -----------------------------------------------------------------------------
 
 

@@ -9,15 +9,18 @@ finds the same.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
 
-from administration.record.encoding import frames
+from administration.record import stream
+from administration.record.encoding import unframe
 
-_QUERIES: dict[str, str] = {}
+TEXTS = (25, 1043)  # the types text and varchar, as PostgreSQL numbers them
+
+_queries: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -43,51 +46,48 @@ class Cover:
 
 def register(name: str, sql: str) -> None:
     """Name a query, once, in AppConfig.ready(). `sql` has named parameters: %(run)s."""
-    if _QUERIES.setdefault(name, sql) != sql:
+    if _queries.setdefault(name, sql) != sql:
         raise ValueError(f"Another query is already registered as {name!r}.")
 
 
 def cover(name: str, **params: object) -> Cover:
     """Read the rows through once and say what they are. In bounded memory, however many."""
-    with Rows(name, **params) as rows:
-        return describe(name, {key: str(value) for key, value in params.items()}, rows.columns, rows)
-
-
-def describe(name: str, params: dict[str, str], columns: list[str], rows: Iterable[tuple[str | None, ...]]) -> Cover:
-    asset = columns.index("asset") if "asset" in columns else None
-    amount = columns.index("amount") if "amount" in columns else None
+    rows = Rows(name, **params)
+    value = rows.value
     digest = hashlib.sha256()
     sums: defaultdict[str, int] = defaultdict(int)
     count = 0
-    for row in rows:
-        digest.update(frames(row))
+    for encoded in rows.encoded():
+        digest.update(encoded)
         count += 1
-        if asset is not None and amount is not None:
-            sums[row[asset] or ""] += int(row[amount] or 0)
-    return Cover(name, params, count, digest.hexdigest(), dict(sorted(sums.items())))
+        if value:
+            row = unframe(encoded)
+            sums[row[value[0]] or ""] += int(row[value[1]] or 0)
+    return Cover(name, rows.params, count, digest.hexdigest(), dict(sorted(sums.items())))
 
 
 class Rows:
-    """The rows of a registered query as tuples of texts, streamed."""
+    """The rows of a registered query, streamed."""
 
     def __init__(self, name: str, **params: object) -> None:
-        if name not in _QUERIES:
+        if name not in _queries:
             raise LookupError(f"No query is registered as {name!r}.")
-        self._sql = _QUERIES[name]
-        self._params = dict(params)
-        self.columns: list[str] = []
+        self.sql = _queries[name].strip().rstrip(";")
+        self.params = {key: str(value) for key, value in params.items()}
+        with connection.cursor() as cursor:
+            # The columns first: COPY does not say their names, and would send a number's own bytes as if they were text.
+            cursor.execute("SELECT * FROM (" + self.sql + ") covered LIMIT 0", self.params)  # noqa: S608  registered code
+            self.columns = [column[0] for column in cursor.description]
+            wrong = [column[0] for column in cursor.description if column[1] not in TEXTS]
+        if wrong:
+            raise TypeError(f"The columns of {name!r} are texts, but {', '.join(wrong)} is not. Cast it.")
+        self.value: tuple[int, int] | None = None
+        if "asset" in self.columns and "amount" in self.columns:
+            self.value = self.columns.index("asset"), self.columns.index("amount")
 
-    def __enter__(self) -> "Rows":
-        self._cursor = connection.cursor()
-        # The columns' names first: COPY does not say them.
-        self._cursor.execute(f"SELECT * FROM ({self._sql}) rows LIMIT 0", self._params)
-        self.columns = [column[0] for column in self._cursor.description]
-        return self
+    def encoded(self) -> Iterator[bytes]:
+        """The frames of each row."""
+        return stream.frames("COPY (" + self.sql + ") TO STDOUT (FORMAT BINARY)", self.params)
 
-    def __exit__(self, *exc: object) -> None:
-        self._cursor.close()
-
-    def __iter__(self) -> Iterator[tuple[str | None, ...]]:
-        with self._cursor.copy(f"COPY ({self._sql}) TO STDOUT", self._params) as copy:
-            copy.set_types(["text"] * len(self.columns))
-            yield from copy.rows()
+    def __iter__(self) -> Iterator[list[str | None]]:
+        return map(unframe, self.encoded())

@@ -35,6 +35,23 @@ def frames(texts: Iterable[str | None]) -> bytes:
     return b"".join(map(frame, texts))
 
 
+def unframe(data: bytes) -> list[str | None]:
+    """The texts that frames() put together."""
+    texts: list[str | None] = []
+    at, end = 0, len(data)
+    while at < end:
+        length = int.from_bytes(data[at : at + 4])
+        at += 4
+        if length == 0xFFFFFFFF:
+            texts.append(None)
+            continue
+        texts.append(data[at : at + length].decode())
+        at += length
+    if at != end:
+        raise ValueError("The last frame is longer than what is there.")
+    return texts
+
+
 def micros(instant: datetime.datetime) -> str:
     """Whole microseconds since 1970 in UTC. A naive instant is refused: it names no moment."""
     if instant.tzinfo is None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from administration.people.models import User
 
 APPEND = "SELECT number, recorded_at FROM record_append(%s, %s, %s, %s, %s, %s, %s, %s)"
+FIELDS = [
+    "case_id", "case_reference", "number", "kind", "subject_kind", "subject_id", "by", "at", "recorded_at", "body",
+]  # fmt: skip
 
 
 def append(
@@ -47,20 +50,11 @@ def append(
     with connection.cursor() as cursor:
         cursor.execute(APPEND, [case.pk, case.reference, kind, subject_kind, subject_id, username, at, text])
         number, recorded_at = cursor.fetchone()
-    event = Event(
-        case_id=case.pk,
-        case_reference=case.reference,
-        number=number,
-        kind=kind,
-        subject_kind=subject_kind,
-        subject_id=subject_id,
-        by=username,
-        at=at,
-        recorded_at=recorded_at,
-        body=text,
+    return Event.from_db(
+        connection.alias,
+        FIELDS,
+        [case.pk, case.reference, number, kind, subject_kind, subject_id, username, at, recorded_at, text],
     )
-    event._state.adding, event._state.db = False, connection.alias
-    return event
 
 
 def named(subject: Model | tuple[str, object]) -> tuple[str, str]:
