@@ -309,7 +309,8 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         for sign, handler in before.items():
-            signal.signal(sign, handler)
+            # None: a handler that was not set from Python cannot be put back from here
+            signal.signal(sign, signal.SIG_DFL if handler is None else handler)
 
 
 if __name__ == "__main__":  # the stack alone, for a test or a look: prints its addresses, runs until it is stopped

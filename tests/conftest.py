@@ -12,7 +12,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, connections, transaction
 
-pytest_plugins = ["tests.cast"]
+pytest_plugins = ["tests.cast", "tests.rehearsing"]
 
 ENTER = "SET LOCAL ROLE {role}"
 RawCursor = Any
