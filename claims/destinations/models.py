@@ -25,21 +25,26 @@ class Destination(models.Model):
     """
     One version of where one claim's returns of one asset go. What it says never changes; its state moves forward.
 
-    `fingerprint` is SHA-256 of (network, details in canonical JSON): the same account or address has the same.
+    `fingerprint` is SHA-256 of network and details, each framed, details by name: the same account or
+    address has the same.
     """
 
-    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
-    claim = models.ForeignKey("register.Claim", models.PROTECT, related_name="destinations")
-    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
+    # The database's foreign keys of claim and asset include the case (first migration).
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+", db_constraint=False)
+    claim = models.ForeignKey(
+        "register.Claim", models.PROTECT, related_name="destinations", db_index=False, db_constraint=False
+    )
+    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     version = models.PositiveIntegerField()
     network = models.TextField()
     details = models.JSONField()
     fingerprint = models.BinaryField(max_length=32)
     origin = models.CharField(max_length=12, choices=Origin)
     state = models.CharField(max_length=10, choices=DestinationState, default=DestinationState.PROPOSED)
-    order = models.ForeignKey("cases.CourtOrder", models.PROTECT, null=True)  # handover and court_order rest on it
-    keyed_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
-    second_keyed_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
+    # handover and court_order rest on it
+    order = models.ForeignKey("cases.CourtOrder", models.PROTECT, null=True, related_name="+", db_index=False)
+    keyed_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+", db_index=False)
+    second_keyed_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+", db_index=False)
     proposed_at = models.DateTimeField()
     proved_at = models.DateTimeField(null=True)
     usable_from = models.DateTimeField(null=True)

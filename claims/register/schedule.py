@@ -22,13 +22,14 @@ from administration.people.models import User
 from administration.record import covers, log
 from administration.work import jobs
 from administration.work.models import Job, JobState
+from claims.register.holds import CONFIDENTIAL
 from claims.register.models import Claim, ClaimKind, ClaimLine, Decision, Dispute
 
 KIND = "claims.schedule"
 CHUNK = 5000
 STANDS = "scheduled_stands_until_disputed"
 MUST_BE_FILED = "scheduled_and_reserved_until_filed_and_decided"  # classes in which silence admits nothing
-CONFIDENTIAL = ("str", "police", "order")  # telling the customer of these can be an offence
+
 LOOK_AGAIN = timedelta(days=30)
 
 

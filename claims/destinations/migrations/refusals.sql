@@ -1,1 +1,124 @@
--- What the database itself refuses in the room `destinations`.
+-- Destinations: what the database itself refuses.
+
+-- The same bank account or address has the same fingerprint, however it came in: network and details, each
+-- framed, details in the order of their names.
+CREATE FUNCTION destination_fingerprint(network text, details jsonb) RETURNS bytea
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT sha256(frame(network) || coalesce(
+        (SELECT string_agg(frame(key) || frame(value), ''::bytea ORDER BY key COLLATE "C") FROM jsonb_each_text(details)), ''
+    ))
+$$;
+
+ALTER TABLE destinations_destination
+    ADD CONSTRAINT destination_has_the_fingerprint_of_its_details
+        CHECK (fingerprint = destination_fingerprint(network, details)),
+    ADD CONSTRAINT destination_is_of_the_case_of_its_claim
+        FOREIGN KEY (claim_id, case_id) REFERENCES register_claim (id, case_id),
+    ADD CONSTRAINT destination_is_of_the_case_of_its_asset
+        FOREIGN KEY (asset_id, case_id) REFERENCES books_asset (id, case_id),
+    ADD CONSTRAINT destination_of_an_order_names_it CHECK (origin <> 'court_order' OR order_id IS NOT NULL),
+    ADD CONSTRAINT paper_destination_names_who_keyed_it CHECK (origin <> 'paper' OR keyed_by_id IS NOT NULL);
+
+-- A version begins as proposed. What a claimant's session says is written by the portal's role and by nobody
+-- else, and the portal's role writes nothing else: no clerk can forge a customer's own words.
+-- Not SECURITY DEFINER: current_user must be whoever inserts.
+CREATE FUNCTION destination_begins_as_proposed() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    wrong destinations_destination;
+BEGIN
+    SELECT * INTO wrong FROM proposed
+    WHERE state <> 'proposed' OR proved_at IS NOT NULL OR usable_from IS NOT NULL OR revoked_at IS NOT NULL
+       OR second_keyed_by_id IS NOT NULL OR (order_id IS NOT NULL AND origin <> 'court_order') LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'destination_begins_as_proposed: claim %, version %', wrong.claim_id, wrong.version
+            USING ERRCODE = '23514';
+    END IF;
+    SELECT * INTO wrong FROM proposed WHERE (origin = 'claimant') <> (current_user = 'henkan_portal') LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'claimant_destination_is_written_by_the_portal: claim %, by %', wrong.claim_id, current_user
+            USING ERRCODE = '42501';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER destination_begins_as_proposed AFTER INSERT ON destinations_destination
+    REFERENCING NEW TABLE AS proposed FOR EACH STATEMENT EXECUTE FUNCTION destination_begins_as_proposed();
+
+-- What a version says never changes. Its state moves as the table of transitions says, each step with its
+-- own moment, and time is the database's: nothing is usable before it has cooled off.
+CREATE FUNCTION destination_moves_forward() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    wrong text;
+BEGIN
+    SELECT format('version %s of claim %s', o.version, o.claim_id) INTO wrong
+    FROM before_it o FULL JOIN after_it n USING (id)
+    WHERE (o.id, o.case_id, o.claim_id, o.asset_id, o.version, o.network, o.details, o.fingerprint, o.origin,
+           o.keyed_by_id, o.proposed_at, o.recorded_at)
+        IS DISTINCT FROM (n.id, n.case_id, n.claim_id, n.asset_id, n.version, n.network, n.details, n.fingerprint, n.origin,
+           n.keyed_by_id, n.proposed_at, n.recorded_at)
+       OR (o.second_keyed_by_id IS NOT NULL AND n.second_keyed_by_id IS DISTINCT FROM o.second_keyed_by_id)
+       OR (o.order_id IS NOT NULL AND n.order_id IS DISTINCT FROM o.order_id)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'destination_never_changes: %', coalesce(wrong, 'unknown') USING ERRCODE = '23001';
+    END IF;
+
+    SELECT format('%s → %s, version %s of claim %s', o.state, n.state, o.version, o.claim_id) INTO wrong
+    FROM before_it o JOIN after_it n USING (id)
+    LEFT JOIN destinations_destinationtransition t ON t.from_state = o.state AND t.to_state = n.state
+    WHERE t.from_state IS NULL
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'destination_moves_forward: %', wrong USING ERRCODE = '23514';
+    END IF;
+
+    SELECT format('%s → %s, version %s of claim %s', o.state, n.state, o.version, o.claim_id) INTO wrong
+    FROM before_it o JOIN after_it n USING (id)
+    WHERE (n.proved_at IS DISTINCT FROM o.proved_at) <> (n.state = 'proved')
+       OR (n.usable_from IS DISTINCT FROM o.usable_from) <> (n.state = 'cooling')
+       OR (n.revoked_at IS DISTINCT FROM o.revoked_at) <> (n.state = 'revoked')
+       OR (n.state = 'proved') <> (n.proved_at IS NOT NULL AND o.proved_at IS NULL)
+       OR (n.state = 'revoked') <> (n.revoke_reason <> '')
+       OR ((n.order_id, n.second_keyed_by_id) IS DISTINCT FROM (o.order_id, o.second_keyed_by_id) AND n.state <> 'proved')
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'destination_takes_each_step_with_its_own_moment: %', wrong USING ERRCODE = '23514';
+    END IF;
+
+    SELECT format('version %s of claim %s', n.version, n.claim_id) INTO wrong
+    FROM after_it n JOIN cases_case c ON c.id = n.case_id
+    WHERE n.state = 'cooling' AND n.usable_from < transaction_timestamp() + make_interval(hours => c.cooling_off_hours)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'destination_cools_off_for_as_long_as_the_case_says: %', wrong USING ERRCODE = '23514';
+    END IF;
+
+    SELECT format('version %s of claim %s, usable from %s', n.version, n.claim_id, n.usable_from) INTO wrong
+    FROM after_it n WHERE n.state = 'usable' AND n.usable_from > clock_timestamp()
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'destination_is_not_used_before_its_time: %', wrong USING ERRCODE = '23514';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER destination_moves_forward AFTER UPDATE ON destinations_destination
+    REFERENCING OLD TABLE AS before_it NEW TABLE AS after_it
+    FOR EACH STATEMENT EXECUTE FUNCTION destination_moves_forward();
+
+CREATE TRIGGER destination_is_kept BEFORE DELETE OR TRUNCATE ON destinations_destination
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER destination_transition_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON destinations_destinationtransition
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+REVOKE INSERT, UPDATE, DELETE ON destinations_destinationtransition FROM henkan_app;
+REVOKE UPDATE, DELETE ON destinations_destination FROM henkan_app;
+GRANT UPDATE (state, order_id, second_keyed_by_id, proved_at, usable_from, revoked_at, revoke_reason)
+    ON destinations_destination TO henkan_app;
+
+-- Bank accounts and addresses are personal data: not for auditors' queries.
+REVOKE SELECT ON destinations_destination FROM henkan_reader;
+
+INSERT INTO destinations_destinationtransition (from_state, to_state) VALUES
+    ('proposed', 'proved'), ('proved', 'cooling'), ('cooling', 'usable'),
+    ('proposed', 'revoked'), ('proved', 'revoked'), ('cooling', 'revoked'), ('usable', 'revoked');

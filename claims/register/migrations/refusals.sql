@@ -317,6 +317,8 @@ GRANT UPDATE (lodged, admitted, disputed, rejected, out_of_scope, excess, decisi
 GRANT UPDATE (decision_id) ON register_dispute TO henkan_app;
 GRANT UPDATE (next_look, lifted_by_id, lifted_at, lift_reason) ON register_hold TO henkan_app;
 GRANT UPDATE (cured_at) ON register_defect TO henkan_app;
+-- Some holds must not be known: not for auditors' queries.
+REVOKE SELECT ON register_hold FROM henkan_reader;
 
 INSERT INTO register_movekind (kind, given, scheduled, in_flight, settled, deposited, entry_kind_id) VALUES
     ('declare',     1,  0,  0,  0, 0, 'declare'),

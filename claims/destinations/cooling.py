@@ -1,0 +1,82 @@
+"""
+From cooling to usable, by the database's clock; and out of use again.
+
+    NotLive  the version is revoked already
+"""
+
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from administration.cases import appointments
+from administration.cases.models import Case
+from administration.errors import Refused
+from administration.people.models import User
+from administration.record import log
+from claims.destinations.models import Destination, DestinationState
+
+
+class NotLive(Refused):
+    """A revoked version stays revoked; a new one must be proposed."""
+
+
+# The newest version of a claim and asset that has cooled off; what it replaces goes first.
+REPLACE = """
+UPDATE destinations_destination old
+SET state = 'revoked', revoked_at = %(at)s, revoke_reason = 'replaced by version ' || new.version
+FROM (
+    SELECT claim_id, asset_id, max(version) AS version FROM destinations_destination
+    WHERE case_id = %(case)s AND state = 'cooling' AND usable_from <= clock_timestamp() GROUP BY 1, 2
+) new
+WHERE old.claim_id = new.claim_id AND old.asset_id = new.asset_id AND old.version < new.version
+  AND old.state IN ('cooling', 'usable')
+"""
+RELEASE = """
+UPDATE destinations_destination d SET state = 'usable'
+WHERE case_id = %(case)s AND state = 'cooling' AND usable_from <= clock_timestamp() AND NOT EXISTS (
+    SELECT FROM destinations_destination u WHERE u.claim_id = d.claim_id AND u.asset_id = d.asset_id AND u.state = 'usable'
+)
+"""
+
+
+@transaction.atomic
+def release(case: Case, *, by: User | None = None, at: datetime) -> int:
+    """Make usable what has cooled off. Returns how many; nothing is recorded when there are none."""
+    with connection.cursor() as cursor:
+        cursor.execute(REPLACE, {"case": case.pk, "at": at})
+        replaced = int(cursor.rowcount)
+        cursor.execute(RELEASE, {"case": case.pk})
+        released = int(cursor.rowcount)
+    if released or replaced:
+        body = {"usable": released, "replaced": replaced}
+        log.append(case, "destinations.cooled_off", subject=case, by=by, at=at, body=body)
+    return released
+
+
+@transaction.atomic
+def revoke(destination: Destination, *, reason: str, by: User | None, at: datetime) -> None:
+    """
+    Take a version out of use: the customer vetoed it, or money sent there came back.
+
+    `by` is None when the system acts on evidence (a bounce). A person needs the power to verify.
+    """
+    case = destination.case
+    if by is not None:
+        appointments.require(case, by, "destinations.verify", at=at)
+    if not reason.strip():
+        raise NotLive(_("Say why this destination is revoked."))
+    moved = Destination.objects.filter(~Q(state=DestinationState.REVOKED), pk=destination.pk).update(
+        state=DestinationState.REVOKED, revoked_at=at, revoke_reason=reason
+    )
+    if moved != 1:
+        raise NotLive(_("This destination was revoked before. Nothing was changed."))
+    destination.refresh_from_db()
+    body = {
+        "claim": destination.claim.number,
+        "asset": destination.asset.code,
+        "version": destination.version,
+        "reason": reason,
+    }
+    log.append(case, "destination.revoked", subject=destination, by=by, at=at, body=body)

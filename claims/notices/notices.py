@@ -1,0 +1,56 @@
+"""Telling all claimants, or one of them, something: numbered, by its hash, with the proof that it went out."""
+
+import hashlib
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils.translation import gettext as _
+
+from administration.cases import appointments
+from administration.cases.models import Case
+from administration.errors import Refused
+from administration.people.models import User
+from administration.record import log
+from claims.notices.models import Notice
+from claims.register.models import Claim
+
+CHANNELS = ("post", "portal", "gazette", "email")
+
+
+class NotIssued(Refused):
+    """A notice needs a known channel, a title and a text, and a claim of its own case."""
+
+
+@transaction.atomic
+def issue(
+    case: Case,
+    kind: str,
+    title: str,
+    text: str,
+    channel: str,
+    *,
+    claim: Claim | None = None,
+    proof: str = "",
+    by: User,
+    at: datetime,
+) -> Notice:
+    """Record that `text` went out by `channel`, to all or to one claim. The text itself is kept with the case's papers."""
+    appointments.require(case, by, "claims.schedule", at=at)
+    if channel not in CHANNELS or not title.strip() or not text.strip():
+        raise NotIssued(_("A notice needs a title, a text, and a channel out of %(channels)s.") % {
+            "channels": ", ".join(CHANNELS)})  # fmt: skip
+    if claim is not None and claim.case_id != case.pk:
+        raise NotIssued(_("Claim %(claim)s is of another case.") % {"claim": claim})
+    Case.objects.filter(pk=case.pk).select_for_update(no_key=True).first()  # one number after the other
+    last = Notice.objects.filter(case=case).aggregate(last=Max("number"))["last"] or 0
+    made = Notice.objects.create(
+        case=case, number=last + 1, kind=kind, claim=claim, channel=channel, title=title,
+        text_sha256=hashlib.sha256(text.encode()).digest(), proof=proof, sent_at=at, by=by,
+    )  # fmt: skip
+    body = {
+        "number": made.number, "kind": kind, "channel": channel, "title": title, "proof": proof,
+        "claim": claim.number if claim else "", "text_sha256": made.text_sha256.hex(),
+    }  # fmt: skip
+    log.append(case, "notice.issued", subject=made, by=by, at=at, body=body)
+    return made
