@@ -24,6 +24,7 @@ app.autodiscover_tasks()
 
 app.conf.beat_schedule = {
     "work.tick": {"task": "work.tick", "schedule": 2.0, "options": {"expires": 10}},
+    "returns.tick": {"task": "returns.tick", "schedule": 5.0, "options": {"expires": 10}},
     "record.seal": {"task": "record.seal", "schedule": 60.0, "options": {"expires": 120}},
 }
 

@@ -177,18 +177,30 @@ class Committed:
 
 
 @pytest.fixture
-def committed(server: Any, django_db_setup: None, django_db_blocker: Any) -> Iterator[Committed]:
+def fresh(server: Any, django_db_setup: None, django_db_blocker: Any) -> Callable[[], AbstractContextManager[Committed]]:
+    """`with fresh() as database`: a database of its own, as often as a test needs one."""
+
+    @contextmanager
+    def one() -> Iterator[Committed]:
+        with django_db_blocker.unblock():
+            before = connections["default"].settings_dict["NAME"]
+            name = server.clone()
+            server.point_at(name)
+            try:
+                yield Committed(name, server.url(name), _own_doorbell(server.made))
+            finally:
+                _ring_at(os.environ.get("REDIS_URL", ""))
+                server.drop(name)
+                server.point_at(before)
+
+    return one
+
+
+@pytest.fixture
+def committed(fresh: Callable[[], AbstractContextManager[Committed]]) -> Iterator[Committed]:
     """Instead of `db`, for tests of races, commits and killed processes: a fresh clone, dropped afterwards."""
-    with django_db_blocker.unblock():
-        before = connections["default"].settings_dict["NAME"]
-        name = server.clone()
-        server.point_at(name)
-        try:
-            yield Committed(name, server.url(name), _own_doorbell(server.made))
-        finally:
-            _ring_at(os.environ.get("REDIS_URL", ""))
-            server.drop(name)
-            server.point_at(before)
+    with fresh() as database:
+        yield database
 
 
 def _own_doorbell(number: int) -> str:
