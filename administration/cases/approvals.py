@@ -73,6 +73,7 @@ class NotApproved(Refused):
 Content = Callable[[int], str | bytes]
 Precondition = Callable[[ApprovalRequest], object]
 Follow = Callable[[ApprovalRequest, User, datetime], object]
+Signer = Callable[[ApprovalRequest, User, datetime], object]
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class Approvable:
     precondition: Precondition | None
     after: Follow | None
     rejected: Follow | None
+    signer: Signer | None
     live: Callable[[int], bool] | None
     find: Callable[[str], int | None] | None
     resumed: Follow | None
@@ -99,6 +101,7 @@ def register(
     precondition: Precondition | None = None,
     after: Follow | None = None,
     rejected: Follow | None = None,
+    signer: Signer | None = None,
     live: Callable[[int], bool] | None = None,
     find: Callable[[str], int | None] | None = None,
     resumed: Follow | None = None,
@@ -108,12 +111,12 @@ def register(
     Say how one act is approved.
 
     content(object_id) is the hash of the object as it is now. precondition(request) may refuse the last
-    signature. after and rejected(request, by, at) run in the transaction of the decision and touch the database
+    signature; signer(request, by, at) may refuse one person's. after and rejected(request, by, at) run in the transaction of the decision and touch the database
     only; what takes long starts a job, which `after` returns. live(object_id): could the approved act still move
     something? Then a succession suspends it; resumed and declined follow the successor's word on it.
     find(text) is the object's id if the text is its reference.
     """
-    _registered[act] = Approvable(content, precondition, after, rejected, live, find, resumed, declined)
+    _registered[act] = Approvable(content, precondition, after, rejected, signer, live, find, resumed, declined)
 
 
 def registered(act: str) -> Approvable:
@@ -158,7 +161,7 @@ def request(
         raise NotRequested(_("Case %(case)s is closed. Nothing is approved in it any more.") % {"case": case})
     if order is not None:
         orders.require(order, at)
-    policy = policies.of(case, act)
+    policy = policies.of(case, act.removesuffix(RESUME))
     if policy.office_holder:
         _refuse_if_the_office_holder_prepared(case, by, at)
     for older in ApprovalRequest.objects.select_for_update(of=("self",)).filter(
@@ -225,6 +228,12 @@ def require(case: Case, act: str, object_id: int, *, content_sha256: str | bytes
     if found.order:
         orders.require(found.order, at)
     return found
+
+
+def is_live(request: ApprovalRequest) -> bool:
+    """Could what was approved still move something? The room that registered the act knows."""
+    room = _registered.get(request.act.removesuffix(RESUME))
+    return bool(room and room.live and room.live(request.object_id))
 
 
 def awaiting(request: ApprovalRequest, *, at: datetime) -> list[str]:
@@ -298,12 +307,14 @@ def _sign(pk: int, *, by: User, at: datetime) -> tuple[ApprovalRequest, bool]:
         raise NotASigner(_("%(user)s signs after accepting the office.") % {"user": by.username})
     if row.order:
         orders.require(row.order, at)
+    room = registered(row.act)
+    if room.signer:
+        room.signer(row, by, at)
     now = content_now(row.act, row.object_id)
     if now != bytes(row.content_sha256):
         _mark_stale(row, by=by, at=at, content=now)
         return row, False
 
-    room = registered(row.act)
     last = _complete(row, signing, at)
     if last and room.precondition:
         room.precondition(row)

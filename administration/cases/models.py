@@ -264,10 +264,22 @@ class StopLift(models.Model):
         constraints = [models.UniqueConstraint(fields=["stop", "by"], name="stop_is_lifted_once_by_a_person")]
 
 
+class SuccessionProposal(models.Model):
+    """Who is to follow whom, by which order: what two approvers sign. Signed, it is carried out at once."""
+
+    case = models.ForeignKey(Case, models.PROTECT, related_name="+")
+    order = models.ForeignKey(CourtOrder, models.PROTECT, related_name="+")
+    predecessor = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    successor = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+
 class Succession(models.Model):
     """One office-holder followed another by an appointing order. Until accepted, nothing is sent."""
 
     case = models.ForeignKey(Case, models.PROTECT, related_name="successions")
+    request = models.OneToOneField(ApprovalRequest, models.PROTECT, null=True)  # null: by the operator
     order = models.ForeignKey(CourtOrder, models.PROTECT)
     predecessor = models.ForeignKey("people.User", models.PROTECT, related_name="+")
     successor = models.ForeignKey("people.User", models.PROTECT, related_name="+")

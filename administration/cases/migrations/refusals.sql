@@ -5,12 +5,13 @@
 -- --- asking -----------------------------------------------------------------------------------
 
 -- Below this nothing goes, whatever a profile or a row says: one signature besides the preparer's for the
--- acceptance of a ledger, two with the office-holder among them for everything else.
+-- acceptance of a ledger, two with the office-holder among them for everything else, two approvers' where the
+-- office-holder is replaced.
 CREATE FUNCTION cases_signers_at_least(act text) RETURNS integer LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN act = 'ledger.accept' THEN 1 ELSE 2 END;
 
 CREATE FUNCTION cases_needs_the_office_holder(act text) RETURNS boolean LANGUAGE sql IMMUTABLE
-RETURN act <> 'ledger.accept';
+RETURN act NOT IN ('ledger.accept', 'cases.succeed');
 
 CREATE FUNCTION cases_runs(from_at timestamptz, to_at timestamptz, at timestamptz) RETURNS boolean
 LANGUAGE sql IMMUTABLE
@@ -395,6 +396,17 @@ BEGIN
     FROM cases_appointment a JOIN people_user u ON u.id = a.user_id
     WHERE a.case_id = NEW.case_id AND a.kind = 'approver' AND cases_runs(a.from_at, a.to_at, clock_timestamp())
       AND u.is_active AND a.user_id <> ALL (parties);
+    IF NOT NEW.by_operator AND NOT EXISTS (
+        SELECT FROM cases_approvalrequest r JOIN cases_successionproposal p ON p.id = r.object_id
+        WHERE r.id = NEW.request_id AND r.act = 'cases.succeed' AND r.state = 'granted' AND r.case_id = NEW.case_id
+          AND p.order_id = NEW.order_id AND p.predecessor_id = NEW.predecessor_id AND p.successor_id = NEW.successor_id
+          AND NOT EXISTS (
+              SELECT FROM unnest(named) one
+              WHERE NOT EXISTS (SELECT FROM cases_signature s WHERE s.request_id = r.id AND s.signer_id = one)
+          )
+    ) THEN
+        PERFORM cases_refuse('a succession is what its approvers signed');
+    END IF;
     IF NOT NEW.by_operator AND consenting < 2 THEN
         PERFORM cases_refuse('a succession needs two approvers who are neither predecessor nor successor');
     END IF;
@@ -404,6 +416,9 @@ BEGIN
     RETURN NULL;
 END
 $$;
+CREATE TRIGGER succession_proposal_append_only BEFORE UPDATE OR DELETE ON cases_successionproposal
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+REVOKE UPDATE, DELETE, TRUNCATE ON cases_successionproposal FROM henkan_app;
 CREATE CONSTRAINT TRIGGER succession_is_founded AFTER INSERT ON cases_succession
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION cases_succession_is_founded();
 
@@ -434,7 +449,7 @@ DECLARE
 BEGIN
     FOREACH emptied IN ARRAY ARRAY[
         'case', 'conversion', 'appointment', 'courtorder', 'orderstanding', 'deadline', 'securingitem', 'policyoverride',
-        'approvalrequest', 'signature', 'stop', 'stoplift', 'succession', 'succession_approvers'
+        'approvalrequest', 'signature', 'stop', 'stoplift', 'successionproposal', 'succession', 'succession_approvers'
     ] LOOP
         EXECUTE format(
             'CREATE TRIGGER %I BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()',
