@@ -5,6 +5,7 @@ Loaded by `-p tests.plugin`, before Django reads its settings: a conftest would 
 throwaway stack unless DATABASE_URL names a server (whose login must then be a superuser).
 """
 
+import atexit
 import contextlib
 import os
 import socket
@@ -15,6 +16,7 @@ import pytest
 from config import stack
 
 _until_the_end = contextlib.ExitStack()
+atexit.register(_until_the_end.close)  # also when pytest ends before it is configured
 
 
 @pytest.hookimpl(tryfirst=True)
