@@ -13,10 +13,12 @@ CHECK = Check(
             GROUP BY claim_id, asset_id HAVING count(*) > 1
         ) d JOIN register_claim c ON c.id = d.claim_id
     """,
-    sentence=lambda count: ngettext(
-        "%(count)d claim has several destinations of one asset in the exchange's files: its customer must choose.",
-        "%(count)d claims have several destinations of one asset in the exchange's files: their customers must choose.",
-        count,
-    )
-    % {"count": count},
+    sentence=lambda count: (
+        ngettext(
+            "%(count)d claim has several destinations of one asset in the exchange's files: its customer must choose.",
+            "%(count)d claims have several destinations of one asset in the exchange's files: their customers must choose.",
+            count,
+        )
+        % {"count": count}
+    ),
 )

@@ -12,10 +12,12 @@ CHECK = Check(
         JOIN register_claim c ON c.ledger_account_id = b.ledger_account_id AND c.kind = 'scheduled'
         WHERE b.case_id = %(case)s AND b.amount < 0
     """,
-    sentence=lambda count: ngettext(
-        "%(count)d account has a negative balance in the exchange's ledger: it was excluded from its claim.",
-        "%(count)d accounts have a negative balance in the exchange's ledger: it was excluded from their claims.",
-        count,
-    )
-    % {"count": count},
+    sentence=lambda count: (
+        ngettext(
+            "%(count)d account has a negative balance in the exchange's ledger: it was excluded from its claim.",
+            "%(count)d accounts have a negative balance in the exchange's ledger: it was excluded from their claims.",
+            count,
+        )
+        % {"count": count}
+    ),
 )

@@ -14,10 +14,12 @@ CHECK = Check(
             WHERE d.claim_id = l.claim_id AND d.asset_id = l.asset_id AND d.state <> 'revoked'
         )
     """,
-    sentence=lambda count: ngettext(
-        "%(count)d claim has an asset without any destination: its customer must name one.",
-        "%(count)d claims have an asset without any destination: their customers must name one.",
-        count,
-    )
-    % {"count": count},
+    sentence=lambda count: (
+        ngettext(
+            "%(count)d claim has an asset without any destination: its customer must name one.",
+            "%(count)d claims have an asset without any destination: their customers must name one.",
+            count,
+        )
+        % {"count": count}
+    ),
 )

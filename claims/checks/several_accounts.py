@@ -13,10 +13,12 @@ CHECK = Check(
             GROUP BY claimant_id HAVING count(*) > 1
         )
     """,
-    sentence=lambda count: ngettext(
-        "%(count)d claim is of a customer with several accounts.",
-        "%(count)d claims are of customers with several accounts.",
-        count,
-    )
-    % {"count": count},
+    sentence=lambda count: (
+        ngettext(
+            "%(count)d claim is of a customer with several accounts.",
+            "%(count)d claims are of customers with several accounts.",
+            count,
+        )
+        % {"count": count}
+    ),
 )

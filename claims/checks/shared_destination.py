@@ -16,10 +16,12 @@ CHECK = Check(
         JOIN destinations_destination d ON d.fingerprint = shared.fingerprint AND d.case_id = %(case)s AND d.state <> 'revoked'
         JOIN register_claim c ON c.id = d.claim_id
     """,
-    sentence=lambda count: ngettext(
-        "%(count)d claim names a destination that another customer names too: look before anything is returned there.",
-        "%(count)d claims name a destination that another customer names too: look before anything is returned there.",
-        count,
-    )
-    % {"count": count},
+    sentence=lambda count: (
+        ngettext(
+            "%(count)d claim names a destination that another customer names too: look before anything is returned there.",
+            "%(count)d claims name a destination that another customer names too: look before anything is returned there.",
+            count,
+        )
+        % {"count": count}
+    ),
 )

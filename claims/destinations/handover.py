@@ -85,7 +85,9 @@ def verify_by_order(case: Case, order: CourtOrder, *, by: User, at: datetime) ->
     appointments.require(case, by, "destinations.verify", at=at)
     if order.case_id != case.pk or PERMIT not in order.permits:
         raise NotPermitted(
-            _("Order %(order)s does not permit to rely on destinations handed over in case %(case)s. Name the one that does.")
+            _(
+                "Order %(order)s does not permit to rely on destinations handed over in case %(case)s. Name the one that does."
+            )
             % {"order": order, "case": case}
         )
     orders.require(order, at)

@@ -3,7 +3,7 @@
 import hashlib
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
@@ -16,6 +16,7 @@ from claims.notices.models import Notice
 from claims.register.models import Claim
 
 CHANNELS = ("post", "portal", "gazette", "email")
+LOCK_CLASS = 0x4E4F5449  # "NOTI": our class of advisory locks
 
 
 class NotIssued(Refused):
@@ -42,7 +43,8 @@ def issue(
             "channels": ", ".join(CHANNELS)})  # fmt: skip
     if claim is not None and claim.case_id != case.pk:
         raise NotIssued(_("Claim %(claim)s is of another case.") % {"claim": claim})
-    Case.objects.filter(pk=case.pk).select_for_update(no_key=True).first()  # one number after the other
+    with connection.cursor() as cursor:  # one number after the other
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK_CLASS, case.pk % 2**31])
     last = Notice.objects.filter(case=case).aggregate(last=Max("number"))["last"] or 0
     made = Notice.objects.create(
         case=case, number=last + 1, kind=kind, claim=claim, channel=channel, title=title,

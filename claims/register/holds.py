@@ -33,7 +33,13 @@ def place(claim: Claim, kind: str, *, reason: str, next_look: date, by: User, at
     if not reason.strip() or next_look < at.date():
         raise NotHeld(_("A hold needs a reason, and a date to come on which somebody looks at it again."))
     made = Hold.objects.create(
-        claim=claim, kind=kind, confidential=kind in CONFIDENTIAL, reason=reason, next_look=next_look, placed_by=by, placed_at=at
+        claim=claim,
+        kind=kind,
+        confidential=kind in CONFIDENTIAL,
+        reason=reason,
+        next_look=next_look,
+        placed_by=by,
+        placed_at=at,
     )
     log.append(claim.case, "claim.held", subject=made, by=by, at=at, body=_said(made, reason))
     return made
@@ -46,7 +52,9 @@ def lift(hold: Hold, *, reason: str, by: User, at: datetime) -> None:
     appointments.require(case, by, "claims.decide", at=at)
     if not reason.strip():
         raise NotHeld(_("Say why the hold is lifted."))
-    moved = Hold.objects.filter(pk=hold.pk, lifted_at__isnull=True).update(lifted_at=at, lifted_by=by, lift_reason=reason)
+    moved = Hold.objects.filter(pk=hold.pk, lifted_at__isnull=True).update(
+        lifted_at=at, lifted_by=by, lift_reason=reason
+    )
     if moved != 1:
         raise NotHeld(_("This hold was lifted before. Nothing was changed."))
     hold.refresh_from_db()

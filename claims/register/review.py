@@ -21,6 +21,8 @@ REASONS = (
     "as_recorded",  # the ledger is right
     "as_claimed",
     "in_part",
+    "deposit_found",  # the estate's papers show what the ledger left out
+    "not_in_any_record",
     "no_evidence",
     "not_a_customer",
     "duplicate",
@@ -57,7 +59,14 @@ def decide(
     What was given above it becomes excess, which the next run takes back as far as it has not left the house.
     """
     return decide_line(
-        dispute.claim_line, admitted, dispute=dispute, reason_code=reason_code, reason=reason, evidence=evidence, by=by, at=at
+        dispute.claim_line,
+        admitted,
+        dispute=dispute,
+        reason_code=reason_code,
+        reason=reason,
+        evidence=evidence,
+        by=by,
+        at=at,
     )
 
 
@@ -81,7 +90,9 @@ def decide_line(
             _("There is no reason “%(code)s”. The reasons are: %(codes)s.")
             % {"code": reason_code, "codes": ", ".join(REASONS)}
         )
-    line = ClaimLine.objects.select_for_update(of=("self",), no_key=True).select_related("claim", "asset").get(pk=line.pk)
+    line = (
+        ClaimLine.objects.select_for_update(of=("self",), no_key=True).select_related("claim", "asset").get(pk=line.pk)
+    )
     still_open = Dispute.objects.filter(claim_line=line, decision__isnull=True).first()
     if still_open != dispute:
         raise NotDecided(
@@ -108,7 +119,9 @@ def decide_line(
             },
         )  # fmt: skip
         if cursor.rowcount != 1:
-            raise NotDecided(_("Claim %(claim)s was decided meanwhile. Reload it and look again.") % {"claim": line.claim})
+            raise NotDecided(
+                _("Claim %(claim)s was decided meanwhile. Reload it and look again.") % {"claim": line.claim}
+            )
     if dispute is not None:
         Dispute.objects.filter(pk=dispute.pk).update(decision=made)
     log.append(

@@ -116,7 +116,9 @@ def test_a_claim_is_confirmed_once(scheduled, goto):
 
 
 def test_a_hold_is_lifted_once_for_a_reason(line, goto):
-    hold = holds.place(line.claim, "attachment", reason="order 5", next_look=datetime.date(2026, 12, 1), by=goto, at=NOON)
+    hold = holds.place(
+        line.claim, "attachment", reason="order 5", next_look=datetime.date(2026, 12, 1), by=goto, at=NOON
+    )
     holds.lift(hold, reason="released", by=goto, at=NOON)
     with pytest.raises(holds.NotHeld, match="before"):
         holds.lift(hold, reason="again", by=goto, at=NOON)
