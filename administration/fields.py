@@ -1,7 +1,7 @@
 """Whole units in the database, and the database's clock."""
 
 import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection, models
 from django.db.models import Func
@@ -15,6 +15,10 @@ class UnitsField(models.DecimalField):
 
     Refuses anything but `int` on the way in: a Decimal or float near value is a defect, not an input.
     """
+
+    if TYPE_CHECKING:  # what assigning and reading are for the type checker
+        _pyi_private_set_type: int
+        _pyi_private_get_type: int  # type: ignore[assignment]
 
     description = _("Whole units of an asset")
 
@@ -59,7 +63,7 @@ class ClockTimestamp(Func):
     """The database's wall clock at this very statement, not the start of the transaction."""
 
     template = "clock_timestamp()"
-    output_field = models.DateTimeField()  # type: ignore[assignment]
+    output_field = models.DateTimeField()
 
 
 def db_now() -> datetime.datetime:

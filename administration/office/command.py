@@ -34,7 +34,7 @@ class ActCommand(BaseCommand):
     def arguments(self, parser: ArgumentParser) -> None:
         """The command's own arguments."""
 
-    def run(self, **options: Any) -> dict[str, Any]:
+    def run(self, *args: Any, **options: Any) -> dict[str, Any]:
         raise NotImplementedError
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -88,7 +88,7 @@ class ActCommand(BaseCommand):
 
     def outcome(
         self, obj: Any, state: str, *, count: int = 0, totals: dict[str, int] | None = None,
-        content_sha256: bytes | None = None, awaiting: list[str] | None = None,
+        content_sha256: bytes | memoryview | None = None, awaiting: list[str] | None = None,
     ) -> dict[str, Any]:
         """The object of most commands; amounts are strings of whole units."""
         return {
