@@ -2,13 +2,16 @@
 The canonical encoding of an event, and its leaf. Pure: the same rules stand in the first migration as SQL.
 
 A frame is the length of a text in four bytes, most significant first, then the text in UTF-8; an absent text has
-the length FF FF FF FF and nothing after it. An event is the frames of ten texts in a row:
+the length FF FF FF FF and nothing after it. The leaf of an event is SHA-256 of, in this order:
 
-    "henkan-event/1", case reference, number, kind, subject kind, subject id, by, at, recorded at, body
+    a zero byte
+    the frame of "henkan-event/1"
+    its number, at and recorded_at, each in eight bytes, signed, most significant first
+    the frames of its case reference, kind, subject kind, subject id, by, and body
 
-Numbers are plain decimal. Instants are whole microseconds since 1970-01-01 00:00 UTC as decimal. The body is JSON
-with sorted keys, no spaces, no escapes but those JSON demands; whole numbers in it are strings. The leaf is
-SHA-256 of a zero byte and the frames. Test vectors: tests/record/vectors.json.
+Instants are microseconds since 2000-01-01 00:00 UTC, as PostgreSQL counts them. The body is JSON with sorted keys,
+no spaces and no escapes but those JSON demands; whole numbers in it are strings.
+Test vectors: tests/record/vectors.json.
 """
 
 import datetime
@@ -21,6 +24,7 @@ from typing import Any
 FORMAT = "henkan-event/1"
 ABSENT = b"\xff\xff\xff\xff"
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+Y2000 = 946_684_800_000_000  # microseconds from 1970 to 2000
 MICROSECOND = datetime.timedelta(microseconds=1)
 
 
@@ -81,7 +85,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"An event's body holds texts, whole numbers, lists and mappings, not {type(value).__name__}.")
 
 
-def leaf(
+def encoded(
     *,
     case_reference: str,
     number: int,
@@ -93,6 +97,14 @@ def leaf(
     recorded_at: str,
     body: str,
 ) -> bytes:
-    """SHA-256 of the event's canonical encoding; `at` and `recorded_at` are micros()."""
-    fields = (FORMAT, case_reference, str(number), kind, subject_kind, subject_id, by, at, recorded_at, body)
-    return hashlib.sha256(b"\x00" + frames(fields)).digest()
+    """What the leaf is the hash of; `at` and `recorded_at` are micros()."""
+    fixed = struct.pack(">qqq", number, int(at) - Y2000, int(recorded_at) - Y2000)
+    return PREFIX + fixed + frames((case_reference, kind, subject_kind, subject_id, by, body))
+
+
+def leaf(**fields: Any) -> bytes:
+    """SHA-256 of the event's canonical encoding."""
+    return hashlib.sha256(encoded(**fields)).digest()
+
+
+PREFIX = b"\x00" + frame(FORMAT)

@@ -27,10 +27,10 @@ RETURN trunc(extract(epoch FROM instant - '1970-01-01 00:00:00+00'::timestamptz)
 -- holds both to the same results.
 CREATE FUNCTION record_leaf(event record_event) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
 RETURN sha256(
-    '\x00'::bytea
-    || frame('henkan-event/1') || frame((event).case_reference) || frame((event).number::text) || frame((event).kind)
-    || frame((event).subject_kind) || frame((event).subject_id) || frame((event).by)
-    || frame(micros((event).at)) || frame(micros((event).recorded_at)) || frame((event).body)
+    '\x00'::bytea || frame('henkan-event/1')
+    || int8send((event).number) || timestamptz_send((event).at) || timestamptz_send((event).recorded_at)
+    || frame((event).case_reference) || frame((event).kind) || frame((event).subject_kind)
+    || frame((event).subject_id) || frame((event).by) || frame((event).body)
 );
 
 CREATE TRIGGER event_append_only BEFORE UPDATE OR DELETE ON record_event
@@ -90,9 +90,9 @@ BEGIN
 END
 $$;
 
--- Many events of one case at once, in the order given. Returns how many.
+-- Many events of one kind at once, in the order given. Returns how many.
 CREATE FUNCTION record_append_many(
-    case_id bigint, case_reference text, kinds text[], subject_kinds text[], subject_ids text[], by text, at timestamptz,
+    case_id bigint, case_reference text, kind text, subject_kind text, subject_ids text[], by text, at timestamptz,
     bodies text[]
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $$
@@ -108,9 +108,9 @@ BEGIN
         SELECT last INTO previous FROM record_counter c WHERE c.case_id = record_append_many.case_id FOR UPDATE;
     END IF;
     INSERT INTO record_event (case_id, case_reference, number, kind, subject_kind, subject_id, by, at, body)
-    SELECT record_append_many.case_id, record_append_many.case_reference, previous + ordinality, kind, subject_kind,
-           subject_id, record_append_many.by, record_append_many.at, body
-    FROM unnest(kinds, subject_kinds, subject_ids, bodies) WITH ORDINALITY AS given (kind, subject_kind, subject_id, body);
+    SELECT record_append_many.case_id, record_append_many.case_reference, previous + ordinality, record_append_many.kind,
+           record_append_many.subject_kind, subject_id, record_append_many.by, record_append_many.at, body
+    FROM unnest(subject_ids, bodies) WITH ORDINALITY AS given (subject_id, body);
     GET DIAGNOSTICS many = ROW_COUNT;
     RETURN many;
 END
