@@ -6,3 +6,8 @@ class ReturnsConfig(AppConfig):
     name = "administration.returns"
     label = "returns"
     verbose_name = _("Returns, batches, submissions, evidence")
+
+    def ready(self) -> None:
+        from administration.returns import registrations
+
+        registrations.register()

@@ -14,6 +14,7 @@ class Round(models.Model):
     run = models.ForeignKey("distribution.Run", models.PROTECT, related_name="rounds")
     record_at = models.DateTimeField()
     value_date = models.DateField()
+    rails = models.JSONField(default=dict)  # asset code → rail; "*" speaks for all others
     scheduled_at = models.DateTimeField(null=True)
     by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
 
@@ -33,34 +34,54 @@ class ReturnState(models.TextChoices):
 class AssetReturn(models.Model):
     """What one round owes one claim line in one asset, and where it goes. The customer's tracker shows this row."""
 
-    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="returns")
-    round = models.ForeignKey(Round, models.PROTECT, related_name="returns")
-    reference = models.CharField(max_length=40, unique=True)  # see references.py: survives bank files and kana
+    # Indexes are few, because bulk acts write every one of them: see Meta.
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="returns", db_index=False)
+    round = models.ForeignKey(Round, models.PROTECT, related_name="returns", db_index=False)
+    reference = models.CharField(max_length=40)  # see references.py: survives bank files and kana
     claim_line = models.ForeignKey("register.ClaimLine", models.PROTECT, related_name="returns")
     asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+", db_index=False)
     amount = UnitsField()
-    destination = models.ForeignKey("destinations.Destination", models.PROTECT, null=True, related_name="returns")
+    destination = models.ForeignKey(
+        "destinations.Destination", models.PROTECT, null=True, related_name="returns", db_index=False
+    )
     rail = models.CharField(max_length=20)
     state = models.CharField(max_length=10, choices=ReturnState, default=ReturnState.SCHEDULED)
-    batch = models.ForeignKey("returns.Batch", models.PROTECT, null=True, related_name="returns")
+    batch = models.ForeignKey("returns.Batch", models.PROTECT, null=True, related_name="returns", db_index=False)
+    part = models.PositiveIntegerField(null=True)  # of the batch: which file, transaction or request carries it
     tries = models.PositiveSmallIntegerField(default=0)
     held_by_gate = models.CharField(max_length=20, blank=True, default="")
-    after = models.OneToOneField("self", models.PROTECT, null=True, related_name="followed_by")  # came back → this follows
+    # What came back is followed by a new return, after a look at the destination.
+    after = models.ForeignKey("self", models.PROTECT, null=True, related_name="followed_by", db_index=False)
 
     class Meta:
+        indexes = [
+            models.Index(fields=["batch", "part"], name="return_of_a_part", condition=Q(batch__isnull=False)),
+        ]
         constraints = [
+            models.UniqueConstraint(fields=["case", "reference"], name="return_reference_is_used_once"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="return_amount_is_positive"),
             models.CheckConstraint(
-                condition=Q(state="batched", batch__isnull=False) | ~Q(state="batched"), name="batched_return_is_in_a_batch"
+                condition=~Q(state__in=["batched", "settled"]) | Q(batch__isnull=False, part__isnull=False),
+                name="batched_return_is_in_a_batch",
             ),
             models.CheckConstraint(
                 condition=~Q(state__in=["batched", "settled"]) | Q(destination__isnull=False),
                 name="batched_return_has_a_destination",
             ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["scheduled", "held", "cancelled"]) | Q(batch__isnull=True, part__isnull=True),
+                name="waiting_return_is_in_no_batch",
+            ),
             models.UniqueConstraint(
                 fields=["round", "claim_line"], condition=Q(after__isnull=True), name="round_owes_a_line_one_return"
             ),
+            models.UniqueConstraint(
+                fields=["after"], condition=Q(after__isnull=False), name="return_is_followed_by_one"
+            ),
         ]
+
+    def __str__(self) -> str:
+        return self.reference
 
 
 class BatchState(models.TextChoices):
@@ -77,7 +98,7 @@ class Batch(models.Model):
     """
     Returns grouped for one rail, frozen under a manifest and approved by its hash.
 
-    The manifest is canonical JSON (sorted keys, amounts as strings, items sorted by reference).
+    What it says is its manifest; its hash is what the approvers sign. A part is one file, transaction or request.
     """
 
     case = models.ForeignKey("cases.Case", models.PROTECT, related_name="batches")
@@ -90,7 +111,6 @@ class Batch(models.Model):
     items = models.BigIntegerField(default=0)
     totals = models.JSONField(default=dict)  # asset code → units as text
     parts = models.PositiveIntegerField(default=0)
-    manifest = models.TextField(blank=True, default="")
     manifest_sha256 = models.BinaryField(max_length=32, null=True)
     artifact_sha256 = models.BinaryField(max_length=32, null=True)
     prepared_by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
@@ -107,6 +127,18 @@ class Batch(models.Model):
 
     def __str__(self) -> str:
         return self.reference
+
+
+class Manifest(models.Model):
+    """
+    What the approvers of a batch sign: canonical JSON (sorted keys, amounts as strings, items sorted by reference).
+
+    Apart from the batch, so that reading a batch never drags tens of megabytes along.
+    """
+
+    batch = models.OneToOneField(Batch, models.PROTECT, primary_key=True, related_name="manifest")
+    body = models.TextField()
+    sha256 = models.BinaryField(max_length=32)
 
 
 class SubmissionState(models.TextChoices):
@@ -130,7 +162,7 @@ class SubmissionKind(models.TextChoices):
 class Submission(models.Model):
     """One file, transaction or request of a batch, with its exact bytes. A fee bump is a new version of the part."""
 
-    batch = models.ForeignKey(Batch, models.PROTECT, related_name="submissions")
+    batch = models.ForeignKey(Batch, models.PROTECT, related_name="submissions", db_index=False)
     part = models.PositiveIntegerField()
     version = models.PositiveIntegerField(default=1)
     kind = models.CharField(max_length=8, choices=SubmissionKind, default=SubmissionKind.PAY)
@@ -154,10 +186,18 @@ class Submission(models.Model):
 class ConflictKey(models.Model):
     """Something two submissions must never both spend: an outpoint, a nonce, a bank file number, a request key."""
 
-    key = models.TextField(primary_key=True)
+    key = models.TextField()
     batch = models.ForeignKey(Batch, models.PROTECT, related_name="conflict_keys")
     part = models.PositiveIntegerField()
-    released_at = models.DateTimeField(null=True)
+    released_at = models.DateTimeField(null=True)  # only when the batch is closed or voided
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key"], condition=Q(released_at__isnull=True), name="conflict_key_is_in_one_live_batch"
+            ),
+            models.UniqueConstraint(fields=["batch", "part", "key"], name="part_lists_a_conflict_key_once"),
+        ]
 
 
 class AttemptState(models.TextChoices):
@@ -178,7 +218,7 @@ class Attempt(models.Model):
     """
 
     asset_return = models.ForeignKey(AssetReturn, models.PROTECT, related_name="attempts")
-    batch = models.ForeignKey(Batch, models.PROTECT, related_name="attempts")
+    batch = models.ForeignKey(Batch, models.PROTECT, related_name="attempts", db_index=False)
     part = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=AttemptState, default=AttemptState.PENDING)
     holds_return_id = models.BigIntegerField(null=True, unique=True)
@@ -206,6 +246,32 @@ class Transition(models.Model):
     people = models.PositiveSmallIntegerField(default=0)  # 2: only under an approval of two people
 
 
+class Correction(models.Model):
+    """
+    One step backwards that two people must sign: what was settled was not, what was dead was paid after all.
+
+    Its approval ("returns.correct") carries the step once; taking the step marks it applied.
+    """
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="corrections")
+    machine = models.CharField(max_length=10)
+    object_id = models.BigIntegerField()
+    from_state = models.CharField(max_length=10)
+    to_state = models.CharField(max_length=10)
+    reason = models.TextField()
+    evidence_sha256 = models.BinaryField(max_length=32)
+    by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    applied_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["machine", "object_id"], condition=Q(applied_at__isnull=True), name="one_open_correction_of_a_thing"
+            )
+        ]
+
+
 class Evidence(models.Model):
     """One statement, report or observation as received; the same bytes twice are no news."""
 
@@ -215,6 +281,7 @@ class Evidence(models.Model):
     sha256 = models.BinaryField(max_length=32)
     bytes = models.BigIntegerField()
     lines_count = models.BigIntegerField(default=0)
+    cursor = models.TextField(blank=True, default="")  # a page of the rail's own statement: where the next begins
     received_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
     received_at = models.DateTimeField()
 
@@ -230,7 +297,8 @@ class EvidenceLine(models.Model):
     line = models.BigIntegerField()
     fingerprint = models.BinaryField(max_length=32)
     reference = models.TextField(blank=True)
-    kind = models.CharField(max_length=10)  # settled, refused, returned
+    part = models.TextField(blank=True, default="")  # the submission's key, where the rail says it
+    kind = models.CharField(max_length=10)  # seen, settled, refused, returned, dead
     asset_code = models.CharField(max_length=20)
     amount = UnitsField()
     at = models.DateTimeField()
@@ -247,11 +315,11 @@ class EvidenceLine(models.Model):
 class Match(models.Model):
     """One line of evidence speaks of one attempt, for so much. Applied once, together with the positions."""
 
-    line = models.ForeignKey(EvidenceLine, models.PROTECT, related_name="matches")
+    line = models.ForeignKey(EvidenceLine, models.PROTECT, related_name="matches", db_index=False)
     attempt = models.ForeignKey(Attempt, models.PROTECT, related_name="matches")
     amount = UnitsField()
     applied_at = models.DateTimeField(null=True)
-    by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")  # null: by machine
+    by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+", db_index=False)  # null: by machine
 
     class Meta:
         constraints = [

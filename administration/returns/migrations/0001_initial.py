@@ -1,5 +1,4 @@
 from pathlib import Path
-
 import administration.fields
 import django.db.models.deletion
 from django.conf import settings
@@ -11,7 +10,6 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('record', '0001_initial'),
         ('books', '0001_initial'),
         ('cases', '0001_initial'),
         ('destinations', '0001_initial'),
@@ -21,6 +19,26 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.CreateModel(
+            name='Batch',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('reference', models.CharField(max_length=40, unique=True)),
+                ('rail', models.CharField(max_length=20)),
+                ('rail_version', models.CharField(blank=True, max_length=10)),
+                ('state', models.CharField(choices=[('draft', 'Draft'), ('frozen', 'Frozen'), ('approved', 'Approved'), ('exported', 'Exported'), ('settling', 'Settling'), ('closed', 'Closed'), ('voided', 'Voided')], default='draft', max_length=10)),
+                ('items', models.BigIntegerField(default=0)),
+                ('totals', models.JSONField(default=dict)),
+                ('parts', models.PositiveIntegerField(default=0)),
+                ('manifest_sha256', models.BinaryField(max_length=32, null=True)),
+                ('artifact_sha256', models.BinaryField(max_length=32, null=True)),
+                ('drafted_at', models.DateTimeField()),
+                ('frozen_at', models.DateTimeField(null=True)),
+                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='batches', to='cases.case')),
+                ('order', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='cases.courtorder')),
+                ('prepared_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+        ),
         migrations.CreateModel(
             name='Transition',
             fields=[
@@ -35,38 +53,27 @@ class Migration(migrations.Migration):
             name='AssetReturn',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(max_length=40, unique=True)),
+                ('reference', models.CharField(max_length=40)),
                 ('amount', administration.fields.UnitsField()),
                 ('rail', models.CharField(max_length=20)),
                 ('state', models.CharField(choices=[('scheduled', 'Scheduled'), ('held', 'Held'), ('batched', 'Batched'), ('settled', 'Settled'), ('returned', 'Returned'), ('cancelled', 'Cancelled')], default='scheduled', max_length=10)),
+                ('part', models.PositiveIntegerField(null=True)),
                 ('tries', models.PositiveSmallIntegerField(default=0)),
                 ('held_by_gate', models.CharField(blank=True, default='', max_length=20)),
-                ('after', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='followed_by', to='returns.assetreturn')),
+                ('after', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='followed_by', to='returns.assetreturn')),
                 ('asset', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='cases.case')),
+                ('case', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='cases.case')),
                 ('claim_line', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='register.claimline')),
-                ('destination', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='destinations.destination')),
+                ('destination', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='destinations.destination')),
+                ('batch', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='returns.batch')),
             ],
         ),
         migrations.CreateModel(
-            name='Batch',
+            name='Manifest',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(max_length=40, unique=True)),
-                ('rail', models.CharField(max_length=20)),
-                ('rail_version', models.CharField(blank=True, max_length=10)),
-                ('state', models.CharField(choices=[('draft', 'Draft'), ('frozen', 'Frozen'), ('approved', 'Approved'), ('exported', 'Exported'), ('settling', 'Settling'), ('closed', 'Closed'), ('voided', 'Voided')], default='draft', max_length=10)),
-                ('items', models.BigIntegerField(default=0)),
-                ('totals', models.JSONField(default=dict)),
-                ('parts', models.PositiveIntegerField(default=0)),
-                ('manifest', models.TextField(blank=True, default='')),
-                ('manifest_sha256', models.BinaryField(max_length=32, null=True)),
-                ('artifact_sha256', models.BinaryField(max_length=32, null=True)),
-                ('drafted_at', models.DateTimeField()),
-                ('frozen_at', models.DateTimeField(null=True)),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='batches', to='cases.case')),
-                ('order', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='cases.courtorder')),
-                ('prepared_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('batch', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='manifest', serialize=False, to='returns.batch')),
+                ('body', models.TextField()),
+                ('sha256', models.BinaryField(max_length=32)),
             ],
         ),
         migrations.CreateModel(
@@ -79,21 +86,33 @@ class Migration(migrations.Migration):
                 ('reason_code', models.CharField(blank=True, default='', max_length=30)),
                 ('recorded_at', models.DateTimeField(db_default=administration.fields.ClockTimestamp())),
                 ('asset_return', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='attempts', to='returns.assetreturn')),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='attempts', to='returns.batch')),
+                ('batch', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='attempts', to='returns.batch')),
             ],
-        ),
-        migrations.AddField(
-            model_name='assetreturn',
-            name='batch',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='returns.batch'),
         ),
         migrations.CreateModel(
             name='ConflictKey',
             fields=[
-                ('key', models.TextField(primary_key=True, serialize=False)),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('key', models.TextField()),
                 ('part', models.PositiveIntegerField()),
                 ('released_at', models.DateTimeField(null=True)),
                 ('batch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='conflict_keys', to='returns.batch')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Correction',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('machine', models.CharField(max_length=10)),
+                ('object_id', models.BigIntegerField()),
+                ('from_state', models.CharField(max_length=10)),
+                ('to_state', models.CharField(max_length=10)),
+                ('reason', models.TextField()),
+                ('evidence_sha256', models.BinaryField(max_length=32)),
+                ('at', models.DateTimeField()),
+                ('applied_at', models.DateTimeField(null=True)),
+                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='corrections', to='cases.case')),
             ],
         ),
         migrations.CreateModel(
@@ -121,6 +140,7 @@ class Migration(migrations.Migration):
                 ('sha256', models.BinaryField(max_length=32)),
                 ('bytes', models.BigIntegerField()),
                 ('lines_count', models.BigIntegerField(default=0)),
+                ('cursor', models.TextField(blank=True, default='')),
                 ('received_at', models.DateTimeField()),
                 ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='evidence', to='cases.case')),
                 ('received_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
@@ -133,6 +153,7 @@ class Migration(migrations.Migration):
                 ('line', models.BigIntegerField()),
                 ('fingerprint', models.BinaryField(max_length=32)),
                 ('reference', models.TextField(blank=True)),
+                ('part', models.TextField(blank=True, default='')),
                 ('kind', models.CharField(max_length=10)),
                 ('asset_code', models.CharField(max_length=20)),
                 ('amount', administration.fields.UnitsField()),
@@ -150,8 +171,8 @@ class Migration(migrations.Migration):
                 ('amount', administration.fields.UnitsField()),
                 ('applied_at', models.DateTimeField(null=True)),
                 ('attempt', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='matches', to='returns.attempt')),
-                ('by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('line', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='matches', to='returns.evidenceline')),
+                ('by', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('line', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='matches', to='returns.evidenceline')),
             ],
         ),
         migrations.CreateModel(
@@ -174,6 +195,7 @@ class Migration(migrations.Migration):
                 ('number', models.PositiveIntegerField()),
                 ('record_at', models.DateTimeField()),
                 ('value_date', models.DateField()),
+                ('rails', models.JSONField(default=dict)),
                 ('scheduled_at', models.DateTimeField(null=True)),
                 ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rounds', to='cases.case')),
@@ -188,7 +210,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='assetreturn',
             name='round',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='returns.round'),
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='returns.round'),
         ),
         migrations.CreateModel(
             name='Submission',
@@ -207,7 +229,7 @@ class Migration(migrations.Migration):
                 ('sent_at', models.DateTimeField(null=True)),
                 ('tries', models.PositiveIntegerField(default=0)),
                 ('answer', models.JSONField(null=True)),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='submissions', to='returns.batch')),
+                ('batch', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='submissions', to='returns.batch')),
             ],
         ),
         migrations.AddConstraint(
@@ -217,6 +239,18 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='attempt',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('holds_return_id__isnull', True), ('state__in', ['refused', 'dead', 'returned'])), models.Q(models.Q(('state__in', ['refused', 'dead', 'returned']), _negated=True), ('holds_return_id', models.F('asset_return'))), _connector='OR'), name='attempt_holds_its_return_exactly_while_it_may_have_paid'),
+        ),
+        migrations.AddConstraint(
+            model_name='conflictkey',
+            constraint=models.UniqueConstraint(condition=models.Q(('released_at__isnull', True)), fields=('key',), name='conflict_key_is_in_one_live_batch'),
+        ),
+        migrations.AddConstraint(
+            model_name='conflictkey',
+            constraint=models.UniqueConstraint(fields=('batch', 'part', 'key'), name='part_lists_a_conflict_key_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='correction',
+            constraint=models.UniqueConstraint(condition=models.Q(('applied_at__isnull', True)), fields=('machine', 'object_id'), name='one_open_correction_of_a_thing'),
         ),
         migrations.AddConstraint(
             model_name='courtdeposit',
@@ -258,13 +292,21 @@ class Migration(migrations.Migration):
             model_name='batch',
             constraint=models.CheckConstraint(condition=models.Q(('state__in', ['draft', 'voided']), ('manifest_sha256__isnull', False), _connector='OR'), name='frozen_batch_has_a_manifest'),
         ),
+        migrations.AddIndex(
+            model_name='assetreturn',
+            index=models.Index(condition=models.Q(('batch__isnull', False)), fields=['batch', 'part'], name='return_of_a_part'),
+        ),
+        migrations.AddConstraint(
+            model_name='assetreturn',
+            constraint=models.UniqueConstraint(fields=('case', 'reference'), name='return_reference_is_used_once'),
+        ),
         migrations.AddConstraint(
             model_name='assetreturn',
             constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='return_amount_is_positive'),
         ),
         migrations.AddConstraint(
             model_name='assetreturn',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('batch__isnull', False), ('state', 'batched')), models.Q(('state', 'batched'), _negated=True), _connector='OR'), name='batched_return_is_in_a_batch'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['batched', 'settled']), _negated=True), models.Q(('batch__isnull', False), ('part__isnull', False)), _connector='OR'), name='batched_return_is_in_a_batch'),
         ),
         migrations.AddConstraint(
             model_name='assetreturn',
@@ -272,7 +314,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='assetreturn',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['scheduled', 'held', 'cancelled']), _negated=True), models.Q(('batch__isnull', True), ('part__isnull', True)), _connector='OR'), name='waiting_return_is_in_no_batch'),
+        ),
+        migrations.AddConstraint(
+            model_name='assetreturn',
             constraint=models.UniqueConstraint(condition=models.Q(('after__isnull', True)), fields=('round', 'claim_line'), name='round_owes_a_line_one_return'),
+        ),
+        migrations.AddConstraint(
+            model_name='assetreturn',
+            constraint=models.UniqueConstraint(condition=models.Q(('after__isnull', False)), fields=('after',), name='return_is_followed_by_one'),
         ),
         migrations.AddConstraint(
             model_name='submission',

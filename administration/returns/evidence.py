@@ -1,0 +1,253 @@
+"""
+Evidence: what the rail says became of payments, kept as received, read line by line, counted once.
+
+    NotReceived   the file is not what it should be; nothing of it was taken
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from administration.cases import appointments, archive
+from administration.cases.models import Case
+from administration.errors import Refused
+from administration.fields import db_now
+from administration.people.models import User
+from administration.rails.interface import EvidenceRefused, Observation, Rail
+from administration.record import covers, log
+from administration.record.encoding import frames, micros
+from administration.returns import routes
+from administration.returns.models import Evidence
+from administration.work import jobs
+from administration.work.jobs import Progress
+from administration.work.models import Job
+
+JOB = "returns.observe"
+BLOCK = 2_000  # lines read and written at once
+WHOLE_MAX = 64 * 1024 * 1024  # a statement that cannot be read by lines
+LINE_RAILS = ("rehearsal",)  # rails whose evidence is one line after another
+
+
+class NotReceived(Refused):
+    """The evidence cannot be taken as it is; nothing of it was."""
+
+
+INSERT = """
+INSERT INTO returns_evidenceline
+    (evidence_id, case_id, line, fingerprint, reference, part, kind, asset_code, amount, at, reason, problem)
+SELECT %s, %s, line, fingerprint, reference, part, kind, asset_code, amount, at, reason, ''
+FROM unnest(%s::bigint[], %s::bytea[], %s::text[], %s::text[], %s::text[], %s::text[], %s::numeric[], %s::timestamptz[],
+            %s::text[]) AS l (line, fingerprint, reference, part, kind, asset_code, amount, at, reason)
+ON CONFLICT (case_id, fingerprint) DO NOTHING
+"""
+
+
+def receive(
+    case: Case,
+    rail_code: str,
+    *,
+    name: str,
+    data: bytes | Path,
+    by: User | None,
+    at: datetime,
+    cursor: str = "",
+) -> Evidence:
+    """
+    Take a statement or report in, as it is. The same bytes again are no news; a broken file is refused whole.
+
+    `by` is None when we asked the rail ourselves; `cursor` is then where its next page begins.
+    """
+    if by is not None:
+        appointments.require(case, by, "returns.evidence", at=at)
+    rail = routes.rail(rail_code)
+    sha256, size = _digest(data)
+    known = Evidence.objects.filter(case=case, sha256=sha256).first()
+    if known is not None:
+        return known
+    if not size:
+        raise NotReceived(_("%(name)s is empty.") % {"name": name})
+    _keep(data, sha256)
+    with transaction.atomic():
+        with connection.cursor() as db:
+            db.execute("SELECT pg_advisory_xact_lock(hashtextextended('returns.evidence', %s))", [case.pk])
+            known = Evidence.objects.filter(case=case, sha256=sha256).first()
+            if known is not None:
+                return known
+            db.execute("SELECT nextval(pg_get_serial_sequence('returns_evidence', 'id'))")
+            (evidence_id,) = db.fetchone()
+            fresh = 0
+            for block in _blocks(rail, name, data):
+                db.execute(INSERT, [evidence_id, case.pk, *_columns(rail.code, block)])
+                fresh += db.rowcount
+        made = Evidence.objects.create(
+            pk=evidence_id, case=case, rail=rail.code, name=name, sha256=sha256, bytes=size, lines_count=fresh,
+            cursor=cursor, received_by=by, received_at=at,
+        )  # fmt: skip
+        cover = covers.cover("returns.evidence", case=case.reference, sha256=sha256.hex())
+        log.append(
+            case, "evidence.received", subject=made, by=by, at=at, covers=cover,
+            body={"name": name, "rail": rail.code, "sha256": sha256.hex(), "bytes": size, "new_lines": fresh},
+        )  # fmt: skip
+    return made
+
+
+# --- asking the rail itself -----------------------------------------------------------------------
+
+
+@transaction.atomic
+def observe(case: Case, rail_code: str, *, by: User | None, at: datetime) -> Job:
+    """Ask the rail for its statement, page after page, until there is nothing new."""
+    if by is not None:
+        appointments.require(case, by, "returns.evidence", at=at)
+    if not routes.rail(rail_code).can_observe:
+        raise NotReceived(_("Rail %(rail)s cannot be asked. Import its statement as a file.") % {"rail": rail_code})
+    return jobs.start(case, JOB, case.pk, params={"rail": rail_code})
+
+
+def step(job: Job) -> Progress:
+    """One page: the call outside any transaction, then the page and the place where the next begins, together."""
+    case = Case.objects.get(pk=job.subject_id)
+    lines = take_page(case, str(job.params["rail"]))
+    done = job.done + lines
+    return Progress(str(done), done, "reading the rail's statement", finished=not lines, result={"count": done})
+
+
+def observe_now(case: Case, rail_code: str) -> int:
+    """Read the statement to its end at once. Returns how many lines it had."""
+    total = 0
+    while lines := take_page(case, rail_code):
+        total += lines
+    return total
+
+
+def take_page(case: Case, rail_code: str) -> int:
+    rail = routes.rail(rail_code)
+    cursor = cursor_of(case, rail_code)
+    observations, following = rail.observe(cursor)
+    if not observations:
+        return 0
+    data = "".join(seen.raw + "\n" for seen in observations).encode()
+    name = f"{rail_code} statement {cursor or '0'}-{following}"
+    receive(case, rail_code, name=name, data=data, by=None, at=db_now(), cursor=following)
+    return len(observations)
+
+
+def cursor_of(case: Case, rail_code: str) -> str:
+    """Where the next page of the rail's statement begins."""
+    newest = case.evidence.filter(rail=rail_code).exclude(cursor="").order_by("-pk").values_list("cursor", flat=True)
+    return newest.first() or ""
+
+
+def accept_what_was_seen(case: Case) -> int:
+    """Parts whose outcome was unknown and which the rail's statement names were accepted after all."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT submission_step(coalesce(array_agg(s.id), '{}'), 'unknown', 'accepted')
+               FROM returns_submission s JOIN returns_batch b ON b.id = s.batch_id
+               WHERE b.case_id = %s AND s.state = 'unknown' AND EXISTS (
+                   SELECT FROM returns_evidenceline e WHERE e.case_id = b.case_id AND e.part = s.rail_key)""",
+            [case.pk],
+        )
+        (many,) = cursor.fetchone()
+    return int(many)
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def fingerprint(rail_code: str, seen: Observation) -> bytes:
+    """The same line in two statements has the same; a line that says something else has another."""
+    return hashlib.sha256(
+        frames(
+            (
+                "henkan-evidence-line/1", rail_code, seen.line_ref, seen.kind.value, seen.reference, seen.part, seen.asset,
+                str(seen.amount), micros(seen.at),
+            )
+        )
+    ).digest()  # fmt: skip
+
+
+def _blocks(rail: Rail, name: str, data: bytes | Path) -> Iterator[list[tuple[int, Observation]]]:
+    """(line number, observation) in blocks. A file is either read to its end or refused."""
+    if rail.code not in LINE_RAILS:
+        whole = data if isinstance(data, bytes) else data.read_bytes()
+        if len(whole) > WHOLE_MAX:
+            raise NotReceived(
+                _("%(name)s is larger than %(max)d MB, which this rail's files never are.")
+                % {"name": name, "max": WHOLE_MAX // 2**20}
+            )
+        yield list(enumerate(_read(rail, name, whole, 1), start=1))
+        return
+    number = 1
+    lines = iter(data.splitlines(keepends=True)) if isinstance(data, bytes) else _lines(data)
+    while block := list(islice(lines, BLOCK)):
+        if not block[-1].endswith(b"\n"):
+            raise NotReceived(
+                _("%(name)s, line %(line)d: the file is cut off here. Fetch it again. Nothing of it was taken.")
+                % {"name": name, "line": number + len(block) - 1}
+            )
+        found = _read(rail, name, b"".join(block), number)
+        yield list(enumerate(found, start=number))
+        number += len(block)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from file
+
+
+def _read(rail: Rail, name: str, content: bytes, first: int) -> tuple[Observation, ...]:
+    try:
+        return rail.read(content)
+    except EvidenceRefused as refusal:
+        said = str(refusal)
+        found = re.match(r"Line (\d+) ", said)
+        if found:
+            said = f"Line {first + int(found[1]) - 1} {said[found.end() :]}"
+        raise NotReceived(
+            _("%(name)s was refused and nothing of it taken. %(reason)s") % {"name": name, "reason": said}
+        ) from refusal
+
+
+def _columns(rail_code: str, block: Iterable[tuple[int, Observation]]) -> list[list[object]]:
+    rows = [
+        (
+            line, fingerprint(rail_code, seen), seen.reference, seen.part, seen.kind.value, seen.asset, seen.amount, seen.at,
+            seen.reason,
+        )
+        for line, seen in block
+    ]  # fmt: skip
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _digest(data: bytes | Path) -> tuple[bytes, int]:
+    if isinstance(data, bytes):
+        return hashlib.sha256(data).digest(), len(data)
+    with data.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest(), os.fstat(file.fileno()).st_size
+
+
+def _keep(data: bytes | Path, sha256: bytes) -> None:
+    """The bytes as received, in the archive under their hash, before any row speaks of them."""
+    if isinstance(data, bytes):
+        archive.keep(data)
+        return
+    path = archive.path_of(sha256)
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    half = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with data.open("rb") as source, half.open("xb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+        target.flush()
+        os.fsync(target.fileno())
+    half.replace(path)

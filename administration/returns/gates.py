@@ -1,0 +1,301 @@
+"""
+What stands between a return and its going out: one ordered list, the same for release, `why`, the portal and the admin.
+
+The database says which gates are closed (view returns_gates, whose order is GATES here); this module says in words
+what that means, whose move it is, and until when. Confidential reasons tell the customer only that there is a review:
+telling more can be an offence.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import connection
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from administration.amounts import show
+from administration.cases.models import Case
+from administration.errors import Refused
+from administration.returns.models import AssetReturn, ReturnState
+from claims.register.models import Claim, ClaimLine, Hold
+
+REVIEW_DAYS = 14  # a customer under review hears from us again within so many days
+CONFIDENTIAL_KINDS = ("str", "police")
+Words = str | Promise
+
+
+class NoSuchClaim(Refused):
+    """No claim has that number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate: what the office and the customer are told while it is closed, who acts, and what they do."""
+
+    code: str
+    office: Words
+    customer: Words
+    owner: str  # customer, office, approvers, court
+    next_act: Words
+    days: int | None = None  # how soon the owner should act; None: no date of its own
+
+
+GATES = (
+    Gate(
+        "identity",
+        gettext_lazy("The claimant's identity has not been verified."),
+        gettext_lazy("We still need to verify your identity."),
+        "customer",
+        gettext_lazy("Verify identity"),
+        30,
+    ),
+    Gate(
+        "sanctions",
+        gettext_lazy("A sanctions hold is on the claim."),
+        gettext_lazy("Your claim is under review; next update by %(date)s."),
+        "office",
+        gettext_lazy("Decide the sanctions hold"),
+        REVIEW_DAYS,
+    ),
+    Gate(
+        "tax",
+        gettext_lazy("Not required under this profile."),
+        gettext_lazy("Not required."),
+        "office",
+        gettext_lazy("None"),
+    ),
+    Gate(
+        "destination",
+        gettext_lazy("There is no usable destination for %(asset)s: none was given, or it is not proved or still cools off."),
+        gettext_lazy("Tell us where to send your %(asset)s, and prove that it is yours."),
+        "customer",
+        gettext_lazy("Give and prove a destination"),
+        30,
+    ),
+    Gate(
+        "hold",
+        gettext_lazy("The claim is on hold: %(reason)s."),
+        gettext_lazy("Your return is on hold; next update by %(date)s."),
+        "office",
+        gettext_lazy("Look at the hold"),
+        REVIEW_DAYS,
+    ),
+    Gate(
+        "dispute",
+        gettext_lazy("It is disputed whose claim this is."),
+        gettext_lazy("Somebody disputes this claim; next update by %(date)s."),
+        "office",
+        gettext_lazy("Decide the dispute"),
+        REVIEW_DAYS,
+    ),
+    Gate(
+        "minimum",
+        gettext_lazy("The amount is below the smallest step the rail can pay; it rides with the next round."),
+        gettext_lazy("The amount is too small to send now; it is added to the next round."),
+        "office",
+        gettext_lazy("None: wait for the next round"),
+    ),
+    Gate(
+        "approval",
+        gettext_lazy("The batch, or the run it rests on, is not approved, or its approval is suspended."),
+        gettext_lazy("Your return is prepared and awaits approval."),
+        "approvers",
+        gettext_lazy("Sign the batch"),
+        7,
+    ),
+    Gate(
+        "rail",
+        gettext_lazy("No rail carries %(asset)s in this round."),
+        gettext_lazy("We are preparing a way to send %(asset)s."),
+        "office",
+        gettext_lazy("Choose a rail for the asset"),
+        30,
+    ),
+    Gate(
+        "order",
+        gettext_lazy("An order that this return rests on does not stand now."),
+        gettext_lazy("Your return waits for a court; next update by %(date)s."),
+        "court",
+        gettext_lazy("Register what becomes of the order"),
+        REVIEW_DAYS,
+    ),
+    Gate(
+        "stop",
+        gettext_lazy("Sending is stopped. Two people can resume it."),
+        gettext_lazy("Returns are paused for everybody for the moment; next update by %(date)s."),
+        "office",
+        gettext_lazy("Resume sending"),
+        2,
+    ),
+)
+BY_CODE = {gate.code: gate for gate in GATES}
+
+# Where a return stands once no gate is closed.
+STAGES: dict[str, tuple[Words, Words, str, Words]] = {
+    ReturnState.SCHEDULED: (
+        gettext_lazy("Every gate is open; it goes with the next batch."),
+        gettext_lazy("Approved: your return will be sent with the next batch."),
+        "office",
+        gettext_lazy("Draft a batch"),
+    ),
+    ReturnState.HELD: (
+        gettext_lazy("What held it is gone; it goes with the next batch."),
+        gettext_lazy("Approved: your return will be sent with the next batch."),
+        "office",
+        gettext_lazy("Draft a batch"),
+    ),
+    ReturnState.BATCHED: (
+        gettext_lazy("It is in batch %(batch)s (%(batch_state)s)."),
+        gettext_lazy("Your return is on its way out."),
+        "office",
+        gettext_lazy("Export, submit and settle the batch"),
+    ),
+    ReturnState.SETTLED: (
+        gettext_lazy("Settled."),
+        gettext_lazy("Sent."),
+        "nobody",
+        gettext_lazy("None"),
+    ),
+    ReturnState.RETURNED: (
+        gettext_lazy("The money came back; the destination was blocked."),
+        gettext_lazy("Your return came back to us. Tell us where to send it instead."),
+        "customer",
+        gettext_lazy("Give and prove another destination"),
+    ),
+    ReturnState.CANCELLED: (
+        gettext_lazy("Cancelled; the amount is with the claim for a later round."),
+        gettext_lazy("Your amount is kept for a later round."),
+        "office",
+        gettext_lazy("Schedule the next round"),
+    ),
+}
+NOTHING_YET = (
+    gettext_lazy("Nothing of it is scheduled: no run has given this line anything that can be paid yet."),
+    gettext_lazy("Nothing has been distributed on this asset yet."),
+    "office",
+    gettext_lazy("Compute and declare the next run"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Why one line of a claim is where it is, in words for both sides."""
+
+    asset: str
+    gate: str  # the first closed gate, or the state of the return
+    office: str
+    customer: str
+    owner: str
+    next_act: str
+    next_date: date | None
+    amount: str = ""
+    reference: str = ""
+
+
+def closed(return_ids: Iterable[int]) -> dict[int, list[str]]:
+    """The closed gates of each return, in order; an empty list: free to go."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT return_id, closed FROM returns_gates WHERE return_id = ANY (%s)", [list(return_ids)])
+        return dict(cursor.fetchall())
+
+
+def why(number: str, *, at: datetime) -> dict[str, Any]:
+    """Where a claim stands, why, and whose move it is: the object of the command and of the portal."""
+    try:
+        claim = Claim.objects.select_related("case").get(number=number)
+    except Claim.DoesNotExist:
+        raise NoSuchClaim(_("There is no claim %(number)s. Look at its number and try again.") % {"number": number}) from None
+    answers = of_claim(claim, at=at)
+    open_first = [answer for answer in answers if answer.owner != "nobody"] or answers
+    first = open_first[0] if open_first else None
+    return {
+        "claim": claim.number,
+        "office_sentence": first.office if first else _("The claim has no lines."),
+        "customer_sentence": first.customer if first else _("There is nothing recorded for you."),
+        "lines": [
+            {
+                "asset": answer.asset,
+                "gate": answer.gate,
+                "owner": answer.owner,
+                "next_act": answer.next_act,
+                "next_date": answer.next_date.isoformat() if answer.next_date else None,
+                "amount": answer.amount,
+                "reference": answer.reference,
+                "office_sentence": answer.office,
+                "customer_sentence": answer.customer,
+            }
+            for answer in answers
+        ],
+    }
+
+
+def of_claim(claim: Claim, *, at: datetime) -> list[Answer]:
+    """The newest return of each line of a claim, or what is missing to one."""
+    lines = list(claim.lines.select_related("asset").order_by("asset__code", "claim_class"))
+    newest: dict[int, AssetReturn] = {}
+    rows = AssetReturn.objects.filter(claim_line__in=lines).select_related("asset", "batch", "round").order_by("pk")
+    for row in rows:
+        newest[row.claim_line_id] = row
+    shut = closed(row.pk for row in newest.values())
+    holds = list(Hold.objects.filter(claim=claim, lifted_at__isnull=True).order_by("next_look"))
+    return [_answer(claim.case, line, newest.get(line.pk), shut, holds, at) for line in lines]
+
+
+def _answer(
+    case: Case, line: ClaimLine, row: AssetReturn | None, shut: dict[int, list[str]], holds: list[Hold], at: datetime
+) -> Answer:
+    today = at.astimezone(ZoneInfo(settings.TIME_ZONE)).date()
+    code = line.asset.code
+    if row is None:
+        office, customer, owner, act = NOTHING_YET
+        return Answer(code, "none", str(office), str(customer), owner, str(act), None)
+    amount = show(row.amount, row.asset.scale)
+    waiting = row.state in (ReturnState.SCHEDULED, ReturnState.HELD, ReturnState.BATCHED)
+    gates = shut.get(row.pk, []) if waiting and not _is_out(row) else []
+    if not gates:
+        office, customer, owner, act = STAGES[row.state]
+        words = {"batch": row.batch or "", "batch_state": row.batch.get_state_display().lower() if row.batch else ""}
+        return Answer(
+            code, row.state, str(office) % words, str(customer) % words, owner, str(act), None, amount, row.reference
+        )
+    gate = BY_CODE[gates[0]]
+    own = [hold for hold in holds if _gate_of(hold) == gate.code]
+    secret = any(hold.confidential or hold.kind in CONFIDENTIAL_KINDS for hold in holds)
+    next_date = own[0].next_look if own else today + timedelta(days=gate.days) if gate.days else None
+    words = {
+        "asset": code,
+        "date": next_date.isoformat() if next_date else "",
+        "reason": ", ".join(hold.reason or hold.kind for hold in own) or gate.code,
+    }
+    customer = str(gate.customer) % words
+    if secret and gate.code in ("hold", "sanctions", "dispute"):
+        customer = str(BY_CODE["sanctions"].customer) % {**words, "date": (next_date or today).isoformat()}
+    return Answer(
+        code, gate.code, str(gate.office) % words, customer, gate.owner, str(gate.next_act), next_date, amount, row.reference
+    )
+
+
+def _is_out(row: AssetReturn) -> bool:
+    """What has left the house is not held back by a gate any more."""
+    return row.batch is not None and row.batch.state in ("exported", "settling", "closed")
+
+
+def _gate_of(hold: Hold) -> str:
+    return hold.kind if hold.kind in ("sanctions", "dispute") else "hold"
+
+
+def for_customers(answer: Answer) -> dict[str, str]:
+    """What the portal may show of an answer: never the gate of a confidential reason."""
+    gate = "review" if answer.gate in ("hold", "sanctions", "dispute") else answer.gate
+    return {
+        "asset": answer.asset,
+        "gate": gate,
+        "sentence": answer.customer,
+        "whose_move": "you" if answer.owner == "customer" else "us",
+        "next_date": answer.next_date.isoformat() if answer.next_date else "",
+    }

@@ -1,0 +1,231 @@
+"""
+Matching: which attempt a line of evidence speaks of.
+
+Only what is beyond doubt is matched by machine: our reference, the same asset and amount, and exactly one attempt that
+the line can mean. Everything else is queued for a person with the reason, and changes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
+
+from administration.books import books
+from administration.books.models import Asset
+from administration.cases import appointments, stops
+from administration.cases.models import Case
+from administration.people.models import User
+from administration.record import log
+from administration.returns.models import EvidenceLine, Overpayment
+
+CHUNK = 5_000
+
+# Why a line waits for a person. The codes stand in the rows.
+PROBLEMS: dict[str, str | Promise] = {
+    "no_such_return": gettext_lazy("No return of this case has that reference."),
+    "other_amount": gettext_lazy("The amount or the asset is not that of the return. Nothing was applied."),
+    "not_sent": gettext_lazy("The rail speaks of a part that we have not sent. Stop the rail and look into it."),
+    "no_attempt": gettext_lazy("The return was never tried in the part that the line names."),
+    "settled_twice": gettext_lazy("The attempt is settled already: the rail may have paid twice. Recover the second payment."),
+    "contradicts": gettext_lazy("The line contradicts what the rail said before. Two people decide."),
+    "paid_after_refusal": gettext_lazy(
+        "The rail paid what it had refused, or what we took for dead. Two people correct the attempt."
+    ),
+    "overpaid": gettext_lazy("Paid although another attempt holds the return: recorded as an over-payment, to be recovered."),
+    "nothing_to_return": gettext_lazy("Money is said to come back from an attempt that has not settled."),
+}
+
+
+# What means that money moved otherwise than approved: its rail stops at once, two people resume it.
+ALARMING = ("other_amount", "not_sent", "settled_twice", "overpaid")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one look at new evidence brought: matches, lines queued for a person, and where it ended."""
+
+    seen: int
+    matched: int
+    queued: int
+    last: int
+
+
+NEW = """
+SELECT e.id FROM returns_evidenceline e
+WHERE e.case_id = %(case)s AND e.id > %(after)s AND e.problem = '' AND e.kind <> 'seen'
+  AND NOT EXISTS (SELECT FROM returns_match m WHERE m.line_id = e.id)
+ORDER BY e.id LIMIT %(chunk)s
+"""
+
+# The candidates of each line: the attempt of the part it names, or, where the rail names no part, the attempt that
+# holds the return.
+CANDIDATES = """
+candidates AS (
+    SELECT e.id AS line_id, e.kind, e.amount, t.id AS attempt_id, t.state
+    FROM returns_evidenceline e
+    JOIN returns_assetreturn r ON r.case_id = e.case_id AND r.reference = e.reference AND r.amount = e.amount
+    JOIN books_asset a ON a.id = r.asset_id AND a.code = e.asset_code
+    JOIN returns_attempt t ON t.asset_return_id = r.id
+    WHERE e.id = ANY (%(lines)s)
+      AND EXISTS (
+          SELECT FROM returns_submission s
+          WHERE s.batch_id = t.batch_id AND s.part = t.part AND s.state <> 'prepared'
+            AND (e.part = s.rail_key OR e.part = '' AND t.holds_return_id = r.id)
+      )
+)
+"""
+
+# First what decides an attempt that is still open; of several lines only the first, and none after an earlier one.
+DECIDE = f"""
+WITH {CANDIDATES}, first AS (
+    SELECT DISTINCT ON (c.attempt_id) c.line_id, c.attempt_id, c.amount
+    FROM candidates c
+    WHERE c.kind IN ('settled', 'refused', 'dead') AND c.state IN ('pending', 'unknown')
+      AND NOT EXISTS (
+          SELECT FROM returns_match m JOIN returns_evidenceline d ON d.id = m.line_id
+          WHERE m.attempt_id = c.attempt_id AND d.kind IN ('settled', 'refused', 'dead'))
+    ORDER BY c.attempt_id, c.line_id
+)
+INSERT INTO returns_match (line_id, attempt_id, amount) SELECT line_id, attempt_id, amount FROM first ORDER BY line_id
+"""  # noqa: S608 - CANDIDATES is a constant above
+
+# Then what came back of what is settled, or about to be.
+COME_BACK = f"""
+WITH {CANDIDATES}, first AS (
+    SELECT DISTINCT ON (c.attempt_id) c.line_id, c.attempt_id, c.amount
+    FROM candidates c
+    WHERE c.kind = 'returned' AND c.state IN ('pending', 'unknown', 'settled')
+      AND EXISTS (
+          SELECT FROM returns_match m JOIN returns_evidenceline d ON d.id = m.line_id
+          WHERE m.attempt_id = c.attempt_id AND d.kind = 'settled')
+      AND NOT EXISTS (
+          SELECT FROM returns_match m JOIN returns_evidenceline d ON d.id = m.line_id
+          WHERE m.attempt_id = c.attempt_id AND d.kind = 'returned')
+    ORDER BY c.attempt_id, c.line_id
+)
+INSERT INTO returns_match (line_id, attempt_id, amount) SELECT line_id, attempt_id, amount FROM first ORDER BY line_id
+"""  # noqa: S608 - CANDIDATES is a constant above
+
+QUEUE = """
+UPDATE returns_evidenceline e SET problem = p.problem
+FROM (
+    SELECT l.id, CASE
+        WHEN r.id IS NULL THEN 'no_such_return'
+        WHEN r.amount <> l.amount OR a.code <> l.asset_code THEN 'other_amount'
+        WHEN s.state = 'prepared' THEN 'not_sent'
+        WHEN t.id IS NULL THEN 'no_attempt'
+        WHEN l.kind = 'settled' AND (t.state = 'settled' OR EXISTS (
+            SELECT FROM returns_match m JOIN returns_evidenceline d ON d.id = m.line_id
+            WHERE m.attempt_id = t.id AND d.kind = 'settled' AND t.state IN ('pending', 'unknown'))) THEN 'settled_twice'
+        -- Not yet: the settlement that it undoes may still come.
+        WHEN l.kind = 'returned' AND t.state IN ('pending', 'unknown') THEN ''
+        WHEN l.kind = 'settled' AND t.state IN ('refused', 'dead', 'returned') AND EXISTS (
+            SELECT FROM returns_attempt h WHERE h.holds_return_id = r.id) THEN 'overpaid'
+        WHEN l.kind = 'settled' AND t.state IN ('refused', 'dead') THEN 'paid_after_refusal'
+        WHEN l.kind = 'returned' THEN 'nothing_to_return'
+        ELSE 'contradicts'
+    END AS problem
+    FROM returns_evidenceline l
+    LEFT JOIN returns_assetreturn r ON r.case_id = l.case_id AND r.reference = l.reference
+    LEFT JOIN books_asset a ON a.id = r.asset_id
+    LEFT JOIN returns_submission s ON s.rail_key = l.part AND l.part <> ''
+    LEFT JOIN LATERAL (
+        SELECT t.id, t.state FROM returns_attempt t
+        WHERE t.asset_return_id = r.id AND (l.part = '' OR t.batch_id = s.batch_id AND t.part = s.part)
+        ORDER BY t.id DESC LIMIT 1
+    ) t ON true
+    WHERE l.id = ANY (%(lines)s) AND NOT EXISTS (SELECT FROM returns_match m WHERE m.line_id = l.id)
+) p
+WHERE e.id = p.id AND p.problem <> ''
+RETURNING e.id, e.problem
+"""
+
+
+@transaction.atomic
+def run(case: Case, *, by: User | None, at: datetime) -> Found:
+    """Match everything new in a case. Doing it again changes nothing."""
+    if by is not None:
+        appointments.require(case, by, "returns.evidence", at=at)
+    seen = matched = queued = last = 0
+    while True:
+        found = chunk(case, last, by=by, at=at)
+        seen, matched, queued = seen + found.seen, matched + found.matched, queued + found.queued
+        if not found.seen:
+            return Found(seen, matched, queued, last)
+        last = found.last
+
+
+def chunk(case: Case, after: int, *, by: User | None, at: datetime) -> Found:
+    """The next lines that are neither matched nor queued, in the caller's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(NEW, {"case": case.pk, "after": after, "chunk": CHUNK})
+        lines = [row[0] for row in cursor.fetchall()]
+        if not lines:
+            return Found(0, 0, 0, after)
+        cursor.execute(DECIDE, {"lines": lines})
+        matched = cursor.rowcount
+        cursor.execute(COME_BACK, {"lines": lines})
+        matched += cursor.rowcount
+        cursor.execute(QUEUE, {"lines": lines})
+        queued = cursor.fetchall()
+    overpaid = [line for line, problem in queued if problem == "overpaid"]
+    if overpaid:
+        _record_overpayments(case, overpaid, by=by, at=at)
+    if queued:
+        counts: dict[str, int] = {}
+        for _line, problem in queued:
+            counts[problem] = counts.get(problem, 0) + 1
+        _stop_if_alarming(case, [line for line, problem in queued if problem in ALARMING], at=at)
+        log.append(case, "evidence.queued", subject=case, by=by, at=at, body={"problems": counts})
+    return Found(len(lines), matched, len(queued), lines[-1])
+
+
+def _record_overpayments(case: Case, lines: list[int], *, by: User | None, at: datetime) -> None:
+    """More left the estate than was owed: a receivable, line by line."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT l.id, t.id, r.asset_id, l.amount, encode(l.fingerprint, 'hex')
+               FROM returns_evidenceline l
+               JOIN returns_assetreturn r ON r.case_id = l.case_id AND r.reference = l.reference
+               JOIN LATERAL (
+                   SELECT t.id FROM returns_attempt t
+                   LEFT JOIN returns_submission s ON s.batch_id = t.batch_id AND s.part = t.part
+                   WHERE t.asset_return_id = r.id AND t.holds_return_id IS NULL AND (l.part = '' OR s.rail_key = l.part)
+                   ORDER BY t.id DESC LIMIT 1
+               ) t ON true
+               WHERE l.id = ANY (%s)""",
+            [lines],
+        )
+        rows = cursor.fetchall()
+    for line, attempt, asset_id, amount, mark in rows:
+        asset = Asset.objects.get(pk=asset_id)
+        made = Overpayment.objects.create(
+            case=case, attempt_id=attempt, line_id=line, asset=asset, amount=int(amount), at=at
+        )
+        books.post(
+            case, "overpay", idem_key=f"overpay:{mark}", lines=[(asset, int(amount))], subject=made, by=by, at=at
+        )
+        log.append(
+            case, "overpayment.found", subject=made, by=by, at=at,
+            body={"reference": made.attempt.asset_return.reference, "asset": asset.code, "amount": int(amount)},
+        )  # fmt: skip
+
+
+def _stop_if_alarming(case: Case, lines: list[int], *, at: datetime) -> None:
+    """Stop the rails on which something moved that should not have, unless they are stopped already."""
+    first = EvidenceLine.objects.filter(pk__in=lines).select_related("evidence").order_by("pk").first()
+    if first is None:
+        return
+    for rail in sorted(set(EvidenceLine.objects.filter(pk__in=lines).values_list("evidence__rail", flat=True))):
+        if case.stops.filter(rail__in=["", rail], lifted_at__isnull=True).exists():
+            continue
+        reason = f"{first.evidence.name}, line {first.line}: {first.problem}"
+        made = stops.put(case, reason=reason, by=None, at=at, rail=rail)
+        log.append(case, "stop.made", subject=made, by=None, at=at, body={"rail": rail, "reason": reason})
+
+
+def sentence(line: EvidenceLine) -> str:
+    """Why this line waits for a person."""
+    return str(PROBLEMS.get(line.problem, line.problem))

@@ -1,0 +1,224 @@
+"""
+Scheduling: after an approved run, each claim line gets one return of what can be paid of it now.
+
+    NotScheduled   the round, or the return, cannot be scheduled like that
+"""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Max
+from django.utils.translation import gettext as _
+
+from administration.cases import appointments
+from administration.cases.models import Case
+from administration.distribution.models import Run, RunState
+from administration.errors import Refused
+from administration.people.models import User
+from administration.record import covers, log
+from administration.returns import routes
+from administration.returns.models import AssetReturn, ReturnState, Round
+from administration.work import jobs
+from administration.work.jobs import Progress
+from administration.work.models import Job
+from claims.register import positions
+
+JOB = "returns.schedule"
+CHUNK = 5_000
+SAMPLE_RAILS = {routes.EVERY_OTHER: "rehearsal"}  # where a case says nothing else
+
+
+class NotScheduled(Refused):
+    """Nothing was scheduled."""
+
+
+# What a line has been given and is not on its way, settled or deposited, floored to what a rail can pay.
+# The rest stays on the position and rides with the next round.
+FREE = "p.given - p.scheduled - p.in_flight - p.settled - p.deposited"
+
+COUNT = f"""
+SELECT count(*)
+FROM register_position p JOIN books_asset a ON a.id = p.asset_id
+WHERE p.case_id = %s AND {FREE} >= a.payable_step
+"""  # noqa: S608 - FREE is a constant above
+
+# The next lines after (claim number, asset code, class): in that order, which is also the order of the references.
+SCHEDULE = f"""
+WITH lines AS MATERIALIZED (
+    SELECT l.id, l.asset_id, l.claim_id, c.number, a.code, l.claim_class, f.amount
+    FROM register_claim c
+    JOIN register_claimline l ON l.claim_id = c.id
+    JOIN register_position p ON p.claim_line_id = l.id
+    JOIN books_asset a ON a.id = l.asset_id
+    CROSS JOIN LATERAL (SELECT ({FREE}) - mod({FREE}, a.payable_step) AS amount) f
+    WHERE c.case_id = %(case)s AND c.number >= %(number)s
+      AND (c.number, a.code, l.claim_class) > (%(number)s, %(code)s, %(class)s) AND f.amount > 0
+    ORDER BY c.number, a.code, l.claim_class LIMIT %(chunk)s
+), made AS (
+    INSERT INTO returns_assetreturn
+        (case_id, round_id, reference, claim_line_id, asset_id, amount, destination_id, rail, state, tries, held_by_gate)
+    SELECT %(case)s, %(round)s,
+        return_reference(%(before)s + row_number() OVER (ORDER BY n.number, n.code, n.claim_class)),
+        n.id, n.asset_id, n.amount, d.id, coalesce(%(rails)s::jsonb ->> n.code, %(rails)s::jsonb ->> '*', ''),
+        'scheduled', 0, ''
+    FROM lines n
+    LEFT JOIN destinations_destination d ON d.claim_id = n.claim_id AND d.asset_id = n.asset_id AND d.state = 'usable'
+        AND (d.usable_from IS NULL OR d.usable_from <= statement_timestamp())
+    RETURNING claim_line_id, reference
+)
+SELECT n.id, n.amount, m.reference, n.number, n.code, n.claim_class
+FROM lines n JOIN made m ON m.claim_line_id = n.id
+ORDER BY n.number, n.code, n.claim_class
+"""  # noqa: S608 - FREE is a constant above
+
+
+@transaction.atomic
+def schedule(
+    case: Case, run: Run, *, by: User, at: datetime, rails: dict[str, str] | None = None
+) -> Job:
+    """Open a round of returns after a declared run, and start scheduling it. Again while it lasts: the same job."""
+    appointments.require(case, by, "returns.schedule", at=at)
+    case = Case.objects.select_for_update(no_key=True, of=("self",)).get(pk=case.pk)
+    if run.case_id != case.pk or run.state != RunState.DECLARED:
+        raise NotScheduled(
+            _("Run %(run)s is not declared in case %(case)s. Have it approved first.") % {"run": run.number, "case": case}
+        )
+    open_round = case.rounds.filter(scheduled_at__isnull=True).first()
+    if open_round and open_round.run_id != run.pk:
+        raise NotScheduled(_("Round %(number)s is still being scheduled. Wait for it.") % {"number": open_round.number})
+    rails = SAMPLE_RAILS if rails is None else rails
+    for code in set(rails.values()):
+        routes.rail(code)
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, [case.pk])
+        (total,) = cursor.fetchone()
+    if open_round is None:
+        if not total:
+            raise NotScheduled(_("Nothing is left to schedule in case %(case)s.") % {"case": case})
+        number = (case.rounds.aggregate(last=Max("number"))["last"] or 0) + 1
+        open_round = Round.objects.create(
+            case=case, number=number, run=run, record_at=at, value_date=at.date(), rails=rails, by=by
+        )
+        log.append(
+            case,
+            "round.opened",
+            subject=open_round,
+            by=by,
+            at=at,
+            body={"number": number, "run": run.number, "rails": rails},
+        )
+    return jobs.start(case, JOB, open_round.pk, total=total, params={"by": by.pk, "at": at.isoformat()})
+
+
+def step(job: Job) -> Progress:
+    """The next lines in the order of their claims: returns and positions in one transaction with the cursor."""
+    current = Round.objects.select_related("case").get(pk=job.subject_id)
+    case, by, at = current.case, User.objects.get(pk=job.params["by"]), datetime.fromisoformat(job.params["at"])
+    number, code, claim_class = job.cursor.split("|") if job.cursor else ("", "", "")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('returns.reference', %s))", [case.pk])
+        cursor.execute(
+            SCHEDULE,
+            {
+                "case": case.pk, "round": current.pk, "before": _last_number(case), "rails": json.dumps(current.rails),
+                "number": number, "code": code, "class": claim_class, "chunk": CHUNK,
+            },
+        )  # fmt: skip
+        rows = cursor.fetchall()
+    if rows:
+        positions.move(
+            case,
+            "schedule",
+            key=f"schedule:{current.number}:{rows[0][2]}-{rows[-1][2]}",
+            rows=[(line, int(amount)) for line, amount, *_ in rows],
+            subject=("round", current.number),
+            by=by,
+            at=at,
+        )
+        number, code, claim_class = rows[-1][3:]
+    done = job.done + len(rows)
+    if len(rows) == CHUNK:
+        return Progress(f"{number}|{code}|{claim_class}", done, "scheduling")
+
+    Round.objects.filter(pk=current.pk, scheduled_at__isnull=True).update(scheduled_at=at)
+    cover = covers.cover("returns.round", case=case.reference, round=current.number)
+    log.append(case, "round.scheduled", subject=current, by=by, at=at, body={"number": current.number}, covers=cover)
+    totals = {asset: str(units) for asset, units in cover.sums.items()}
+    return Progress(
+        f"{number}|{code}|{claim_class}", done, "scheduled", finished=True,
+        result={"round": current.number, "count": cover.count, "totals": totals},
+    )  # fmt: skip
+
+
+@transaction.atomic
+def schedule_again(back: AssetReturn, *, by: User, at: datetime) -> AssetReturn:
+    """Schedule anew what came back, once a look at the destination has led to a usable one."""
+    case = back.case
+    appointments.require(case, by, "returns.schedule", at=at)
+    back = AssetReturn.objects.select_for_update(of=("self",)).select_related("claim_line", "round", "asset").get(pk=back.pk)
+    if back.state != ReturnState.RETURNED or back.followed_by.exists():
+        raise NotScheduled(_("%(return)s did not come back, or is followed by a new return already.") % {"return": back})
+    if case.rounds.filter(scheduled_at__isnull=True).exists():
+        raise NotScheduled(_("A round is being scheduled in case %(case)s. Wait for it.") % {"case": case})
+    usable = back.claim_line.claim.destinations.filter(asset=back.asset, state="usable", usable_from__lte=at).first()
+    if usable is None:
+        raise NotScheduled(
+            _("%(return)s came back, and the claim has no other usable destination for %(asset)s yet. Ask for one.")
+            % {"return": back, "asset": back.asset}
+        )
+    position = back.claim_line.position
+    free = position.given - position.scheduled - position.in_flight - position.settled - position.deposited
+    amount = min(back.amount, free - free % back.asset.payable_step)
+    if amount <= 0:
+        raise NotScheduled(_("Nothing of %(return)s is left to schedule; a later round has it.") % {"return": back})
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('returns.reference', %s))", [case.pk])
+        cursor.execute("SELECT return_reference(%s)", [_last_number(case) + 1])
+        (reference,) = cursor.fetchone()
+    made = AssetReturn.objects.create(
+        case=case, round=back.round, reference=reference, claim_line=back.claim_line, asset=back.asset, amount=amount,
+        destination=usable, rail=back.rail, after=back,
+    )  # fmt: skip
+    positions.move(
+        case, "schedule", key=f"schedule:{reference}", rows=[(back.claim_line_id, amount)], subject=("return", reference),
+        by=by, at=at,
+    )  # fmt: skip
+    log.append(
+        case, "return.scheduled_again", subject=made, by=by, at=at,
+        body={"reference": reference, "after": back.reference, "asset": back.asset.code, "amount": amount},
+    )  # fmt: skip
+    return made
+
+
+@transaction.atomic
+def cancel(asset_return: AssetReturn, *, reason: str, by: User, at: datetime) -> AssetReturn:
+    """Take back what is scheduled or held and in no batch: the amount stays with the claim, for a later round."""
+    appointments.require(asset_return.case, by, "returns.schedule", at=at)
+    if not reason.strip():
+        raise NotScheduled(_("Say why %(return)s is cancelled.") % {"return": asset_return})
+    moved = AssetReturn.objects.filter(
+        pk=asset_return.pk, state__in=[ReturnState.SCHEDULED, ReturnState.HELD]
+    ).update(state=ReturnState.CANCELLED)
+    if moved != 1:
+        raise NotScheduled(
+            _("%(return)s is %(state)s. Only what waits in no batch can be cancelled; void its batch first.")
+            % {"return": asset_return, "state": asset_return.get_state_display().lower()}
+        )
+    asset_return.refresh_from_db()
+    positions.move(
+        asset_return.case, "unschedule", key=f"unschedule:{asset_return.reference}",
+        rows=[(asset_return.claim_line_id, asset_return.amount)], subject=("return", asset_return.reference), by=by, at=at,
+    )  # fmt: skip
+    log.append(
+        asset_return.case, "return.cancelled", subject=asset_return, by=by, at=at,
+        body={"reference": asset_return.reference, "amount": asset_return.amount, "reason": reason},
+    )  # fmt: skip
+    return asset_return
+
+
+def _last_number(case: Case) -> int:
+    """References have one width, so the greatest text is the greatest number."""
+    last: Any = AssetReturn.objects.filter(case=case).aggregate(last=Max("reference"))["last"]
+    return int(last[1:-1]) if last else 0

@@ -1,0 +1,41 @@
+"""Which rail a return travels on, and the rails this house can use."""
+
+from collections.abc import Callable, Mapping
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from administration.errors import Refused
+from administration.rails.interface import Rail
+from administration.rails.rehearsal import Rehearsal
+
+EVERY_OTHER = "*"  # in a mapping of asset code → rail: all assets not named
+PAGE = 5_000  # lines of a statement asked for at once
+
+_makers: dict[str, Callable[[], Rail]] = {
+    "rehearsal": lambda: Rehearsal(settings.REHEARSAL_URL, page=PAGE),
+}
+
+
+class NoSuchRail(Refused):
+    """No rail of that name is set up in this house."""
+
+
+def rail(code: str) -> Rail:
+    """The rail of that name, ready to be used."""
+    try:
+        return _makers[code]()
+    except KeyError:
+        raise NoSuchRail(
+            _("There is no rail called “%(rail)s” here. Known rails: %(known)s.")
+            % {"rail": code, "known": ", ".join(sorted(_makers))}
+        ) from None
+
+
+def known(code: str) -> bool:
+    return code in _makers
+
+
+def of_asset(code: str, rails: Mapping[str, str]) -> str:
+    """The rail of one asset under a round's mapping; "" when it names none."""
+    return rails.get(code) or rails.get(EVERY_OTHER) or ""

@@ -1,0 +1,281 @@
+"""
+Settlement: what matched evidence says is applied once, attempts, returns, positions and books together.
+
+settled: the amount leaves what is in flight for good. refused, dead: it is scheduled again. returned: it is owed
+again, its destination is blocked, and a new return needs a look at the destination. Then what is finished closes, and
+both statements must tie; where they do not, the asset's rails stop.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from administration.cases import appointments, stops
+from administration.cases.models import Case
+from administration.fields import db_now
+from administration.people.models import User
+from administration.record import covers, log
+from administration.returns import evidence, matching
+from administration.returns.models import Batch, BatchState
+from administration.work import jobs
+from administration.work.jobs import Progress
+from administration.work.models import Job
+from claims.register import positions, tie_out
+
+JOB = "returns.settle"
+CHUNK = 5_000
+
+
+@transaction.atomic
+def settle(case: Case, *, by: User, at: datetime) -> Job:
+    """Match what is new and apply what is matched. Again while it lasts: the same job."""
+    appointments.require(case, by, "returns.evidence", at=at)
+    return jobs.start(case, JOB, case.pk, params={"by": by.pk, "at": at.isoformat()})
+
+
+def step(job: Job) -> Progress:
+    """One chunk of lines or of matches, or the closing. The cursor: match:LINE, apply:MATCH, close."""
+    case = Case.objects.get(pk=job.subject_id)
+    by, at = User.objects.get(pk=job.params["by"]), datetime.fromisoformat(job.params["at"])
+    phase, _colon, after = (job.cursor or "match:0").partition(":")
+    if phase == "match":
+        evidence.accept_what_was_seen(case)
+        found = matching.chunk(case, int(after), by=by, at=at)
+        following = f"match:{found.last}" if found.seen else "apply:0"
+        return Progress(following, job.done, "matching evidence")
+    if phase == "apply":
+        applied = apply(case, int(after), by=by, at=at)
+        following = f"apply:{applied.last}" if applied.looked_at else "close"
+        return Progress(following, job.done + applied.count, "settling")
+    ties = close(case, by=by, at=at)
+    queued = case_queue(case)
+    return Progress(
+        "close", job.done, "settled", finished=True, result={"count": job.done, "queued": queued, "ties": ties}
+    )
+
+
+# --- applying -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How many matches were looked at, how many applied, and the last one."""
+
+    looked_at: int
+    count: int
+    last: int
+
+
+NEXT = """
+SELECT m.id, e.kind FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id
+WHERE e.case_id = %s AND m.id > %s AND m.applied_at IS NULL
+ORDER BY m.id LIMIT %s
+"""
+
+# What settles: attempts first, then their returns. One row back for each return.
+SETTLE = """
+WITH moved AS (
+    UPDATE returns_attempt t SET state = 'settled' FROM returns_match m
+    WHERE m.id = ANY (%(matches)s) AND t.id = m.attempt_id AND t.state IN ('pending', 'unknown')
+    RETURNING t.asset_return_id
+)
+SELECT r.id, r.claim_line_id, r.amount FROM returns_assetreturn r JOIN moved ON moved.asset_return_id = r.id
+"""
+
+LET_GO = """
+WITH moved AS (
+    UPDATE returns_attempt t SET state = e.kind, holds_return_id = NULL, reason_code = left(e.reason, 30)
+    FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id
+    WHERE m.id = ANY (%(matches)s) AND t.id = m.attempt_id AND t.state = ANY (%(open)s)
+    RETURNING t.asset_return_id
+)
+SELECT r.id, r.claim_line_id, r.amount FROM returns_assetreturn r JOIN moved ON moved.asset_return_id = r.id
+"""
+
+RETURNS_SETTLED = "UPDATE returns_assetreturn SET state = 'settled' WHERE id = ANY (%s) AND state = 'batched'"
+RETURNS_AGAIN = """
+UPDATE returns_assetreturn SET state = 'scheduled', batch_id = NULL, part = NULL, tries = tries + 1
+WHERE id = ANY (%s) AND state = 'batched'
+"""
+RETURNS_CAME_BACK = "UPDATE returns_assetreturn SET state = 'returned' WHERE id = ANY (%s) AND state = 'settled'"
+
+BLOCK = """
+UPDATE destinations_destination d SET state = 'revoked', revoked_at = %(at)s,
+    revoke_reason = 'a return to it came back: ' || b.reason
+FROM (
+    SELECT r.destination_id, min(coalesce(nullif(e.reason, ''), 'no reason given')) AS reason
+    FROM returns_match m
+    JOIN returns_evidenceline e ON e.id = m.line_id
+    JOIN returns_attempt t ON t.id = m.attempt_id
+    JOIN returns_assetreturn r ON r.id = t.asset_return_id
+    WHERE m.id = ANY (%(matches)s) GROUP BY r.destination_id
+) b
+WHERE d.id = b.destination_id AND d.state <> 'revoked'
+"""
+
+
+def apply(case: Case, after: int, *, by: User | None, at: datetime) -> Applied:
+    """The next matches that were not applied, in the caller's transaction: everything about them, or nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(NEXT, [case.pk, after, CHUNK])
+        found = cursor.fetchall()
+    if not found:
+        return Applied(0, 0, after)
+    first, last = found[0][0], found[-1][0]
+    of_kind: dict[str, list[int]] = {}
+    for match, kind in found:
+        of_kind.setdefault(kind, []).append(match)
+    span = f"{first}-{last}"
+    settled = of_kind.get("settled", [])
+    let_go = of_kind.get("refused", []) + of_kind.get("dead", [])
+    came_back = of_kind.get("returned", [])
+
+    count = _move(case, settled, SETTLE, RETURNS_SETTLED, "settle", span, by=by, at=at)
+    count += _move(case, let_go, LET_GO, RETURNS_AGAIN, "void", span, by=by, at=at, open_states=["pending", "unknown"])
+    if came_back:
+        count += _move(case, came_back, LET_GO, RETURNS_CAME_BACK, "bounce", span, by=by, at=at, open_states=["settled"])
+        with connection.cursor() as cursor:
+            cursor.execute(BLOCK, {"matches": came_back, "at": at})
+    if count != len(found):
+        raise RuntimeError(f"{len(found) - count} matches of {span} speak of attempts that moved meanwhile.")
+
+    matches = [match for match, _kind in found]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (applied_at,) = cursor.fetchone()
+        cursor.execute("UPDATE returns_match SET applied_at = %s WHERE id = ANY (%s)", [applied_at, matches])
+    _finish_parts(matches)
+    cover = covers.cover(
+        "returns.applied", case=case.reference, first=first, last=last, applied_at=applied_at.isoformat()
+    )
+    log.append(
+        case, "evidence.applied", subject=case, by=by, at=at, covers=cover,
+        body={kind: len(keys) for kind, keys in of_kind.items()},
+    )  # fmt: skip
+    return Applied(len(found), count, last)
+
+
+def _move(
+    case: Case,
+    matches: list[int],
+    attempts_sql: str,
+    returns_sql: str,
+    kind: str,
+    span: str,
+    *,
+    by: User | None,
+    at: datetime,
+    open_states: list[str] | None = None,
+) -> int:
+    """Attempts, then returns, then positions with the books, for the matches of one kind."""
+    if not matches:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(attempts_sql, {"matches": matches, "open": open_states})
+        rows = cursor.fetchall()
+        cursor.execute(returns_sql, [[row[0] for row in rows]])
+        if cursor.rowcount != len(rows):
+            raise RuntimeError(f"{len(rows) - cursor.rowcount} returns of {kind}:{span} are not as their attempts say.")
+    sums: dict[int, int] = {}
+    for _pk, line, amount in rows:
+        sums[line] = sums.get(line, 0) + int(amount)
+    if sums:
+        positions.move(
+            case, kind, key=f"{kind}:{span}", rows=sorted(sums.items()), subject=("evidence", span), by=by, at=at
+        )
+    return len(rows)
+
+
+def _finish_parts(matches: list[int]) -> None:
+    """Parts that are spoken of were accepted; those of which nothing is open any more are final."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH parts AS (
+                SELECT DISTINCT t.batch_id, t.part FROM returns_match m JOIN returns_attempt t ON t.id = m.attempt_id
+                WHERE m.id = ANY (%s)
+            )
+            SELECT coalesce(array_agg(s.id), '{}') FROM returns_submission s
+            JOIN parts p ON p.batch_id = s.batch_id AND p.part = s.part
+            """,
+            [matches],
+        )
+        (parts,) = cursor.fetchone()
+        cursor.execute("SELECT submission_step(%s, 'unknown', 'accepted')", [parts])
+        cursor.execute(
+            """
+            SELECT submission_step(coalesce(array_agg(s.id), '{}'), 'accepted', 'final') FROM returns_submission s
+            WHERE s.id = ANY (%s) AND s.state = 'accepted' AND NOT EXISTS (
+                SELECT FROM returns_attempt t
+                WHERE t.batch_id = s.batch_id AND t.part = s.part AND t.state IN ('pending', 'unknown'))
+            """,
+            [parts],
+        )
+
+
+# --- closing ------------------------------------------------------------------------------------
+
+OUT = """
+UPDATE returns_batch b SET state = 'settling'
+WHERE b.case_id = %s AND b.state = 'exported' AND NOT EXISTS (
+    SELECT FROM returns_submission s
+    WHERE s.batch_id = b.id AND s.state IN ('prepared', 'exported', 'signed', 'submitting', 'unknown'))
+"""
+
+DONE = """
+SELECT b.id FROM returns_batch b
+WHERE b.case_id = %s AND b.state = 'settling'
+  AND NOT EXISTS (SELECT FROM returns_submission s WHERE s.batch_id = b.id AND s.state NOT IN ('final', 'refused', 'dead'))
+  AND NOT EXISTS (SELECT FROM returns_attempt t WHERE t.batch_id = b.id AND t.state IN ('pending', 'unknown'))
+ORDER BY b.id
+"""
+
+
+def close(case: Case, *, by: User | None, at: datetime) -> bool:
+    """Close the batches of which nothing is open, then prove both statements. False: they do not tie, and rails stopped."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM returns_batch WHERE case_id = %s ORDER BY id FOR NO KEY UPDATE", [case.pk])
+        cursor.execute(OUT, [case.pk])
+        cursor.execute(DONE, [case.pk])
+        done = [row[0] for row in cursor.fetchall()]
+    ties = _tie_or_stop(case, at=at)
+    for batch in Batch.objects.filter(pk__in=done).order_by("pk"):
+        Batch.objects.filter(pk=batch.pk, state=BatchState.SETTLING).update(state=BatchState.CLOSED)
+        batch.conflict_keys.filter(released_at__isnull=True).update(released_at=at)
+        cover = covers.cover("returns.outcome", batch=batch.reference)
+        log.append(
+            case, "batch.closed", subject=batch, by=by, at=at, body={"reference": batch.reference}, covers=cover
+        )
+    return ties
+
+
+def _tie_or_stop(case: Case, *, at: datetime) -> bool:
+    """After every batch both statements must tie; a difference stops the rails of its asset, loudly."""
+    off = [row["code"] for rows in (tie_out.tie_out(case)[name] for name in ("assets", "claims")) for row in rows
+           if row["difference"] != "0"]  # fmt: skip
+    if not off:
+        return True
+    rails = case.returns.filter(asset__code__in=off).values_list("rail", flat=True).distinct()
+    reason = _("%(assets)s does not tie.") % {"assets": ", ".join(sorted(set(off)))}
+    for rail in sorted(rails):
+        if case.stops.filter(rail__in=["", rail], lifted_at__isnull=True).exists():
+            continue
+        made = stops.put(case, reason=reason, by=None, at=at, rail=rail)
+        log.append(case, "stop.made", subject=made, by=None, at=at, body={"rail": rail, "reason": reason})
+    return False
+
+
+def case_queue(case: Case) -> int:
+    """How many lines of evidence wait for a person."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM returns_evidenceline WHERE case_id = %s AND problem <> ''", [case.pk])
+        (many,) = cursor.fetchone()
+    return int(many)
+
+
+def observe_and_settle(case: Case, rail: str, *, by: User) -> Job:
+    """Read the rail's statement to its end, then settle what it says: what the beat and the operator's command do."""
+    jobs.wait(evidence.observe(case, rail, by=by, at=db_now()))
+    return settle(case, by=by, at=db_now())

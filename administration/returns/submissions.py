@@ -1,0 +1,340 @@
+"""
+Export: from an approved batch to the exact bytes of every part, with an attempt for each return in it.
+
+From here on the money may move, so the attempts hold their returns and the amounts are in flight before a single
+byte leaves the house.
+
+    NotExported   the batch cannot be exported now
+    NotSent       nothing can be sent, or declined, like that
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from administration.cases import appointments, approvals, orders, stops
+from administration.cases.models import ApprovalRequest
+from administration.errors import Refused
+from administration.people.models import User
+from administration.rails.interface import Item, Rail
+from administration.record import covers, log
+from administration.returns import batches, routes, sending
+from administration.returns.models import (
+    AssetReturn,
+    AttemptState,
+    Batch,
+    BatchState,
+    ConflictKey,
+    ReturnState,
+    Submission,
+    SubmissionState,
+)
+from administration.work import jobs
+from administration.work.jobs import Progress
+from administration.work.models import Job
+from claims.register import positions, tie_out
+
+JOB = "returns.export"
+CHUNK = 5_000  # returns of one transaction of the export
+NAMED = 10  # how many returns a refusal names
+
+
+class NotExported(Refused):
+    """The batch cannot be exported now."""
+
+
+class NotSent(Refused):
+    """Nothing was sent, or declined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One return of a part, with everything its payment says."""
+
+    pk: int
+    line: int
+    reference: str
+    asset: str
+    scale: int
+    amount: int
+    network: str
+    details: dict[str, str]
+    fingerprint: bytes
+    closed: list[str]
+
+
+PART = """
+SELECT r.id, r.claim_line_id, r.reference, a.code, a.scale, r.amount, d.network, d.details, d.fingerprint, g.closed
+FROM returns_assetreturn r
+JOIN returns_gates g ON g.return_id = r.id
+JOIN books_asset a ON a.id = r.asset_id
+JOIN destinations_destination d ON d.id = r.destination_id
+WHERE r.batch_id = %s AND r.part = %s AND r.state = 'batched'
+ORDER BY r.reference
+"""
+
+ATTEMPTS = """
+INSERT INTO returns_attempt (asset_return_id, batch_id, part, state, holds_return_id, reason_code)
+SELECT r.id, r.batch_id, r.part, 'pending', r.id, ''
+FROM returns_assetreturn r WHERE r.batch_id = %s AND r.part = %s AND r.state = 'batched' ORDER BY r.id
+"""
+
+SHUT = """
+SELECT reference, closed[1] FROM returns_gates
+WHERE batch_id = %s AND state = 'batched' AND cardinality(closed) > 0 ORDER BY reference LIMIT %s
+"""
+
+
+@transaction.atomic
+def export(batch: Batch, *, by: User, at: datetime, submit: bool = False) -> Job:
+    """
+    Start making the submissions of an approved batch. Gates, orders and stops are looked at again for every return.
+
+    On a rail of single requests, what may not go is held and the rest goes; a file goes whole or not at all. With
+    `submit`, sending follows.
+    """
+    case = batch.case
+    appointments.require(case, by, "returns.export", at=at)
+    stops.check(case, batch.rail)
+    batch = Batch.objects.select_for_update(no_key=True, of=("self",)).select_related("case", "order").get(pk=batch.pk)
+    rail = routes.rail(batch.rail)
+    if batch.state != BatchState.APPROVED:
+        raise NotExported(
+            _("%(batch)s is %(state)s. Only an approved batch can be exported.")
+            % {"batch": batch, "state": batch.get_state_display().lower()}
+        )
+    require_approval(batch, at=at)
+    tie_out.require(case)
+    if rail.version != batch.rail_version:
+        raise NotExported(
+            _("%(batch)s was frozen for version %(old)s of rail %(rail)s, which is now %(new)s. Void it and freeze again.")
+            % {"batch": batch, "old": batch.rail_version, "rail": batch.rail, "new": rail.version}
+        )
+    if rail.needs_export:
+        refuse_if_shut(batch)
+    if not Job.objects.filter(kind=JOB, subject_id=batch.pk, state="waiting").exists():
+        log.append(case, "batch.export_begun", subject=batch, by=by, at=at, body={"reference": batch.reference})
+    params = {"by": by.pk, "at": at.isoformat(), "submit": submit and rail.can_submit}
+    return jobs.start(case, JOB, batch.pk, total=batch.items, params=params)
+
+
+def require_approval(batch: Batch, *, at: datetime) -> None:
+    """The signatures under exactly this manifest stand, and so do the orders behind them."""
+    if batch.manifest_sha256 is None:
+        raise NotExported(_("%(batch)s is not frozen.") % {"batch": batch})
+    approvals.require(batch.case, batches.ACT, batch.pk, content_sha256=bytes(batch.manifest_sha256), at=at)
+    if batch.order:
+        orders.require(batch.order, at)
+
+
+def refuse_if_shut(batch: Batch) -> None:
+    """A file goes whole: one closed gate refuses it, by name."""
+    with connection.cursor() as cursor:
+        cursor.execute(SHUT, [batch.pk, NAMED + 1])
+        shut = cursor.fetchall()
+    if shut:
+        names = ", ".join(f"{reference} ({gate})" for reference, gate in shut[:NAMED]) + ("…" if len(shut) > NAMED else "")
+        raise NotExported(
+            _("%(batch)s cannot be exported: a gate has closed on %(names)s. Void it and freeze again without them.")
+            % {"batch": batch, "names": names}
+        )
+
+
+def step(job: Job) -> Progress:
+    """The next parts, as many as fit in a chunk; a file rail's all at once. The cursor is the last part made."""
+    at = datetime.fromisoformat(job.params["at"])
+    by = User.objects.get(pk=job.params["by"])
+    case = Batch.objects.select_related("case").get(pk=job.subject_id).case
+    stops.check(case, None)
+    batch = (
+        Batch.objects.select_for_update(no_key=True, of=("self",)).select_related("case", "order").get(pk=job.subject_id)
+    )
+    stops.check(case, batch.rail)
+    if batch.state != BatchState.APPROVED:
+        raise NotExported(
+            _("%(batch)s became %(state)s during its export.")
+            % {"batch": batch, "state": batch.get_state_display().lower()}
+        )
+    require_approval(batch, at=at)
+    rail = routes.rail(batch.rail)
+    if rail.needs_export:
+        refuse_if_shut(batch)
+    done, part, made = job.done, int(job.cursor or "0"), 0
+    while part < batch.parts and (made == 0 or rail.needs_export or made + rail.max_items <= CHUNK):
+        part += 1
+        count = _make(batch, part, rail, by=by, at=at)
+        made += max(count, 1)
+        done += count
+    if part < batch.parts:
+        return Progress(str(part), done, "preparing parts")
+
+    cover = covers.cover("returns.attempts", batch=batch.reference)
+    digest = hashlib.sha256()
+    for sha256 in batch.submissions.order_by("part", "version").values_list("payload_sha256", flat=True).iterator():
+        digest.update(bytes(sha256))
+    held = batch.items - cover.count
+    Batch.objects.filter(pk=batch.pk, state=BatchState.APPROVED).update(
+        state=BatchState.EXPORTED, artifact_sha256=digest.digest()
+    )
+    log.append(
+        case, "batch.exported", subject=batch, by=by, at=at, covers=cover,
+        body={"reference": batch.reference, "parts": batch.parts, "held": held, "artifact_sha256": digest.hexdigest()},
+    )  # fmt: skip
+    if job.params.get("submit") and cover.count:
+        jobs.start(case, sending.JOB, batch.pk, total=cover.count, params={"by": by.pk})
+    totals = {asset: str(units) for asset, units in cover.sums.items()}
+    return Progress(
+        str(part), batch.items, "exported", finished=True,
+        result={"batch": batch.reference, "count": cover.count, "held": held, "totals": totals},
+    )  # fmt: skip
+
+
+def _make(batch: Batch, part: int, rail: Rail, *, by: User, at: datetime) -> int:
+    """One part: hold what may not go, attempts for the rest, the amounts in flight, the exact bytes, their keys."""
+    with connection.cursor() as cursor:
+        cursor.execute(PART, [batch.pk, part])
+        rows = [
+            Row(pk, line, ref, asset, scale, int(amount), network, _mapping(details), bytes(fingerprint), closed)
+            for pk, line, ref, asset, scale, amount, network, details, fingerprint, closed in cursor
+        ]
+        shut: dict[str, list[int]] = {}
+        for row in rows:
+            if row.closed:
+                shut.setdefault(row.closed[0], []).append(row.pk)
+        for gate, keys in shut.items():
+            AssetReturn.objects.filter(pk__in=keys, state=ReturnState.BATCHED).update(
+                state=ReturnState.HELD, held_by_gate=gate, batch=None, part=None
+            )
+        rows = [row for row in rows if not row.closed]
+        if not rows:
+            return 0
+        cursor.execute(ATTEMPTS, [batch.pk, part])
+        if cursor.rowcount != len(rows):
+            raise NotExported(_("Part %(part)s of %(batch)s changed meanwhile.") % {"part": part, "batch": batch})
+    for number, rows_of_move in enumerate(_by_line(rows)):
+        positions.move(
+            batch.case, "take", key=f"take:{batch.reference}:{part}" + (f":{number}" if number else ""), rows=rows_of_move,
+            subject=("batch", batch.reference), by=by, at=at,
+        )  # fmt: skip
+    key = f"{batch.reference}/{part}"
+    items = [Item(row.reference, row.asset, row.amount, row.scale, row.details) for row in rows]
+    prepared = rail.prepare(key, items)
+    totals: dict[str, int] = {}
+    for item in items:
+        totals[item.asset] = totals.get(item.asset, 0) + item.amount
+    if prepared.count != len(items) or dict(prepared.totals) != totals or prepared.key != key:
+        raise NotExported(
+            _("Rail %(rail)s prepared part %(part)s of %(batch)s otherwise than asked. Nothing was exported.")
+            % {"rail": rail.code, "part": part, "batch": batch}
+        )
+    payload = prepared.payload
+    Submission.objects.create(
+        batch=batch, part=part, rail_key=key, payload=payload, payload_sha256=hashlib.sha256(payload).digest(),
+        items=len(items),
+    )  # fmt: skip
+    ConflictKey.objects.bulk_create([ConflictKey(key=name, batch=batch, part=part) for name in prepared.conflict_keys])
+    return len(rows)
+
+
+def _by_line(rows: Sequence[Row]) -> list[list[tuple[int, int]]]:
+    """(claim line, units) in slices a move can take; two returns of one line together."""
+    sums: dict[int, int] = {}
+    for row in rows:
+        sums[row.line] = sums.get(row.line, 0) + row.amount
+    pairs = sorted(sums.items())
+    return [pairs[start : start + positions.ROWS_MAX] for start in range(0, len(pairs), positions.ROWS_MAX)]
+
+
+def _mapping(details: Any) -> dict[str, str]:
+    found = json.loads(details) if isinstance(details, str) else details
+    return {str(name): str(value) for name, value in found.items()}
+
+
+# --- sending, signing, declining ------------------------------------------------------------------
+
+
+@transaction.atomic
+def submit(batch: Batch, *, by: User, at: datetime) -> Job:
+    """Start, or take up again, the sending of an exported batch. One code path sends: the job's."""
+    appointments.require(batch.case, by, "returns.export", at=at)
+    stops.check(batch.case, batch.rail)
+    batch = Batch.objects.select_related("case", "order").get(pk=batch.pk)
+    if batch.state not in (BatchState.EXPORTED, BatchState.SETTLING):
+        raise NotSent(
+            _("%(batch)s is %(state)s. Only an exported batch is sent.")
+            % {"batch": batch, "state": batch.get_state_display().lower()}
+        )
+    if not routes.rail(batch.rail).can_submit:
+        raise NotSent(
+            _("Rail %(rail)s sends nothing itself: a person carries its files. Then import what comes back.")
+            % {"rail": batch.rail}
+        )
+    require_approval(batch, at=at)
+    return jobs.start(batch.case, sending.JOB, batch.pk, total=batch.attempts.count(), params={"by": by.pk})
+
+
+def import_signed(submission: Submission, signed: bytes, *, by: User, at: datetime) -> None:
+    """Take signed bytes back, after checking that they do what was approved and nothing else."""
+    appointments.require(submission.batch.case, by, "returns.export", at=at)
+    rail = routes.rail(submission.batch.rail)
+    if not rail.needs_export:
+        raise NotSent(
+            _("Rail %(rail)s needs no signature from outside; there is nothing to import.") % {"rail": rail.code}
+        )
+    raise NotSent(_("No rail of this version takes signed files yet."))
+
+
+@transaction.atomic
+def decline(batch: Batch, *, reason: str, by: User | None, at: datetime) -> int:
+    """
+    Give up the parts of an exported batch that were never sent; their returns are scheduled again.
+
+    What may have left the house is not declined but awaits its evidence.
+    """
+    if by is not None:
+        appointments.require(batch.case, by, "returns.export", at=at)
+    batch = Batch.objects.select_for_update(no_key=True, of=("self",)).select_related("case").get(pk=batch.pk)
+    unsent = list(batch.submissions.filter(state=SubmissionState.PREPARED, tries=0).values_list("pk", "part"))
+    if not unsent:
+        raise NotSent(_("Every part of %(batch)s has left the house, or may have.") % {"batch": batch})
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT submission_step(%s, 'prepared', 'dead')", [[pk for pk, _part in unsent]])
+        (stepped,) = cursor.fetchone()
+    if stepped != len(unsent):
+        raise NotSent(_("A part of %(batch)s is being sent at this moment. Stop the rail, then decline.") % {"batch": batch})
+    count = 0
+    for _pk, part in unsent:
+        count += sending.let_go(batch, part, AttemptState.DEAD, reason="declined", by=by, at=at)
+    log.append(
+        batch.case, "batch.declined", subject=batch, by=by, at=at,
+        body={"reference": batch.reference, "parts": [part for _pk, part in unsent], "returns": count, "reason": reason},
+    )  # fmt: skip
+    return count
+
+
+def resumed(request: ApprovalRequest, by: User, at: datetime) -> Job | None:
+    """The successor has taken up a live batch: what was being exported or sent goes on."""
+    batch = Batch.objects.select_related("case").get(pk=request.object_id)
+    last = Job.objects.filter(subject_id=batch.pk, kind__in=[JOB, sending.JOB]).order_by("-pk").first()
+    if last is None:
+        return None
+    if batch.state == BatchState.APPROVED:
+        return jobs.start(batch.case, JOB, batch.pk, total=batch.items, params={**last.params, "by": by.pk})
+    if batch.state in (BatchState.EXPORTED, BatchState.SETTLING):
+        return jobs.start(batch.case, sending.JOB, batch.pk, total=batch.attempts.count(), params={"by": by.pk})
+    return None
+
+
+def declined(request: ApprovalRequest, by: User, at: datetime) -> None:
+    """The successor does not want a live batch: what has not left the house is given up."""
+    batch = Batch.objects.select_related("case").get(pk=request.object_id)
+    if batch.state == BatchState.APPROVED and not batch.attempts.exists():
+        batches.give_up(batch, reason=request.reason, by=by, at=at)
+    elif batch.state != BatchState.APPROVED and batch.submissions.filter(state=SubmissionState.PREPARED, tries=0).exists():
+        decline(batch, reason=request.reason, by=None, at=at)
