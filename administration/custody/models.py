@@ -1,28 +1,52 @@
 """What is really held, where, proved by what; and how it compares with what is owed."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from administration.fields import ClockTimestamp, UnitsField
 
 
+class PlaceKind(models.TextChoices):
+    WALLET = "wallet"
+    BANK = "bank"
+    TRUST = "trust"
+
+
+class Tag(models.TextChoices):
+    """Whose it is meant to be."""
+
+    SEGREGATED = "segregated"  # the customers', kept apart
+    GUARANTEE = "guarantee"  # the exchange's own coins that stand behind the customers' hot ones
+    OWN = "own"  # the exchange's own: never part of the customers' pool
+
+
+POOLED = (Tag.SEGREGATED, Tag.GUARANTEE)
+
+
 class HoldingPlace(models.Model):
-    """A wallet, bank account or trust where assets of the case lie."""
+    """A wallet, bank account or trust where one asset of the case lies. What changes there are its holdings."""
 
     case = models.ForeignKey("cases.Case", models.PROTECT, related_name="holding_places")
     asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
-    kind = models.CharField(max_length=10)  # wallet, bank, trust
+    kind = models.CharField(max_length=10, choices=PlaceKind)
     network = models.TextField(blank=True)
     locator = models.TextField()  # address, account number, trust contract
     temperature = models.CharField(max_length=4, blank=True)  # hot, cold
-    tag = models.CharField(max_length=12)  # segregated, guarantee, own
-    controller = models.TextField(blank=True)
+    tag = models.CharField(max_length=12, choices=Tag)
+    controller = models.TextField(blank=True)  # who could move it when it was first listed
     custodian = models.TextField(blank=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["case", "asset", "locator"], name="holding_place_is_listed_once")
+            models.UniqueConstraint(fields=["case", "asset", "network", "locator"], name="holding_place_is_listed_once"),
+            models.UniqueConstraint(fields=["id", "case", "asset"], name="holding_place_has_one_asset"),
+            models.CheckConstraint(condition=Q(kind__in=PlaceKind.values), name="holding_place_is_of_a_known_kind"),
+            models.CheckConstraint(condition=Q(tag__in=Tag.values), name="holding_place_says_whose_it_is"),
+            models.CheckConstraint(condition=~Q(locator=""), name="holding_place_says_where_it_is"),
         ]
+
+    def __str__(self) -> str:
+        return self.locator
 
 
 class Access(models.TextChoices):
@@ -52,9 +76,9 @@ class Holding(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(amount__gte=0), name="holding_is_not_negative"),
-            models.CheckConstraint(
-                condition=~Q(evidence_name="") , name="holding_names_its_evidence"
-            ),
+            models.CheckConstraint(condition=~Q(evidence_name=""), name="holding_names_its_evidence"),
+            models.CheckConstraint(condition=Q(as_of__lte=F("at")), name="holding_is_not_of_the_future"),
+            models.CheckConstraint(condition=Q(access__in=Access.values), name="holding_says_whether_it_can_be_moved"),
             models.CheckConstraint(
                 condition=~Q(access="proved") | ~Q(proof=""), name="proved_holding_says_how_control_was_proved"
             ),
@@ -63,12 +87,24 @@ class Holding(models.Model):
         ]
 
 
+class MovementKind(models.TextChoices):
+    RECEIPT = "receipt"
+    RECOVERY = "recovery"  # what had been taken from the estate came back
+    FEE = "fee"  # of a network or a bank
+    COST = "cost"  # of the proceeding
+    SWEEP = "sweep"  # between places of the case: one row at each of them
+
+
+COMING = (MovementKind.RECEIPT, MovementKind.RECOVERY)
+GOING = (MovementKind.FEE, MovementKind.COST)
+
+
 class Movement(models.Model):
-    """A change of what is held, other than returns to customers: sweep, sale, fee, fork, airdrop, recovery."""
+    """A change of what is held at one place, other than returns to customers; signed, with its reason and evidence."""
 
     case = models.ForeignKey("cases.Case", models.PROTECT, related_name="movements")
     place = models.ForeignKey(HoldingPlace, models.PROTECT, related_name="movements")
-    kind = models.CharField(max_length=12)
+    kind = models.CharField(max_length=12, choices=MovementKind)
     amount = UnitsField()  # signed
     reason = models.TextField()
     evidence_name = models.TextField()
@@ -76,6 +112,18 @@ class Movement(models.Model):
     order = models.ForeignKey("cases.CourtOrder", models.PROTECT, null=True)
     by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
     at = models.DateTimeField()
+    recorded_at = models.DateTimeField(db_default=ClockTimestamp())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=COMING, amount__gt=0)
+                | Q(kind__in=GOING, amount__lt=0)
+                | (Q(kind=MovementKind.SWEEP) & ~Q(amount=0)),
+                name="movement_has_the_sign_of_its_kind",
+            ),
+            models.CheckConstraint(condition=~Q(evidence_name="") & ~Q(reason=""), name="movement_says_why_and_by_what"),
+        ]
 
 
 class Reconciliation(models.Model):
@@ -97,8 +145,8 @@ class Reconciliation(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["case", "number", "asset"], name="reconciliation_states_an_asset_once"),
             models.CheckConstraint(
-                condition=Q(owed=models.F("ledger") + models.F("adjustments"))
-                & Q(difference=models.F("held_proved") - models.F("owed")),
+                condition=Q(owed=F("ledger") + F("adjustments"))
+                & Q(difference=F("held_proved") - F("owed")),
                 name="reconciliation_adds_up",
             ),
         ]

@@ -1,5 +1,4 @@
 from pathlib import Path
-
 import administration.fields
 import django.db.models.deletion
 import django.db.models.expressions
@@ -12,7 +11,6 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('record', '0001_initial'),
         ('books', '0001_initial'),
         ('cases', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
@@ -23,11 +21,11 @@ class Migration(migrations.Migration):
             name='HoldingPlace',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=10)),
+                ('kind', models.CharField(choices=[('wallet', 'Wallet'), ('bank', 'Bank'), ('trust', 'Trust')], max_length=10)),
                 ('network', models.TextField(blank=True)),
                 ('locator', models.TextField()),
                 ('temperature', models.CharField(blank=True, max_length=4)),
-                ('tag', models.CharField(max_length=12)),
+                ('tag', models.CharField(choices=[('segregated', 'Segregated'), ('guarantee', 'Guarantee'), ('own', 'Own')], max_length=12)),
                 ('controller', models.TextField(blank=True)),
                 ('custodian', models.TextField(blank=True)),
                 ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
@@ -56,12 +54,13 @@ class Migration(migrations.Migration):
             name='Movement',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=12)),
+                ('kind', models.CharField(choices=[('receipt', 'Receipt'), ('recovery', 'Recovery'), ('fee', 'Fee'), ('cost', 'Cost'), ('sweep', 'Sweep')], max_length=12)),
                 ('amount', administration.fields.UnitsField()),
                 ('reason', models.TextField()),
                 ('evidence_name', models.TextField()),
                 ('evidence_sha256', models.BinaryField(max_length=32)),
                 ('at', models.DateTimeField()),
+                ('recorded_at', models.DateTimeField(db_default=administration.fields.ClockTimestamp())),
                 ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='movements', to='cases.case')),
                 ('order', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='cases.courtorder')),
@@ -116,7 +115,23 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='holdingplace',
-            constraint=models.UniqueConstraint(fields=('case', 'asset', 'locator'), name='holding_place_is_listed_once'),
+            constraint=models.UniqueConstraint(fields=('case', 'asset', 'network', 'locator'), name='holding_place_is_listed_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='holdingplace',
+            constraint=models.UniqueConstraint(fields=('id', 'case', 'asset'), name='holding_place_has_one_asset'),
+        ),
+        migrations.AddConstraint(
+            model_name='holdingplace',
+            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['wallet', 'bank', 'trust'])), name='holding_place_is_of_a_known_kind'),
+        ),
+        migrations.AddConstraint(
+            model_name='holdingplace',
+            constraint=models.CheckConstraint(condition=models.Q(('tag__in', ['segregated', 'guarantee', 'own'])), name='holding_place_says_whose_it_is'),
+        ),
+        migrations.AddConstraint(
+            model_name='holdingplace',
+            constraint=models.CheckConstraint(condition=models.Q(('locator', ''), _negated=True), name='holding_place_says_where_it_is'),
         ),
         migrations.AddConstraint(
             model_name='holding',
@@ -125,6 +140,14 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='holding',
             constraint=models.CheckConstraint(condition=models.Q(('evidence_name', ''), _negated=True), name='holding_names_its_evidence'),
+        ),
+        migrations.AddConstraint(
+            model_name='holding',
+            constraint=models.CheckConstraint(condition=models.Q(('as_of__lte', models.F('at'))), name='holding_is_not_of_the_future'),
+        ),
+        migrations.AddConstraint(
+            model_name='holding',
+            constraint=models.CheckConstraint(condition=models.Q(('access__in', ['proved', 'partial', 'unproved', 'lost', 'contested'])), name='holding_says_whether_it_can_be_moved'),
         ),
         migrations.AddConstraint(
             model_name='holding',
@@ -137,6 +160,14 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='holding',
             constraint=models.UniqueConstraint(fields=('id', 'access', 'asset'), name='holding_has_one_access'),
+        ),
+        migrations.AddConstraint(
+            model_name='movement',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('amount__gt', 0), ('kind__in', ('receipt', 'recovery'))), models.Q(('amount__lt', 0), ('kind__in', ('fee', 'cost'))), models.Q(('kind', 'sweep'), models.Q(('amount', 0), _negated=True)), _connector='OR'), name='movement_has_the_sign_of_its_kind'),
+        ),
+        migrations.AddConstraint(
+            model_name='movement',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('evidence_name', ''), _negated=True), models.Q(('reason', ''), _negated=True)), name='movement_says_why_and_by_what'),
         ),
         migrations.AddConstraint(
             model_name='reconciliation',
