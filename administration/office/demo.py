@@ -183,13 +183,15 @@ class Way:
         self.freeze()
         return AssetReturn.objects.filter(case=self.case).count()
 
-    def freeze(self) -> Batch:
-        """Batch what is ready, and have it signed."""
+    def freeze(self) -> None:
+        """Batch what is ready, and have each batch signed."""
         newest = Round.objects.filter(case=self.case).latest("number")
-        batch = batches.draft(self.case, newest, RAIL, by=user("goto"), at=db_now())
-        sign(batches.freeze(batch, by=user("goto"), at=db_now()), "aoki", "baba")
-        batch.refresh_from_db()
-        return batch
+        while True:
+            try:
+                batch = batches.draft(self.case, newest, RAIL, by=user("goto"), at=db_now())
+            except batches.NothingToBatch:
+                return
+            sign(batches.freeze(batch, by=user("goto"), at=db_now()), "aoki", "baba")
 
     # --- 7 carry them out ---------------------------------------------------------------------------------------
 
@@ -214,9 +216,9 @@ class Way:
     def settle(self) -> None:
         empty = 0
         while empty < EMPTY_STATEMENTS:
-            received = evidence.observe(self.case, RAIL, by=user("goto"), at=db_now())
+            read = done(evidence.observe(self.case, RAIL, by=user("goto"), at=db_now()))
             done(settlement.settle(self.case, by=user("goto"), at=db_now()))
-            empty = 0 if received else empty + 1
+            empty = 0 if (read.result or {}).get("count") else empty + 1
 
     # --- 9 account for it -----------------------------------------------------------------------------------------
 
