@@ -168,9 +168,9 @@ def end(appointment: Appointment, *, by: User, at: datetime, reason: str) -> Non
     The last office-holder leaves only by a succession: a case is never without one.
     """
     case = appointment.case
-    if by.pk != appointment.user_id:
-        if require(case, by, "appointments.grant", at=at).kind != AppointmentKind.OFFICE_HOLDER:
-            raise NotEmpowered(_("Only the office-holder of case %(case)s ends appointments.") % {"case": case})
+    leaves = by.pk == appointment.user_id
+    if not leaves and require(case, by, "appointments.grant", at=at).kind != AppointmentKind.OFFICE_HOLDER:
+        raise NotEmpowered(_("Only the office-holder of case %(case)s ends appointments.") % {"case": case})
     if appointment.kind == AppointmentKind.OFFICE_HOLDER:
         left = live(case, at=at).filter(kind=AppointmentKind.OFFICE_HOLDER).exclude(pk=appointment.pk)
         if not left.exists():

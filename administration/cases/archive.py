@@ -20,7 +20,7 @@ def keep(content: bytes) -> bytes:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(half, path)
+    half.replace(path)
     return sha256
 
 

@@ -48,9 +48,7 @@ def ask_more(case: Case, act: str, *, signers: int, office_holder: bool, by: Use
             _("“%(act)s” needs %(signers)s signatures in case %(case)s already; a case may only ask for more.")
             % {"act": act, "signers": now.signers, "case": case}
         )
-    row = PolicyOverride.objects.create(
-        case=case, act=act, signers=signers, office_holder=office_holder, by=by, at=at
-    )
+    row = PolicyOverride.objects.create(case=case, act=act, signers=signers, office_holder=office_holder, by=by, at=at)
     log.append(
         case,
         "policy.made_stricter",

@@ -219,9 +219,7 @@ def _proceedings(code: str) -> tuple[Proceeding, ...]:
                 for row in version["classes"]
             },
             deadlines={
-                row["kind"]: DeadlineRule(
-                    row["kind"], row["period"], row["counted_from"], row["law"], row["confirmed"]
-                )
+                row["kind"]: DeadlineRule(row["kind"], row["period"], row["counted_from"], row["law"], row["confirmed"])
                 for row in version["deadlines"]
             },
             closed_days=frozenset(version["closed_days"]),
@@ -307,7 +305,9 @@ def deadline_rule(case: Case, kind: str) -> DeadlineRule:
     found = proceeding_of(case).deadlines.get(kind)
     if found is None:
         raise NoSuchProfile(
-            _("Proceeding “%(proceeding)s” has no rule for a deadline “%(kind)s”. Give the period and where it is laid down.")
+            _(
+                "Proceeding “%(proceeding)s” has no rule for a deadline “%(kind)s”. Give the period and where it is laid down."
+            )
             % {"proceeding": case.proceeding, "kind": kind}
         )
     return found

@@ -82,7 +82,9 @@ def lift(stop: Stop, *, by: User, at: datetime) -> Stop:
     signing = appointments.live(stop.case, at=at).filter(user=by, kind__in=SIGNING_KINDS)
     if not signing.exists():
         raise NotLifted(
-            _("%(user)s may not resume sending in case %(case)s: that takes two of the office-holder and the approvers.")
+            _(
+                "%(user)s may not resume sending in case %(case)s: that takes two of the office-holder and the approvers."
+            )
             % {"user": by.username, "case": stop.case}
         )
     if stop.lifts.filter(by=by).exists():

@@ -302,9 +302,7 @@ def _holds_any_office(user: User, at: datetime) -> bool:
 @transaction.atomic
 def accept(case: Case, *, by: User, at: datetime, reservations: str = "") -> Succession:
     """The successor accepts the office as the account states it, save for the reservations. Sending may resume."""
-    pending = list(
-        case.successions.select_for_update(of=("self",)).filter(accepted_at__isnull=True).order_by("pk")
-    )
+    pending = list(case.successions.select_for_update(of=("self",)).filter(accepted_at__isnull=True).order_by("pk"))
     if not pending or pending[-1].successor_id != by.pk:
         raise NotSucceeded(
             _("No succession in case %(case)s awaits %(user)s's acceptance.") % {"case": case, "user": by.username}
@@ -355,7 +353,9 @@ def resume(case: Case, act: str, object_id: int, *, by: User, at: datetime) -> A
     base = act.removesuffix(approvals.RESUME)
     if case.successions.filter(accepted_at__isnull=True).exists():
         raise NotSucceeded(_("The successor has not accepted the office of case %(case)s yet.") % {"case": case})
-    found = [row for row in suspended(case) if row.object_id == object_id and row.act in (base, base + approvals.RESUME)]
+    found = [
+        row for row in suspended(case) if row.object_id == object_id and row.act in (base, base + approvals.RESUME)
+    ]
     if not found:
         raise NotSucceeded(
             _("Nothing of “%(act)s” is suspended for this object, or it was taken up already.") % {"act": base}

@@ -27,7 +27,9 @@ class CaseAdmin(ReadOnlyAdmin):
     def latest_events(self, case: Case) -> SafeString:
         """An event's key is the case and its number, which the admin cannot list as rows of their own."""
         events = Event.objects.filter(case_id=case.pk).order_by("-number")[:50]
-        rows = ((e.number, e.at.isoformat(timespec="seconds"), e.kind, e.by, e.subject_kind, e.subject_id) for e in events)
+        rows = (
+            (e.number, e.at.isoformat(timespec="seconds"), e.kind, e.by, e.subject_kind, e.subject_id) for e in events
+        )
         return format_html_join("", "<div>{} · {} · {} · {} · {} {}</div>", rows)
 
 

@@ -44,5 +44,7 @@ def cases_of(request: HttpRequest) -> list[int]:
     """The cases in which whoever signed in holds an appointment at this moment."""
     at = db_now()
     return [
-        case.pk for case in Case.objects.all() if appointments.live(case, at=at).filter(user_id=request.user.pk).exists()
+        case.pk
+        for case in Case.objects.all()
+        if appointments.live(case, at=at).filter(user_id=request.user.pk).exists()
     ]

@@ -298,7 +298,15 @@ def sign_raw(request_: ApprovalRequest, as_role: Any) -> Any:
         with as_role(role) as cursor:
             cursor.execute(
                 SIGN,
-                [request_.pk, row["case"], row["prepared_by"], row["content"], signer.pk, row["appointment"], row["at"]],
+                [
+                    request_.pk,
+                    row["case"],
+                    row["prepared_by"],
+                    row["content"],
+                    signer.pk,
+                    row["appointment"],
+                    row["at"],
+                ],
             )
 
     return sign
@@ -467,7 +475,10 @@ def test_the_database_refuses_steps_that_are_not_in_the_table(request_: Any, as_
 def test_signatures_and_requests_stay(request_: Any, as_role: Any, cast: Cast, role: str, statement: str) -> None:
     approvals.sign(request_, by=cast.baba, at=NOON)
     connection.cursor().execute("SET CONSTRAINTS ALL IMMEDIATE")  # or TRUNCATE stumbles over what is pending
-    with pytest.raises((IntegrityError, ProgrammingError), match="append only|denied|permission"), as_role(role) as cursor:
+    with (
+        pytest.raises((IntegrityError, ProgrammingError), match="append only|denied|permission"),
+        as_role(role) as cursor,
+    ):
         cursor.execute(statement)
     assert Signature.objects.count() == 1
 

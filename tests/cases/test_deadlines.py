@@ -45,7 +45,9 @@ def test_a_period_ends_on_the_day_the_law_says(period: str, counted_from: str, d
 
 
 def test_a_period_that_begins_at_midnight_counts_its_first_day() -> None:
-    assert deadlines.compute("P2W", date(2026, 11, 2), from_midnight=True).due_date == date(2026, 11, 16)  # 15th: Sunday
+    assert deadlines.compute("P2W", date(2026, 11, 2), from_midnight=True).due_date == date(
+        2026, 11, 16
+    )  # 15th: Sunday
     assert deadlines.compute("P1M", date(2026, 12, 1), from_midnight=True).due_date == date(2026, 12, 31)
 
 
@@ -98,7 +100,9 @@ def test_the_database_keeps_deadlines_as_they_were(case: Case, cast: Cast, as_ro
                 cursor.execute(statement)
     with pytest.raises((IntegrityError, ProgrammingError)), transaction.atomic():
         Deadline.objects.update(due_date=date(2030, 1, 1))
-    replacing = {field.attname: getattr(first, field.attname) for field in Deadline._meta.fields if field.attname != "id"}
+    replacing = {
+        field.attname: getattr(first, field.attname) for field in Deadline._meta.fields if field.attname != "id"
+    }
     with pytest.raises(IntegrityError, match="its own kind"), transaction.atomic():
         Deadline.objects.create(**{**replacing, "kind": "appeal", "supersedes_id": first.pk})
     Deadline.objects.create(**{**replacing, "supersedes_id": first.pk})

@@ -28,7 +28,9 @@ class Command(ActCommand):
     def run(self, **options: Any) -> dict[str, Any]:
         if not settings.EMBEDDED:
             raise SignInToApprove(
-                _("Approvals are given in the office, by whoever signed in there. This command works on the sample only.")
+                _(
+                    "Approvals are given in the office, by whoever signed in there. This command works on the sample only."
+                )
             )
         by = self.actor()
         request = approvals.sign(approvals.find(options["object"]), by=by, at=self.now())
