@@ -158,15 +158,17 @@ def copy_for_others(place: Path) -> None:
             shutil.copytree(package, place / package.name, symlinks=True)
 
 
-def test_nothing_survives_a_killed_launcher_and_the_next_one_is_not_fooled(place):
+@pytest.mark.parametrize("mode", ROOT_MODES)
+def test_nothing_survives_a_killed_launcher_and_the_next_one_is_not_fooled(place, mode):
+    env = {"HENKAN_ROOT_MODE": mode}
     state = place / "state"
-    killed = launch(state)
+    killed = launch(state, env=env)
     with killed.connect() as connection:
         connection.execute("CREATE TABLE committed AS SELECT 42 AS answer")
 
     killed.stop(signal.SIGKILL)
     assert stack.running_in(state) is None
-    following = launch(state)  # at once: the old servers may still be going down
+    following = launch(state, env=env)  # at once: the old servers may still be going down
 
     with following.connect() as connection:
         assert connection.execute("SELECT answer FROM committed").fetchone() == (42,)
@@ -175,6 +177,7 @@ def test_nothing_survives_a_killed_launcher_and_the_next_one_is_not_fooled(place
     assert found["pid"] == following.process.pid
     following.stop(signal.SIGKILL)
     wait_until_gone(state)
+    wait_until_gone(servers.footing(state).home)
 
 
 def test_a_pid_that_was_given_to_somebody_else_is_not_taken_for_a_server(place):
