@@ -58,7 +58,7 @@ class Command(BaseCommand):
                 self.write_down(*urls)
                 if options["check"]:
                     return self.carry_through(memory, household, **options)
-                self.greet(*urls, options["accounts"] or SAMPLE_ACCOUNTS)
+                self.greet(*urls, options["accounts"] or SAMPLE_ACCOUNTS, options["seed"])
                 self.stay(household)
                 return True
             except KeyboardInterrupt:
@@ -84,11 +84,11 @@ class Command(BaseCommand):
         print(json.dumps(result, ensure_ascii=False, indent=None if options["json"] else 1), file=sys.stdout)
         return bool(result["ok"])
 
-    def greet(self, office_url: str, portal_url: str, accounts: int) -> None:
+    def greet(self, office_url: str, portal_url: str, accounts: int, seed: int) -> None:
         from administration.office import demo
 
         if settings.EMBEDDED:  # nobody's real database gets a sample case
-            demo.sample(accounts)
+            demo.sample(accounts, seed=seed, progress=self.say)
         lines = ["", f"Office: {office_url}", f"Portal: {portal_url}"]
         if settings.EMBEDDED:
             lines += ["Sign-ins: " + "; ".join(str(sign_in) for sign_in in demo.sign_ins())]
