@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from itertools import accumulate
 
 from django.db import connection
 
@@ -52,8 +53,6 @@ def leaves(case_id: int, first: int, last: int) -> list[bytes]:
     with connection.cursor() as cursor, cursor.copy(ENCODED, params) as copy:
         copy.set_types(["bytea", "int4[]"])
         for data, lengths in copy.rows():
-            at = 0
-            for length in lengths or ():
-                found.append(sha256(PREFIX + data[at : at + length]).digest())
-                at += length
+            ends = list(accumulate(lengths or ()))
+            found += [sha256(PREFIX + data[at:end]).digest() for at, end in zip([0, *ends], ends, strict=False)]
     return found

@@ -46,18 +46,17 @@ DECLARE
     added record;
 BEGIN
     FOR added IN
-        SELECT case_id, min(number) AS lowest, max(number) AS highest, count(*) AS many,
-               min(case_reference) AS reference, min(case_reference) <> max(case_reference) AS mixed
-        FROM new_events GROUP BY case_id ORDER BY case_id
+        SELECT case_id, case_reference, min(number) AS lowest, max(number) AS highest, count(*) AS many
+        FROM new_events GROUP BY case_id, case_reference ORDER BY case_id, case_reference
     LOOP
-        INSERT INTO record_counter (case_id, case_reference, last) VALUES (added.case_id, added.reference, 0)
+        INSERT INTO record_counter (case_id, case_reference, last) VALUES (added.case_id, added.case_reference, 0)
         ON CONFLICT (case_id) DO NOTHING;
         UPDATE record_counter SET last = added.highest
-        WHERE case_id = added.case_id AND case_reference = added.reference AND NOT added.mixed
+        WHERE case_id = added.case_id AND case_reference = added.case_reference
           AND last = added.lowest - 1 AND added.highest - added.lowest + 1 = added.many;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'event numbers have no gap and no repeat: case %, numbers % to %',
-                added.reference, added.lowest, added.highest USING ERRCODE = '23514';
+                added.case_reference, added.lowest, added.highest USING ERRCODE = '23514';
         END IF;
     END LOOP;
     RETURN NULL;
