@@ -1,9 +1,10 @@
 """Plans, runs and entitlements: who gets how much, computed to the last unit and frozen."""
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Greatest
 
-from administration.fields import ClockTimestamp, UnitsField
+from administration.fields import UnitsField
 
 
 class PriceTable(models.Model):
@@ -50,6 +51,9 @@ class Plan(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["case", "version"], name="plan_version_is_used_once")]
 
+    def __str__(self) -> str:
+        return f"{self.case.reference}-P{self.version}"
+
 
 class RunState(models.TextChoices):
     COMPUTING = "computing"
@@ -80,12 +84,19 @@ class Run(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["case", "number"], name="run_number_is_used_once"),
+            models.UniqueConstraint(
+                fields=["case"], condition=Q(state="approved"), name="one_run_at_a_time_is_being_declared"
+            ),
+            models.CheckConstraint(condition=Q(kind__in=["interim", "final"]), name="run_is_interim_or_final"),
             models.CheckConstraint(
                 condition=Q(state__in=["computing", "withdrawn"])
-                | Q(inputs_sha256__isnull=False, outputs_root__isnull=False),
+                | Q(inputs_sha256__isnull=False, outputs_root__isnull=False, computed_at__isnull=False),
                 name="computed_run_has_its_hashes",
             ),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.case.reference}-R{self.number}"
 
 
 class RunTransition(models.Model):
@@ -97,27 +108,46 @@ class RunTransition(models.Model):
 
 
 class PoolLine(models.Model):
-    """What one run shares out of one asset and pool: the pool, the total of weights, P′, what was distributed and what is left."""
+    """
+    What one run shares out of one asset: what is there, the total of weights, P′, what is given and what is left.
+
+    `root` is set once, while its run computes; nothing else of it ever changes.
+    """
 
     run = models.ForeignKey(Run, models.PROTECT, related_name="pools")
     asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
     pool = models.CharField(max_length=30)  # the plan's name for it
     classes = models.JSONField(default=list)  # claim classes that share in it
-    amount = UnitsField()  # ever put aside for these lines, what was given before included
-    weights = UnitsField()  # Σ of weights, disputed lines as if admitted
+    rounding = models.CharField(max_length=20, default="floor")  # floor, largest remainder
+    free = UnitsField()  # in the books when the run was computed
+    held_back = UnitsField(default=0)  # of that, by the plan
+    given_before = UnitsField()  # to the lines that share, by earlier runs
+    amount = UnitsField()  # ever put aside for these lines: free + given before − held back
+    weights = UnitsField()  # Σ of weights, disputed quantities as if admitted
     effective = UnitsField()  # P′
-    given_before = UnitsField()
+    lines = models.BigIntegerField()
     distributed = UnitsField()  # Σ entitlements of this run
-    reserved = UnitsField(default=0)  # for disputed lines
+    withdrawn = UnitsField(default=0)  # from lines whose claim was lowered
+    reserved = UnitsField(default=0)  # of what is left: the shares of disputed quantities
     left = UnitsField()
-    root = models.BinaryField(max_length=32)  # of the Merkle sum tree of this pool line
+    root = models.BinaryField(max_length=32, null=True)  # of the Merkle sum tree over its entitlements
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["run", "asset", "pool"], name="pool_line_is_stated_once"),
+            models.UniqueConstraint(fields=["run", "asset"], name="pool_line_is_stated_once"),
             models.CheckConstraint(
-                condition=Q(amount=F("given_before") + F("distributed") + F("left"), left__gte=0, distributed__gte=0),
+                condition=Q(amount=F("free") + F("given_before") - F("held_back"))
+                & Q(amount=F("given_before") + F("distributed") - F("withdrawn") + F("left"))
+                & Q(held_back__gte=0, free__gte=F("held_back"), given_before__gte=0)
+                & Q(distributed__gte=0, withdrawn__gte=0, reserved__gte=0, left__gte=F("reserved")),
                 name="pool_line_adds_up",
+            ),
+            models.CheckConstraint(
+                condition=Q(effective__gte=0, effective__lte=F("amount")) & Q(effective__lte=F("weights")),
+                name="nothing_above_the_pool_or_the_claims_is_shared",
+            ),
+            models.CheckConstraint(
+                condition=Q(rounding__in=["floor", "largest remainder"]), name="pool_line_rounds_by_a_known_rule"
             ),
         ]
 
@@ -138,7 +168,12 @@ class PoolHolding(models.Model):
 
 
 class Entitlement(models.Model):
-    """What one run gives one claim line, in whole units. Written while the run computes, then frozen with it."""
+    """
+    What one run gives one claim line, in whole units, beside everything it follows from. Frozen with its run.
+
+    `amount` is what the line gets now: its cumulative share, or what it keeps if that is more, less what it
+    was given. A row stands for every line that shares, also if it gets nothing.
+    """
 
     pk = models.CompositePrimaryKey("run_id", "claim_line_id")
     run = models.ForeignKey(Run, models.DO_NOTHING, related_name="entitlements", db_constraint=False, db_index=False)
@@ -146,9 +181,24 @@ class Entitlement(models.Model):
         "register.ClaimLine", models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
     )
     asset = models.ForeignKey("books.Asset", models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False)
-    weight = UnitsField()
-    cumulative = UnitsField()  # floor(weight · P′ / T)
+    weight = UnitsField()  # what the line claims: admitted, less what was converted away
+    disputed = UnitsField()  # reserved as if admitted
+    given = UnitsField()  # by earlier runs
+    kept = UnitsField()  # of that, what stays whatever the share is: all, unless the claim was lowered
+    cumulative = UnitsField()  # floor(weight · P′ / T); in a final round by largest remainder perhaps one more
     amount = UnitsField()  # given by this run
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(amount__gte=0), name="entitlement_is_not_negative")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(weight__gte=0, disputed__gte=0, kept__gte=0, given__gte=F("kept"), amount__gte=0),
+                name="entitlement_is_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(cumulative__lte=F("weight")), name="entitlement_is_never_above_the_claim"
+            ),
+            models.CheckConstraint(
+                condition=Q(amount=Greatest(Value(0), Greatest(F("kept"), F("cumulative")) - F("given"))),
+                name="entitlement_is_what_the_share_raises",
+            ),
+        ]

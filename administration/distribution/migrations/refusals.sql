@@ -1,1 +1,256 @@
--- What the database itself refuses in the room `distribution`.
+-- Plans, runs, entitlements: what the database itself refuses.
+--
+-- Entitlements come by the million, so no foreign key and no row trigger guards them. While its run computes,
+-- rows come in; the run's step computing -> computed checks them all at once; after it nothing comes in any more.
+
+-- --- Plans and prices ----------------------------------------------------------------------------
+
+ALTER TABLE distribution_plan ADD CONSTRAINT plan_hash_is_of_its_text
+    CHECK (sha256 = pg_catalog.sha256(convert_to(body, 'UTF8')));
+
+CREATE TRIGGER plan_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON distribution_plan
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER price_table_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON distribution_pricetable
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER price_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON distribution_price
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- --- Runs ----------------------------------------------------------------------------------------
+
+INSERT INTO distribution_runtransition (from_state, to_state) VALUES
+    ('computing', 'computed'), ('computed', 'approved'), ('approved', 'declared'),
+    ('computing', 'withdrawn'), ('computed', 'withdrawn'),
+    ('approved', 'withdrawn');  -- only while nothing of it is declared: see below
+
+CREATE TRIGGER run_transition_append_only BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON distribution_runtransition
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER run_is_kept BEFORE DELETE OR TRUNCATE ON distribution_run
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- What signatures under a run bind: its plan, its inputs and everything it says.
+CREATE FUNCTION distribution_run_content(asked bigint) RETURNS bytea LANGUAGE sql STABLE
+SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT sha256(
+        frame('henkan-run/1') || frame(c.reference) || frame(r.number::text) || frame(r.kind)
+        || frame(encode(p.sha256, 'hex')) || frame(encode(r.inputs_sha256, 'hex')) || frame(encode(r.outputs_root, 'hex'))
+        || (
+            SELECT coalesce(string_agg(
+                frame(l.pool) || frame(a.code) || frame(l.amount::text) || frame(l.distributed::text)
+                || frame(l.withdrawn::text) || frame(l.left::text) || frame(encode(l.root, 'hex')),
+                ''::bytea ORDER BY l.pool COLLATE "C", a.code COLLATE "C"), ''::bytea)
+            FROM distribution_poolline l JOIN books_asset a ON a.id = l.asset_id WHERE l.run_id = r.id
+        )
+    )
+    FROM distribution_run r JOIN cases_case c ON c.id = r.case_id JOIN distribution_plan p ON p.id = r.plan_id
+    WHERE r.id = asked
+$$;
+
+-- Everything a run wrote, against the claims as they are at this moment and against what its pool lines say.
+CREATE FUNCTION distribution_run_is_right(asked distribution_run) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp SET work_mem = '128MB' AS $$
+DECLARE
+    wrong record;
+    counted bigint;
+BEGIN
+    SELECT a.code, l.*, e.* INTO wrong
+    FROM (SELECT * FROM distribution_poolline WHERE run_id = asked.id) l
+    FULL JOIN (
+        SELECT e.asset_id, count(*) AS n, sum(e.amount) AS amounts, sum(e.weight + e.disputed) AS weighed,
+               sum(e.given) AS held, sum(greatest(e.given - greatest(e.kept, e.cumulative), 0)) AS taken,
+               count(*) FILTER (WHERE c.id IS NULL) AS orphans,
+               count(*) FILTER (WHERE e.weight > greatest(0, c.admitted + c.converted_in - c.converted_out)) AS above
+        FROM distribution_entitlement e
+        LEFT JOIN register_claimline c
+            ON c.id = e.claim_line_id AND c.asset_id = e.asset_id AND c.case_id = asked.case_id
+        WHERE e.run_id = asked.id
+        GROUP BY e.asset_id
+    ) e ON e.asset_id = l.asset_id
+    LEFT JOIN books_asset a ON a.id = coalesce(l.asset_id, e.asset_id)
+    WHERE l.id IS NULL OR l.root IS NULL OR coalesce(e.n, 0) <> l.lines OR coalesce(e.amounts, 0) <> l.distributed
+       OR coalesce(e.weighed, 0) <> l.weights OR coalesce(e.held, 0) <> l.given_before
+       OR coalesce(e.taken, 0) <> l.withdrawn OR e.orphans > 0 OR e.above > 0
+    ORDER BY coalesce(e.orphans, 0) DESC, coalesce(e.above, 0) DESC
+    LIMIT 1;
+    IF FOUND THEN
+        IF wrong.orphans > 0 THEN
+            RAISE EXCEPTION 'run_entitles_claim_lines_of_its_case: % entitlements of % have no claim line',
+                wrong.orphans, coalesce(wrong.code, 'an asset') USING ERRCODE = '23503';
+        ELSIF wrong.above > 0 THEN
+            RAISE EXCEPTION 'run_gives_nothing_above_what_is_admitted: % claims in % were lowered while it was computed',
+                wrong.above, wrong.code USING ERRCODE = '23514';
+        END IF;
+        RAISE EXCEPTION 'run_adds_up_to_its_pools: entitlements and pool line of % differ', coalesce(wrong.code, 'an asset')
+            USING ERRCODE = '23514';
+    END IF;
+
+    -- Each share, once more: rounded down, or one unit above in a round by largest remainder.
+    SELECT count(*) INTO counted
+    FROM distribution_entitlement e JOIN distribution_poolline l ON l.run_id = e.run_id AND l.asset_id = e.asset_id
+    WHERE e.run_id = asked.id AND l.weights > 0 AND e.cumulative - div(e.weight * l.effective, l.weights) <> 0 AND NOT (
+        l.rounding = 'largest remainder' AND e.cumulative - div(e.weight * l.effective, l.weights) = 1
+    );
+    IF counted > 0 THEN
+        RAISE EXCEPTION 'run_shares_by_its_rule: % entitlements are not their line''s share', counted USING ERRCODE = '23514';
+    END IF;
+
+    SELECT count(*) INTO counted FROM distribution_entitlement WHERE run_id = asked.id;
+    IF counted <> asked.entitlement_count THEN
+        RAISE EXCEPTION 'run_counts_its_entitlements: % are there, % are announced', counted, asked.entitlement_count
+            USING ERRCODE = '23514';
+    END IF;
+END $$;
+
+-- Lines that do not hold any more what the run was computed over.
+CREATE FUNCTION distribution_moved_lines(asked bigint) RETURNS bigint LANGUAGE sql STABLE
+SET search_path = pg_catalog, public, pg_temp SET work_mem = '128MB' AS $$
+    SELECT count(*) FROM distribution_entitlement e LEFT JOIN register_position p ON p.claim_line_id = e.claim_line_id
+    WHERE e.run_id = asked AND p.given IS DISTINCT FROM e.given
+$$;
+
+CREATE FUNCTION distribution_run_is_guarded() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    counted bigint;
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.state <> 'computing' OR NEW.inputs_sha256 IS NOT NULL OR NEW.outputs_root IS NOT NULL
+           OR NOT EXISTS (SELECT FROM distribution_plan WHERE id = NEW.plan_id AND case_id = NEW.case_id) THEN
+            RAISE EXCEPTION 'run_begins_computing: a run begins with a plan of its case and nothing else'
+                USING ERRCODE = '23514';
+        END IF;
+        RETURN NEW;
+    END IF;
+
+    IF (NEW.id, NEW.case_id, NEW.plan_id, NEW.number, NEW.kind, NEW.computed_by_id)
+       IS DISTINCT FROM (OLD.id, OLD.case_id, OLD.plan_id, OLD.number, OLD.kind, OLD.computed_by_id) THEN
+        RAISE EXCEPTION 'run_keeps_what_it_began_with: run %', OLD.number USING ERRCODE = '23001';
+    END IF;
+    IF OLD.state <> 'computing' AND (NEW.inputs_sha256, NEW.outputs_root, NEW.entitlement_count, NEW.computed_at)
+       IS DISTINCT FROM (OLD.inputs_sha256, OLD.outputs_root, OLD.entitlement_count, OLD.computed_at)
+       OR OLD.inputs_sha256 IS NOT NULL AND NEW.inputs_sha256 IS DISTINCT FROM OLD.inputs_sha256 THEN
+        RAISE EXCEPTION 'run_is_frozen_once_computed: run %', OLD.number USING ERRCODE = '23001';
+    END IF;
+    IF NEW.state = OLD.state THEN
+        RETURN NEW;
+    END IF;
+    IF NOT EXISTS (
+        SELECT FROM distribution_runtransition WHERE from_state = OLD.state AND to_state = NEW.state
+    ) THEN
+        RAISE EXCEPTION 'run_takes_listed_steps_only: from % to %', OLD.state, NEW.state USING ERRCODE = '23514';
+    END IF;
+
+    IF NEW.state = 'computed' THEN
+        PERFORM distribution_run_is_right(NEW);
+    ELSIF NEW.state = 'approved' THEN
+        IF NOT EXISTS (
+            SELECT FROM cases_approvalrequest
+            WHERE act IN ('distribution.plan', 'distribution.plan.resume') AND object_id = NEW.id
+              AND case_id = NEW.case_id AND state = 'granted' AND content_sha256 = distribution_run_content(NEW.id)
+        ) THEN
+            RAISE EXCEPTION 'run_is_approved_by_signatures: none are granted for what run % says', OLD.number
+                USING ERRCODE = '23514';
+        END IF;
+        counted := distribution_moved_lines(NEW.id);
+        IF counted > 0 THEN
+            RAISE EXCEPTION 'run_is_approved_over_what_it_was_computed_over: % lines were given something since', counted
+                USING ERRCODE = '23514';
+        END IF;
+    ELSIF NEW.state = 'declared' THEN
+        SELECT count(*) INTO counted
+        FROM distribution_entitlement e LEFT JOIN register_position p ON p.claim_line_id = e.claim_line_id
+        WHERE e.run_id = NEW.id
+          AND (p.given IS NULL OR p.given > greatest(e.given, e.kept, e.cumulative));
+        IF counted > 0 THEN
+            RAISE EXCEPTION 'run_declares_no_more_than_its_entitlements: % lines hold more', counted USING ERRCODE = '23514';
+        END IF;
+    ELSIF OLD.state = 'approved' AND NEW.state = 'withdrawn' AND distribution_moved_lines(NEW.id) > 0 THEN
+        RAISE EXCEPTION 'run_is_withdrawn_only_while_nothing_of_it_is_declared: run %', OLD.number USING ERRCODE = '23514';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER run_is_guarded BEFORE INSERT OR UPDATE ON distribution_run
+    FOR EACH ROW EXECUTE FUNCTION distribution_run_is_guarded();
+
+-- --- Pool lines and the holdings they rest on ----------------------------------------------------
+
+ALTER TABLE distribution_poolline ADD CONSTRAINT pool_line_has_one_asset UNIQUE (id, asset_id);
+ALTER TABLE distribution_poolholding
+    ADD CONSTRAINT pool_holding_is_of_its_pools_asset
+        FOREIGN KEY (pool_line_id, asset_id) REFERENCES distribution_poolline (id, asset_id),
+    ADD CONSTRAINT pool_holding_is_a_holding_proved
+        FOREIGN KEY (holding_id, access, asset_id) REFERENCES custody_holding (id, access, asset_id);
+
+CREATE FUNCTION distribution_pool_is_guarded() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    asked bigint;
+    of_case bigint;
+    now_in text;
+BEGIN
+    IF TG_TABLE_NAME = 'distribution_poolholding' THEN
+        SELECT l.run_id INTO asked FROM distribution_poolline l WHERE l.id = NEW.pool_line_id;
+    ELSE
+        asked := NEW.run_id;
+    END IF;
+    -- FOR SHARE: the run cannot be frozen until this row is in, or is refused.
+    SELECT state, case_id INTO now_in, of_case FROM distribution_run WHERE id = asked FOR SHARE;
+    IF now_in IS DISTINCT FROM 'computing' THEN
+        RAISE EXCEPTION 'run_is_frozen_once_computed: nothing is added to its pools' USING ERRCODE = '23001';
+    END IF;
+    IF NOT EXISTS (SELECT FROM books_asset WHERE id = NEW.asset_id AND case_id = of_case) THEN
+        RAISE EXCEPTION 'pool_line_is_of_an_asset_of_its_case' USING ERRCODE = '23514';
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        IF OLD.root IS NOT NULL OR to_jsonb(NEW) - 'root' IS DISTINCT FROM to_jsonb(OLD) - 'root' THEN
+            RAISE EXCEPTION 'pool_line_changes_only_by_its_root_once' USING ERRCODE = '23001';
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER pool_line_is_guarded BEFORE INSERT OR UPDATE ON distribution_poolline
+    FOR EACH ROW EXECUTE FUNCTION distribution_pool_is_guarded();
+CREATE TRIGGER pool_line_is_kept BEFORE DELETE OR TRUNCATE ON distribution_poolline
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER pool_holding_is_guarded BEFORE INSERT ON distribution_poolholding
+    FOR EACH ROW EXECUTE FUNCTION distribution_pool_is_guarded();
+CREATE TRIGGER pool_holding_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON distribution_poolholding
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- --- Entitlements --------------------------------------------------------------------------------
+
+CREATE FUNCTION distribution_entitlements_come_while_computing() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    asked record;
+BEGIN
+    FOR asked IN
+        SELECT n.run_id, r.state
+        FROM (SELECT DISTINCT run_id FROM entitled) n LEFT JOIN distribution_run r ON r.id = n.run_id
+        ORDER BY n.run_id
+    LOOP
+        PERFORM FROM distribution_run WHERE id = asked.run_id AND state = 'computing' FOR SHARE;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'run_is_frozen_once_computed: no entitlement is added to a run that is %',
+                coalesce(asked.state, 'not there') USING ERRCODE = '23001';
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER entitlements_come_while_computing AFTER INSERT ON distribution_entitlement
+    REFERENCING NEW TABLE AS entitled FOR EACH STATEMENT EXECUTE FUNCTION distribution_entitlements_come_while_computing();
+CREATE TRIGGER entitlement_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON distribution_entitlement
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- --- Rights --------------------------------------------------------------------------------------
+
+REVOKE UPDATE, DELETE ON
+    distribution_plan, distribution_pricetable, distribution_price, distribution_run, distribution_poolline,
+    distribution_poolholding, distribution_entitlement FROM henkan_app;
+REVOKE INSERT, UPDATE, DELETE ON distribution_runtransition FROM henkan_app;
+GRANT UPDATE (state, inputs_sha256, outputs_root, entitlement_count, computed_at) ON distribution_run TO henkan_app;
+GRANT UPDATE (root) ON distribution_poolline TO henkan_app;
+REVOKE EXECUTE ON FUNCTION
+    distribution_run_is_right(distribution_run), distribution_run_is_guarded(), distribution_pool_is_guarded(),
+    distribution_entitlements_come_while_computing() FROM henkan_app;
+
+

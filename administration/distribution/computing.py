@@ -1,0 +1,331 @@
+"""
+How a run is computed: set-based, over one snapshot of the claims, in phases that any worker resumes.
+
+    entitlements   totals, P′ of every pool, an entitlement for every line that shares: one transaction that reads one
+                   snapshot of the database, so that a decision made meanwhile is in all of it or in none
+    inputs         the hash over what those rows froze
+    roots          the Merkle sum trees over what they give
+    closing        the database checks the whole run and freezes it; the record covers every entitlement
+
+Each phase leaves rows, and the next is found by looking at them: a phase cut short is done again from its beginning.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, connection, transaction
+from django.utils.translation import gettext as _
+
+from administration import amounts
+from administration.custody import holdings
+from administration.custody.models import POOLED, Access
+from administration.distribution import hashes, plans, shares
+from administration.distribution.models import PoolHolding, PoolLine, Run, RunState
+from administration.distribution.shares import Shared
+from administration.errors import Refused
+from administration.record import covers, log
+from administration.work.jobs import Progress
+from administration.work.models import Job
+
+COVER = "distribution.run"
+COVERED = """
+SELECT a.code::text AS asset, c.number::text AS claim, l.claim_class::text AS class, e.cumulative::text AS cumulative,
+       e.amount::text AS amount
+FROM distribution_entitlement e
+JOIN register_claimline l ON l.id = e.claim_line_id
+JOIN register_claim c ON c.id = l.claim_id
+JOIN books_asset a ON a.id = e.asset_id
+WHERE e.run_id = %(run)s::bigint
+ORDER BY a.code COLLATE "C", c.number COLLATE "C", l.claim_class COLLATE "C"
+"""
+PHASES = ("entitlements", "inputs", "roots", "closing")
+
+
+class NothingToShare(Refused):
+    """No claim line of the case shares in the plan's pools."""
+
+
+class NotProved(Refused):
+    """Value is free in the books that no proved holding stands behind."""
+
+
+class StillDisputed(Refused):
+    """A final round needs every dispute decided."""
+
+
+class NotRight(Refused):
+    """The database found the run wrong and did not freeze it."""
+
+
+# --- the job ----------------------------------------------------------------------------------
+
+
+def step(job: Job) -> Progress:
+    """The next phase of a run. Done when the run is computed, or was withdrawn meanwhile."""
+    run = Run.objects.select_related("case", "plan", "computed_by").get(pk=job.subject_id)
+    at = datetime.fromisoformat(job.params["at"])
+    done = advance(run, at=at)
+    number = PHASES.index(done) + 1 if done else len(PHASES)
+    finished = done in (None, "closing")
+    result = {"run": run.number, "state": run.state} if finished else None
+    return Progress(str(number), number, done or "", finished, result, total=len(PHASES))
+
+
+def advance(run: Run, *, at: datetime, record: bool = True) -> str | None:
+    """Do the phase a run is in and say which it was; None when it does not compute any more."""
+    if run.state != RunState.COMPUTING:
+        return None
+    if not run.pools.exists():
+        _write_entitlements(run)
+        return "entitlements"
+    if run.inputs_sha256 is None:
+        _hash_inputs(run)
+        return "inputs"
+    if run.pools.filter(root__isnull=True).exists():
+        _build_trees(run)
+        return "roots"
+    _close(run, at=at, record=record)
+    return "closing"
+
+
+# --- entitlements -----------------------------------------------------------------------------
+
+
+@contextmanager
+def one_snapshot() -> Iterator[None]:
+    """A transaction all of whose statements see the database as it was at the first."""
+    outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if outermost:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
+
+
+def _write_entitlements(run: Run) -> None:
+    with one_snapshot():
+        Run.objects.select_for_update().get(pk=run.pk)
+        sharings = plans.pairs(run.case, plans.read(run.plan.body))
+        found = _sharing_now(run, sharings)
+        _effective_pools(run, [shared for shared, _ in found])
+        for shared, line in found:
+            line.effective, line.weights = shared.effective, shared.total
+        _insert_entitlements(run, found)
+        _write_pool_lines(run, found)
+
+
+Found = list[tuple[Shared, PoolLine]]
+
+
+def _sharing_now(run: Run, sharings: list[plans.Sharing]) -> Found:
+    """Which lines share in what, and how much there is: the pool of each asset."""
+    earlier, there_is = _last_declared(run), free(run)
+    every = {
+        one.asset.pk: Shared(one.asset.pk, one.classes, one.pool.reserve_disputed, earlier.get(one.asset.pk))
+        for one in sharings
+    }
+    for asset_id, lines, total, given, kept, disputed in _rows(
+        shares.totals(earlier=bool(earlier)), shares.parameters(run.case_id, every.values())
+    ):
+        one = every[asset_id]
+        one.lines, one.total, one.given, one.kept, one.disputed = map(int, (lines, total, given, kept, disputed))
+    found = []
+    for sharing in sharings:
+        one, asset = every[sharing.asset.pk], sharing.asset
+        if not one.lines:
+            continue
+        if run.kind == "final" and one.disputed:
+            raise StillDisputed(
+                _("Claims in %(asset)s are still disputed, and a final round leaves nothing behind. Decide them first.")
+                % {"asset": asset.code}
+            )
+        there = there_is.get(asset.pk, 0)
+        held_back = min(there, sharing.pool.holdback.of(there + one.given, asset))
+        one.pool = there + one.given - held_back
+        line = PoolLine(
+            run=run, asset=asset, pool=sharing.pool.name, classes=list(sharing.classes), rounding=sharing.rounding,
+            free=there, held_back=held_back, given_before=one.given, amount=one.pool, lines=one.lines,
+        )  # fmt: skip
+        found.append((one, line))
+    if not found:
+        raise NothingToShare(
+            _("No claim of case %(case)s shares in the pools of this plan. Schedule the claims, or change the plan.")
+            % {"case": run.case}
+        )
+    return found
+
+
+def free(run: Run) -> dict[int, int]:
+    sql = """SELECT a.asset_id, b.credits - b.debits FROM books_account a JOIN books_balance b ON b.account_id = a.id
+             WHERE a.case_id = %(case)s AND a.kind = 'free'"""
+    return {asset_id: int(units) for asset_id, units in _rows(sql, {"case": run.case_id})}
+
+
+def _last_declared(run: Run) -> dict[int, int]:
+    """For each asset, the last declared run it was shared in."""
+    sql = """SELECT DISTINCT ON (l.asset_id) l.asset_id, l.run_id
+             FROM distribution_poolline l JOIN distribution_run r ON r.id = l.run_id
+             WHERE r.case_id = %(case)s AND r.state = 'declared' ORDER BY l.asset_id, r.number DESC"""
+    return dict(_rows(sql, {"case": run.case_id}))
+
+
+def _effective_pools(run: Run, every: list[Shared]) -> None:
+    """P′ of every pool. Only where something was given before must it be searched for, all pools side by side."""
+    searches = {}
+    for one in every:
+        cap, left = min(one.pool, one.total), one.pool - one.kept
+        one.effective = cap
+        if one.kept:
+            search = amounts.fit(cap=cap, left=left, total=one.total)
+            try:
+                one.effective = next(search)
+                searches[one.asset_id] = one, search
+            except StopIteration as end:
+                one.effective = end.value
+    while searches:
+        asked = [one for one, _ in searches.values()]
+        sql = shares.needed(earlier=any(one.earlier for one in every))
+        for asset_id, needed, weights in _rows(sql, shares.parameters(run.case_id, asked)):
+            one, search = searches[asset_id]
+            try:
+                one.effective = search.send((int(needed), int(weights)))
+            except StopIteration as end:
+                one.effective = end.value
+                del searches[asset_id]
+
+
+def _insert_entitlements(run: Run, found: Found) -> None:
+    every = [shared for shared, _ in found]
+    earlier = any(one.earlier for one in every)
+    by_remainder = [shared for shared, line in found if line.rounding == plans.LARGEST_REMAINDER]
+    rest = [shared for shared, line in found if line.rounding != plans.LARGEST_REMAINDER]
+    if by_remainder:
+        params = shares.parameters(run.case_id, every)
+        heads = hashes.heads(line for _, line in found)
+        inputs = hashes.inputs_sha256(run, heads, live=(shares.lines(earlier=earlier), params))
+        needed = {
+            asset_id: int(units)
+            for asset_id, units, _ in _rows(
+                shares.needed(earlier=earlier), shares.parameters(run.case_id, by_remainder)
+            )
+        }
+        _execute(
+            shares.entitle_by_largest_remainder(earlier=earlier),
+            shares.parameters(
+                run.case_id, by_remainder, run=run.pk, inputs=inputs.hex(),
+                left_assets=[one.asset_id for one in by_remainder],
+                left=[one.pool - one.kept - needed.get(one.asset_id, 0) for one in by_remainder],
+            ),
+        )  # fmt: skip
+    if rest:
+        write_in_ranges(run.pk, run.case_id, rest, earlier=earlier)
+
+
+def write_in_ranges(run_id: int, case_id: int, every: list[Shared], *, earlier: bool) -> None:
+    """Interim shares, one INSERT for each range of claim lines, in the order of their key."""
+    ((first, last),) = _rows(
+        "SELECT min(id), max(id) FROM register_claimline WHERE case_id = %(case)s", {"case": case_id}
+    )
+    sql, params = shares.entitle(earlier=earlier), shares.parameters(case_id, every, run=run_id)
+    for after in range(first - 1, last, shares.RANGE):
+        _execute(sql, {**params, "after": after, "until": after + shares.RANGE})
+
+
+def _write_pool_lines(run: Run, found: Found) -> None:
+    params = {
+        "run": run.pk,
+        "left_assets": [one.asset_id for one, _ in found],
+        "left_pools": [one.effective for one, _ in found],
+        "left_totals": [max(1, one.total) for one, _ in found],
+    }
+    written = {row[0]: tuple(map(int, row[1:])) for row in _rows(shares.WRITTEN, params)}
+    for one, line in found:
+        lines, weights, given, kept, distributed, withdrawn, raised, reserved = written.get(one.asset_id, (0,) * 8)
+        if (lines, weights, given, kept) != (one.lines, one.total, one.given, one.kept):
+            raise AssertionError(f"Lines of {line.asset.code} changed within one snapshot.")
+        line.distributed, line.withdrawn, line.reserved = distributed, withdrawn, reserved
+        line.left = line.amount - kept - raised
+    PoolLine.objects.bulk_create([line for _, line in found])
+    _name_holdings(run, [line for _, line in found])
+
+
+def _name_holdings(run: Run, lines: list[PoolLine]) -> None:
+    """The newest proved holding at every place of each asset. Free value that none stands behind is not shared."""
+    newest = holdings.newest(run.case).select_related("place")
+    proved = [holding for holding in newest if holding.access == Access.PROVED and holding.place.tag in POOLED]
+    for line in lines:
+        behind = [holding for holding in proved if holding.asset_id == line.asset_id]
+        if line.free and not behind:
+            raise NotProved(
+                _("%(asset)s is free in the books, but no proved holding stands behind it. Record one with its proof.")
+                % {"asset": line.asset.code}
+            )
+        PoolHolding.objects.bulk_create(
+            PoolHolding(pool_line=line, holding=holding, access=holding.access, asset_id=line.asset_id)
+            for holding in behind
+        )
+
+
+# --- inputs, roots, closing -------------------------------------------------------------------
+
+
+def _hash_inputs(run: Run) -> None:
+    with one_snapshot():
+        sha256 = hashes.inputs_sha256(run, hashes.heads(run.pools.select_related("asset")))
+        Run.objects.filter(pk=run.pk, inputs_sha256__isnull=True).update(inputs_sha256=sha256)
+    run.inputs_sha256 = sha256
+
+
+def _build_trees(run: Run) -> None:
+    with one_snapshot():
+        for asset_id, (root, _size, _total) in hashes.roots(run).items():
+            PoolLine.objects.filter(run=run, asset_id=asset_id, root__isnull=True).update(root=root)
+
+
+def _close(run: Run, *, at: datetime, record: bool) -> None:
+    pools = list(run.pools.select_related("asset"))
+    root, count = hashes.outputs_root(run, pools), sum(line.lines for line in pools)
+    try:
+        with transaction.atomic():
+            moved = Run.objects.filter(pk=run.pk, state=RunState.COMPUTING).update(
+                state=RunState.COMPUTED, outputs_root=root, entitlement_count=count, computed_at=at
+            )
+            run.refresh_from_db()
+            if moved and record:
+                log.append(
+                    run.case, "run.computed", subject=run, by=run.computed_by, at=at,
+                    body={
+                        "run": run.number, "plan_sha256": bytes(run.plan.sha256).hex(),
+                        "inputs_sha256": bytes(run.inputs_sha256 or b"").hex(), "outputs_root": root.hex(),
+                        "entitlements": count,
+                    },
+                    covers=covers.cover(COVER, run=run.pk),
+                )  # fmt: skip
+    except IntegrityError as error:
+        if "run_gives_nothing_above_what_is_admitted" in str(error):
+            raise NotRight(
+                _("Claims were lowered while run %(run)s was computed. Withdraw it and compute again.")
+                % {"run": run.number}
+            ) from error
+        raise NotRight(
+            _(
+                "The database found run %(run)s wrong and did not freeze it: %(reason)s. Withdraw it, and have it looked at."
+            )
+            % {"run": run.number, "reason": str(error).splitlines()[0]}
+        ) from error
+
+
+# --- statements -------------------------------------------------------------------------------
+
+
+def _rows(sql: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return list(cursor.fetchall())
+
+
+def _execute(sql: str, params: dict[str, Any]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)

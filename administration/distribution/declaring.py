@@ -1,0 +1,127 @@
+"""
+Declaring an approved run: positions and books take on what it says, in chunks of claim lines.
+
+A line gets what was approved, but never more than its claim covers at that moment: a decision may have
+lowered it since the signatures. From a lowered claim the part above its share is taken back, as far as it has
+not left the house.
+"""
+
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from administration.cases import approvals
+from administration.cases.models import ApprovalRequest
+from administration.distribution import runs
+from administration.distribution.models import Run, RunState
+from administration.people.models import User
+from administration.record import covers, log
+from administration.work import jobs
+from administration.work.jobs import Progress
+from administration.work.models import Job
+from claims.register import positions
+
+DECLARE = "distribution.declare"
+COVER = "distribution.declared"
+COVERED = """
+SELECT a.code::text AS asset, c.number::text AS claim, l.claim_class::text AS class, e.amount::text AS amount
+FROM distribution_entitlement e
+JOIN register_claimline l ON l.id = e.claim_line_id
+JOIN register_claim c ON c.id = l.claim_id
+JOIN books_asset a ON a.id = e.asset_id
+WHERE e.run_id = %(run)s::bigint AND e.amount > 0
+ORDER BY a.code COLLATE "C", c.number COLLATE "C", l.claim_class COLLATE "C"
+"""
+
+# The next lines to move. What is to be given is capped by the claim, what is to be taken back by what is still here.
+CHUNK = """
+SELECT e.claim_line_id,
+       least(e.amount, greatest(0, l.admitted + l.converted_in - l.converted_out - p.given)),
+       CASE WHEN e.given > greatest(e.kept, e.cumulative) THEN greatest(0, p.given - greatest(
+           e.kept, e.cumulative, p.scheduled + p.in_flight + p.settled + p.deposited)) ELSE 0 END
+FROM distribution_entitlement e
+JOIN register_claimline l ON l.id = e.claim_line_id
+JOIN register_position p ON p.claim_line_id = e.claim_line_id
+WHERE e.run_id = %s AND e.claim_line_id > %s AND (e.amount > 0 OR e.given > greatest(e.kept, e.cumulative))
+ORDER BY e.claim_line_id LIMIT %s
+"""
+
+
+def after(request: ApprovalRequest, by: User, at: datetime) -> Job:
+    """After the last signature: the run is approved, and its declaration begins."""
+    run = Run.objects.select_related("case").get(pk=request.object_id)
+    moved = Run.objects.filter(pk=run.pk, state=RunState.COMPUTED).update(state=RunState.APPROVED)
+    if moved != 1:
+        raise runs.NotComputed(f"Run {run.number} is {run.state}.")
+    return begin(run, at=at)
+
+
+def begin(run: Run, *, at: datetime) -> Job:
+    return jobs.start(run.case, DECLARE, run.pk, total=run.entitlement_count, params={"at": at.isoformat()})
+
+
+def resumed(request: ApprovalRequest, by: User, at: datetime) -> Job | None:
+    """The successor stands by the run: its declaration goes on where it stopped."""
+    run = Run.objects.select_related("case").get(pk=request.object_id)
+    return begin(run, at=at) if run.state == RunState.APPROVED else None
+
+
+@transaction.atomic
+def declined(request: ApprovalRequest, by: User, at: datetime) -> None:
+    """The successor does not: what was declared stands, the rest is not declared any more."""
+    run = Run.objects.select_related("case").get(pk=request.object_id)
+    if run.state != RunState.APPROVED:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT distribution_moved_lines(%s)", [run.pk])
+        (moved,) = cursor.fetchone()
+    state = RunState.DECLARED if moved else RunState.WITHDRAWN
+    Run.objects.filter(pk=run.pk, state=RunState.APPROVED).update(state=state)
+    log.append(run.case, f"run.{state}", subject=run, by=by, at=at, body={"run": run.number, "declined": "yes"})
+
+
+def is_live(run_id: int) -> bool:
+    """Could the approved run still move something?"""
+    return Run.objects.filter(pk=run_id, state=RunState.APPROVED).exists()
+
+
+def find(text: str) -> int | None:
+    """The run a person means by "2027-031-R2"."""
+    reference, dash, number = text.rpartition("-R")
+    if not dash or not number.isdecimal():
+        return None
+    return Run.objects.filter(case__reference=reference, number=int(number)).values_list("pk", flat=True).first()
+
+
+def step(job: Job) -> Progress:
+    """Declare the next lines; one transaction with the job's cursor. The last step closes the run."""
+    run = Run.objects.select_related("case", "computed_by").get(pk=job.subject_id)
+    at = datetime.fromisoformat(job.params["at"])
+    if run.state != RunState.APPROVED:
+        return Progress(job.cursor, job.done, "declared", True, {"run": run.number, "state": run.state})
+    approvals.require(run.case, runs.ACT, run.pk, content_sha256=runs.content(run.pk), at=at)
+    chunk, _, after_line = (job.cursor or "0:0").partition(":")
+    with connection.cursor() as cursor:
+        cursor.execute(CHUNK, [run.pk, int(after_line), positions.ROWS_MAX])
+        lines = cursor.fetchall()
+    if lines:
+        for kind, column in (("declare", 1), ("withdraw", 2)):
+            rows = [(line[0], int(line[column])) for line in lines if line[column] > 0]
+            if rows:
+                positions.move(
+                    run.case, kind, key=f"{kind}:{run.pk}:{chunk}", rows=rows, subject=("run", run.pk), by=None, at=at
+                )
+        return Progress(f"{int(chunk) + 1}:{lines[-1][0]}", job.done + len(lines), "declaring")
+    _close(run, at=at)
+    return Progress(
+        job.cursor, job.done, "declared", True, {"run": run.number, "state": RunState.DECLARED}, total=job.done
+    )
+
+
+def _close(run: Run, *, at: datetime) -> None:
+    Run.objects.filter(pk=run.pk, state=RunState.APPROVED).update(state=RunState.DECLARED)
+    log.append(
+        run.case, "run.declared", subject=run, by=None, at=at,
+        body={"run": run.number, "outputs_root": bytes(run.outputs_root or b"").hex()},
+        covers=covers.cover(COVER, run=run.pk),
+    )  # fmt: skip

@@ -1,0 +1,143 @@
+"""
+What binds a run: one hash over everything it depends on, one over everything it says.
+
+    pool inputs   SHA-256 of frames("henkan-pool-inputs/1", pool, asset, rounding, free, held back) and then, for every
+                  line in the order of claim number and class, frames(claim number, class, weight, disputed, given, kept)
+    inputs        SHA-256 of frames("henkan-inputs/1", case, interim or final, SHA-256 of the plan's text) and the pool
+                  inputs in the order of pool and asset
+    outputs root  SHA-256 of frames("henkan-outputs/1", inputs) and, pool by pool in that order, frames(pool, asset,
+                  lines, P′, distributed, withdrawn, reserved, left) with the root of the pool's Merkle sum tree
+
+Hashes stand in frames as hex digits, amounts as decimal text; texts are ordered by their UTF-8 bytes. Natural keys
+only: the same case, taken over by somebody else, gives the same bytes. Rows are streamed; memory does not grow.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from administration.distribution import sumtree
+from administration.distribution.models import PoolLine, Run
+from administration.record import stream
+from administration.record.encoding import frame, frames, unframe
+
+ORDER = 'ORDER BY e.asset_id, c.number COLLATE "C", l.claim_class COLLATE "C"'
+
+# Before the entitlements are written: the same lines as the share statements read.
+LIVE = f"""COPY (
+    SELECT e.asset_id::text, c.number::text, l.claim_class::text, e.weight::numeric(78,0)::text,
+           e.disputed::numeric(78,0)::text, e.given::text, e.kept::numeric(78,0)::text
+    FROM ({{lines}}) e JOIN register_claimline l ON l.id = e.id JOIN register_claim c ON c.id = l.claim_id {ORDER}
+) TO STDOUT (FORMAT BINARY)"""  # noqa: S608 - of our own texts only
+
+FROZEN = f"""COPY (
+    SELECT e.asset_id::text, c.number::text, l.claim_class::text, e.weight::text, e.disputed::text, e.given::text,
+           e.kept::text
+    FROM distribution_entitlement e
+    JOIN register_claimline l ON l.id = e.claim_line_id JOIN register_claim c ON c.id = l.claim_id
+    WHERE e.run_id = %(run)s {ORDER}
+) TO STDOUT (FORMAT BINARY)"""  # noqa: S608 - of our own texts only
+
+LEAVES = f"""COPY (
+    SELECT e.asset_id::text, c.number::text, a.code::text, l.claim_class::text, e.amount::text
+    FROM distribution_entitlement e
+    JOIN register_claimline l ON l.id = e.claim_line_id JOIN register_claim c ON c.id = l.claim_id
+    JOIN books_asset a ON a.id = e.asset_id
+    WHERE e.run_id = %(run)s {ORDER}
+) TO STDOUT (FORMAT BINARY)"""  # noqa: S608 - of our own texts only
+
+
+@dataclass(frozen=True)
+class Head:
+    """What heads the inputs of one pool line."""
+
+    asset_id: int
+    pool: str
+    asset: str
+    rounding: str
+    free: int
+    held_back: int
+
+
+def heads(pools: Iterable[PoolLine]) -> list[Head]:
+    return in_order(Head(p.asset_id, p.pool, p.asset.code, p.rounding, p.free, p.held_back) for p in pools)
+
+
+def in_order(found: Iterable[Head]) -> list[Head]:
+    return sorted(found, key=lambda head: (head.pool.encode(), head.asset.encode()))
+
+
+def inputs_sha256(run: Run, pools: Sequence[Head], *, live: tuple[str, dict[str, Any]] | None = None) -> bytes:
+    """The hash of everything the run depends on: from its entitlements, or from `live` lines before they are written."""
+    digests = {
+        head.asset_id: hashlib.sha256(
+            frames(("henkan-pool-inputs/1", head.pool, head.asset, head.rounding, str(head.free), str(head.held_back)))
+        )
+        for head in pools
+    }
+    sql, params = (LIVE.format(lines=live[0]), live[1]) if live else (FROZEN, {"run": run.pk})
+    for asset_id, rows in by_asset(sql, params):
+        update = digests[asset_id].update
+        for row in rows:
+            update(row)
+    said = frames(("henkan-inputs/1", run.case.reference, run.kind, bytes(run.plan.sha256).hex()))
+    return hashlib.sha256(said + b"".join(digests[head.asset_id].digest() for head in pools)).digest()
+
+
+def roots(run: Run) -> dict[int, tuple[bytes, int, int]]:
+    """For each asset: the root of the Merkle sum tree over what the run gives, its leaves and its total."""
+    pools = {line.asset_id: line for line in run.pools.select_related("asset")}
+    found = {pk: (sumtree.root_of(line.pool, line.asset.code, 0, None), 0, 0) for pk, line in pools.items()}
+    for asset_id, rows in by_asset(LEAVES, {"run": run.pk}):
+        builder = sumtree.Builder()
+        for node in nodes(run, rows):
+            builder.add(node)
+        top, line = builder.top(), pools[asset_id]
+        root = sumtree.root_of(line.pool, line.asset.code, builder.size, top)
+        found[asset_id] = root, builder.size, top.total if top else 0
+    return found
+
+
+def nodes(run: Run, rows: Iterable[bytes]) -> Iterator[sumtree.Node]:
+    """The leaves of framed rows of claim number, asset, class, amount: as sumtree.leaf makes them, without unframing."""
+    secret = bytes(run.case.salt)
+    said = frames(("leaf", bytes(run.inputs_sha256 or b"").hex()))
+    for row in rows:
+        at = 0
+        for _ in range(3):
+            at += 4 + int.from_bytes(row[at : at + 4])
+        salt = hmac.digest(secret, said + row[:at], "sha256")[: sumtree.SALT_BYTES]
+        yield sumtree.Node(hashlib.sha256(b"\x00" + salt + row).digest(), int(row[at + 4 :]))
+
+
+def outputs_root(run: Run, pools: Iterable[PoolLine]) -> bytes:
+    """The hash over everything the run says."""
+    said = frames(("henkan-outputs/1", bytes(run.inputs_sha256 or b"").hex()))
+    for line in sorted(pools, key=lambda line: (line.pool.encode(), line.asset.code.encode())):
+        figures = (line.lines, line.effective, line.distributed, line.withdrawn, line.reserved, line.left)
+        said += frames((line.pool, line.asset.code, *map(str, figures))) + bytes(line.root or b"")
+    return hashlib.sha256(said).digest()
+
+
+def by_asset(sql: str, params: dict[str, Any]) -> Iterator[tuple[int, Iterator[bytes]]]:
+    """Framed rows, grouped by their first column, which is taken off."""
+    rows = stream.frames(sql, params)
+    row = next(rows, None)
+    while row is not None:
+        asset = unframe(row[: 4 + int.from_bytes(row[:4])])[0] or ""
+        prefix = frame(asset)
+        left: list[bytes] = []
+        yield int(asset), _while_prefixed(row, rows, prefix, left)
+        row = left[0] if left else None
+
+
+def _while_prefixed(row: bytes, rows: Iterator[bytes], prefix: bytes, left: list[bytes]) -> Iterator[bytes]:
+    cut = len(prefix)
+    yield row[cut:]
+    for row in rows:
+        if not row.startswith(prefix):
+            left.append(row)
+            return
+        yield row[cut:]

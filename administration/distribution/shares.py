@@ -1,0 +1,150 @@
+"""
+The share rule as SQL over all lines at once: whole numbers in PostgreSQL's numeric, exact at any size.
+
+The rule itself stands in administration/amounts.py; tests hold the two equal. Every statement reads the same
+lines, `LINES`: what shares, with its weight w, its disputed quantity d, what it was given g and what of that
+it keeps k (all of it, unless its claim was lowered since: then only what is on its way or arrived).
+
+With T = Σ(w + d) and P′ of the pool, a line's cumulative share is floor(w · P′ / T): div() of numeric divides
+exactly and drops the rest.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+RANGE = 50_000  # claim lines of one INSERT: each range joins in memory, in order of the key
+
+# %(shares)s: one row for each asset and class that shares.
+SHARES = """unnest(
+    %(assets)s::bigint[], %(classes)s::text[], %(reserves)s::boolean[], %(earlier)s::bigint[], %(pools)s::numeric[],
+    %(totals)s::numeric[]
+) AS s (asset_id, claim_class, reserve, earlier, pool, total)"""
+
+KEEPS_ALL = "p.given"
+# A claim below what it was in the last declared run has been lowered by a decision since.
+KEEPS = """CASE WHEN e.weight > l.admitted + l.converted_in - l.converted_out
+            THEN least(p.given, p.scheduled + p.in_flight + p.settled + p.deposited) ELSE p.given END"""
+EARLIER = """
+    LEFT JOIN distribution_entitlement e ON e.run_id = s.earlier AND e.claim_line_id = l.id"""
+
+
+def lines(*, earlier: bool, ranged: bool = False) -> str:
+    """The lines that share. `earlier`: some asset was in a declared run before. `ranged`: only lines of an id range."""
+    return f"""
+    SELECT l.id, l.asset_id, s.pool, s.total,
+           greatest(0, l.admitted + l.converted_in - l.converted_out) AS weight,
+           CASE WHEN s.reserve THEN l.disputed ELSE 0 END AS disputed,
+           p.given, {KEEPS if earlier else KEEPS_ALL} AS kept
+    FROM register_claimline l
+    JOIN {SHARES} ON s.asset_id = l.asset_id AND s.claim_class = l.claim_class
+    JOIN register_position p ON p.claim_line_id = l.id{EARLIER if earlier else ""}
+    WHERE l.case_id = %(case)s{
+        " AND l.id > %(after)s AND l.id <= %(until)s AND p.claim_line_id > %(after)s AND p.claim_line_id <= %(until)s"
+        if ranged
+        else ""
+    }"""  # noqa: S608 - of our own texts only
+
+
+def totals(*, earlier: bool) -> str:
+    """Per asset: how many lines share, T, what they were given, what they keep, and whether anything is disputed."""
+    return f"""
+SELECT asset_id, count(*), sum(weight + disputed), sum(given), sum(kept), sum(disputed)
+FROM ({lines(earlier=earlier)}) l GROUP BY asset_id"""  # noqa: S608 - of our own texts only
+
+
+def needed(*, earlier: bool) -> str:
+    """Per asset: what the raises at a candidate P′ add up to, and the weight of the lines that are raised."""
+    return f"""
+SELECT asset_id, sum(greatest(share - kept, 0)), coalesce(sum(weight + disputed) FILTER (WHERE share > kept), 0)
+FROM (SELECT *, div((weight + disputed) * pool, total) AS share FROM ({lines(earlier=earlier)}) l OFFSET 0) l
+GROUP BY asset_id"""  # noqa: S608 - of our own texts only
+
+
+def entitle(*, earlier: bool) -> str:
+    """Write what each line of a range is given: its share rounded down, or what it keeps, less what it was given."""
+    return f"""
+INSERT INTO distribution_entitlement
+    (run_id, claim_line_id, asset_id, weight, disputed, given, kept, cumulative, amount)
+SELECT %(run)s, id, asset_id, weight, disputed, given, kept, share, greatest(0, greatest(kept, share) - given)
+FROM (SELECT *, div(weight * pool, total) AS share FROM ({lines(earlier=earlier, ranged=True)}) l OFFSET 0) l
+ORDER BY id"""  # noqa: S608 - of our own texts only
+
+
+def entitle_by_largest_remainder(*, earlier: bool) -> str:
+    """
+    As above for a final round: the units that rounding down would leave go one by one to the largest remainders.
+
+    %(left)s: the units there are to give for each asset. Ties go by SHA-256 of the inputs' hash and the line's number.
+    """
+    return f"""
+INSERT INTO distribution_entitlement
+    (run_id, claim_line_id, asset_id, weight, disputed, given, kept, cumulative, amount)
+SELECT %(run)s, id, asset_id, weight, disputed, given, kept, share, greatest(0, greatest(kept, share) - given)
+FROM (
+    SELECT l.*, down + CASE WHEN raised AND row_number() OVER (
+               PARTITION BY l.asset_id, raised
+               ORDER BY rest DESC, sha256({framed("%(inputs)s::text")} || {framed("c.number")} || {framed("a.code")}
+                                          || {framed("l.claim_class")})
+           ) <= x.units THEN 1 ELSE 0 END AS share
+    FROM (
+        SELECT l.*, div(weight * pool, total) AS down, mod(weight * pool, total) AS rest,
+               mod(weight * pool, total) > 0 AND div(weight * pool, total) >= kept AS raised,
+               cl.claim_id, cl.claim_class
+        FROM ({lines(earlier=earlier)}) l JOIN register_claimline cl ON cl.id = l.id
+    ) l
+    JOIN register_claim c ON c.id = l.claim_id
+    JOIN books_asset a ON a.id = l.asset_id
+    JOIN unnest(%(left_assets)s::bigint[], %(left)s::numeric[]) AS x (asset_id, units) ON x.asset_id = l.asset_id
+) l
+ORDER BY id"""  # noqa: S608 - of our own texts only
+
+
+# What one run wrote, per asset. `needed` counts disputed quantities as if admitted.
+WRITTEN = """
+SELECT asset_id, count(*), sum(weight + disputed), sum(given), sum(kept), sum(amount),
+       sum(greatest(given - greatest(kept, cumulative), 0)),
+       sum(greatest(cumulative - kept, 0)),
+       coalesce(sum(greatest(div((weight + disputed) * s.pool, s.total) - kept, 0) - greatest(cumulative - kept, 0))
+                FILTER (WHERE disputed > 0), 0)
+FROM distribution_entitlement e
+JOIN unnest(%(left_assets)s::bigint[], %(left_pools)s::numeric[], %(left_totals)s::numeric[]) AS s (asset, pool, total)
+    ON s.asset = e.asset_id
+WHERE run_id = %(run)s GROUP BY asset_id"""
+
+
+def framed(text: str) -> str:
+    """frame() of the record, written out: the planner does not inline the function, and a million calls are felt."""
+    return f"int4send(octet_length({text})) || convert_to({text}, 'UTF8')"
+
+
+@dataclass
+class Shared:
+    """One asset as these statements see it: who shares, and the figures as they become known."""
+
+    asset_id: int
+    classes: tuple[str, ...]
+    reserve: bool
+    earlier: int | None = None  # the last declared run this asset was in
+    lines: int = 0
+    total: int = 0  # T
+    given: int = 0
+    kept: int = 0
+    disputed: int = 0
+    pool: int = 0  # everything ever put aside
+    effective: int = 0  # P′
+
+
+def parameters(case_id: int, shared: Iterable[Shared], **more: Any) -> dict[str, Any]:
+    """What the statements ask for: one row for each asset and class."""
+    rows = [(one, name) for one in shared for name in one.classes]
+    return {
+        "case": case_id,
+        "assets": [one.asset_id for one, _ in rows],
+        "classes": [name for _, name in rows],
+        "reserves": [one.reserve for one, _ in rows],
+        "earlier": [one.earlier for one, _ in rows],
+        "pools": [one.effective for one, _ in rows],
+        "totals": [max(1, one.total) for one, _ in rows],  # T = 0: nobody claims anything, and P′ is 0
+        **more,
+    }
