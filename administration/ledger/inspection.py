@@ -136,6 +136,11 @@ def step(this: Package, cursor: str) -> Step:
     return _check(this, state)
 
 
+def all_read(cursor: str) -> bool:
+    """Whether every table is in staging."""
+    return bool(json.loads(cursor)["phase"] == "check")
+
+
 def _step(state: dict[str, Any], phase: str, *, finished: bool = False) -> Step:
     return Step(json.dumps(state), state["done"], phase, finished)
 

@@ -208,13 +208,27 @@ class Adjustment(models.Model):
     asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
     product = models.CharField(max_length=24)
     amount = UnitsField()  # signed
-    reason = models.CharField(max_length=24)  # negative_balance_excluded, error, post_event …
+    reason = models.CharField(max_length=32)  # negative_balance_excluded, error, post_event …
     note = models.TextField(blank=True)
     decided_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
     at = models.DateTimeField()
 
     class Meta:
         constraints = [models.CheckConstraint(condition=~Q(amount=0), name="adjustment_changes_something")]
+
+
+class ProposedAdjustment(models.Model):
+    """A correction somebody asks for. It counts nothing until another person has signed it (then: Adjustment)."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
+    ledger_account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="+")
+    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
+    product = models.CharField(max_length=24)
+    amount = UnitsField()  # signed
+    reason = models.CharField(max_length=32)
+    note = models.TextField()
+    proposed_by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    at = models.DateTimeField()
 
 
 class ScopeDecision(models.Model):

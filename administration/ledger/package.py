@@ -9,6 +9,7 @@ together. This module knows the form only. It reads no rows into memory and know
     check_files(directory, manifest) → faults: missing, unexpected, of another size or hash
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -96,6 +97,7 @@ __all__ = [  # the tables too: whoever reads a package reads one module
     "Table",
     "Type",
     "check_files",
+    "manifest_bytes",
     "parse_date",
     "parse_instant",
     "parse_manifest",
@@ -284,7 +286,7 @@ class _Reader:
 
 def read_manifest(directory: Path) -> Manifest:
     """The manifest of the package in `directory`. Raises PackageRefused with every fault found."""
-    return parse_manifest(_manifest_bytes(directory))
+    return parse_manifest(manifest_bytes(directory))
 
 
 def parse_manifest(content: bytes) -> Manifest:
@@ -320,7 +322,8 @@ def parse_manifest(content: bytes) -> Manifest:
     return Manifest(case, cutoff_at, assets, files, control_totals, hashlib.sha256(content).hexdigest())
 
 
-def _manifest_bytes(directory: Path) -> bytes:
+def manifest_bytes(directory: Path) -> bytes:
+    """The bytes of the manifest as they are. Raises PackageRefused if there is none to read."""
     path = directory / MANIFEST
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
@@ -447,16 +450,23 @@ def _distinct(reader: _Reader, field: str, names: list[str]) -> None:
 # The files against the manifest.
 
 
-def check_files(directory: Path, manifest: Manifest, *, progress: Callable[[int], None] | None = None) -> list[Fault]:
+def check_files(
+    directory: Path,
+    manifest: Manifest,
+    *,
+    into: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[Fault]:
     """
     What is missing, unlisted, or not of the size and hash the manifest states. Reads every byte once.
 
-    Links and anything that is not a plain file are refused: a package carries its own bytes.
+    Links and anything that is not a plain file are refused: a package carries its own bytes. With `into`, each file
+    is copied there on the way, so that what was hashed is what is kept.
     """
     faults: list[Fault] = []
     for facts in manifest.files:
         try:
-            found = _hash_of(directory / facts.name, progress)
+            found = _hash_of(directory / facts.name, into / facts.name if into else None, progress)
         except OSError:
             faults.append(
                 Fault(
@@ -489,17 +499,28 @@ def check_files(directory: Path, manifest: Manifest, *, progress: Callable[[int]
 IGNORED = frozenset({"dirty.json"})
 
 
-def _hash_of(path: Path, progress: Callable[[int], None] | None) -> tuple[str, int]:
+def _hash_of(path: Path, copy: Path | None, progress: Callable[[int], None] | None) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+    with contextlib.ExitStack() as files:
+        file = files.enter_context(os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb"))
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("not a plain file")
+        kept = files.enter_context(open(copy, "xb", opener=_private)) if copy else None
         while chunk := file.read(1 << 20):
             digest.update(chunk)
             size += len(chunk)
+            if kept:
+                kept.write(chunk)
             if progress:
                 progress(size)
+        if kept:
+            kept.flush()
+            os.fsync(kept.fileno())
     return digest.hexdigest(), size
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _names(directory: Path) -> set[str]:

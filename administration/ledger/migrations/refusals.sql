@@ -119,6 +119,8 @@ CREATE TRIGGER handed_over_place_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER adjustment_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_adjustment
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER proposed_adjustment_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_proposedadjustment
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER scope_decision_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_scopedecision
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER person_link_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_personlink
@@ -198,6 +200,9 @@ BEGIN
           IS DISTINCT FROM (OLD.intake_id, OLD.asset_code, OLD.product, OLD.declared, OLD.declared_accounts, OLD.source,
                             OLD.computed, OLD.computed_accounts) THEN
         RAISE EXCEPTION 'control_total_never_changes: % %', OLD.asset_code, OLD.product USING ERRCODE = '23001';
+    END IF;
+    IF NEW.suspense = OLD.suspense AND OLD.suspense = 0 THEN
+        RETURN NEW;  -- the name it shall have, which is part of what is signed
     END IF;
     IF NOT EXISTS (
         SELECT FROM cases_approvalrequest WHERE act = 'ledger.suspense' AND object_id = NEW.id AND state = 'granted'
@@ -331,7 +336,7 @@ CREATE TRIGGER intake_moves BEFORE INSERT OR UPDATE OR DELETE ON ledger_intake
 
 REVOKE UPDATE, DELETE ON ledger_sourcefile, ledger_finding, ledger_identity, ledger_ledgeraccount, ledger_ledgerbalance,
     ledger_handedoverhold, ledger_handedoverdestination, ledger_handedoverprice, ledger_handedoverplace,
-    ledger_adjustment, ledger_scopedecision, ledger_personlink FROM henkan_app;
+    ledger_adjustment, ledger_proposedadjustment, ledger_scopedecision, ledger_personlink FROM henkan_app;
 REVOKE DELETE ON ledger_controltotal FROM henkan_app;
 
 -- Personal data, and holds that must not be known: not for auditors' queries.

@@ -1,0 +1,281 @@
+"""
+Writing the accepted ledger: from staging into the case, a range of rows a step, each in one set-based statement.
+
+A step and its cursor commit together, so a killed worker costs one step and nothing is written twice. The database
+looks at the whole before it lets the intake become accepted (refusals.sql).
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from administration.books.models import Asset
+from administration.errors import Refused
+from administration.ledger import inspection, package, takeover
+from administration.ledger.models import Intake, IntakeState, NegativePolicy
+from administration.people.models import User
+from administration.record import covers, log
+from administration.work import jobs
+from administration.work.models import Job
+
+ROWS = 10_000  # written by one step
+BALANCES, EXCLUDED = "ledger.balances", "ledger.negatives_excluded"
+NEGATIVE = "negative_balance_excluded"
+
+# What the events of an acceptance cover, in natural keys.
+BALANCES_SQL = """
+SELECT account.account_ref, asset.code AS asset, balance.product, balance.amount::text AS amount
+FROM ledger_ledgerbalance balance
+JOIN ledger_ledgeraccount account ON account.id = balance.ledger_account_id
+JOIN books_asset asset ON asset.id = balance.asset_id
+WHERE balance.case_id = (SELECT id FROM cases_case WHERE reference = %(case)s)
+ORDER BY account.account_ref COLLATE "C", asset.code COLLATE "C", balance.product COLLATE "C"
+"""
+EXCLUDED_SQL = f"""
+SELECT account.account_ref, asset.code AS asset, adjustment.product, adjustment.amount::text AS amount
+FROM ledger_adjustment adjustment
+JOIN ledger_ledgeraccount account ON account.id = adjustment.ledger_account_id
+JOIN books_asset asset ON asset.id = adjustment.asset_id
+WHERE adjustment.case_id = (SELECT id FROM cases_case WHERE reference = %(case)s) AND adjustment.reason = '{NEGATIVE}'
+ORDER BY account.account_ref COLLATE "C", asset.code COLLATE "C", adjustment.product COLLATE "C"
+"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One kind of rows: the table of the package they come from, and the statement that writes a range of them."""
+
+    table: package.Table
+    insert: str
+
+
+_IN_RANGE = 'staged.intake = %(intake)s AND staged."row" > %(after)s AND staged."row" <= %(upto)s ORDER BY staged."row"'
+_ACCOUNT = "JOIN ledger_ledgeraccount account ON account.case_id = %(case)s AND account.account_ref = staged.account_id"
+_ASSET = "JOIN books_asset asset ON asset.case_id = %(case)s AND asset.code = staged.asset"
+_UNITS = "(staged.amount * ('1e' || asset.scale)::numeric)::numeric(78,0)"
+
+PARTS = (
+    Part(
+        package.CUSTOMERS,
+        f"""
+        INSERT INTO ledger_identity (case_id, customer_ref, entity_type, name, kana, romaji, birth_or_founding_date,
+            nationality, residence_country, postcode, address, address_kana, phone, email, corporate_number, kyc_status,
+            language, file_id, "row")
+        SELECT %(case)s, customer_id, entity_type, name, kana, romaji, birth_or_founding_date, nationality,
+            residence_country, postcode, address, address_kana, phone, email, corporate_number, kyc_status, language,
+            %(file)s, "row"
+        FROM ledger_staging_customers staged WHERE {_IN_RANGE}""",
+    ),
+    Part(
+        package.ACCOUNTS,
+        f"""
+        INSERT INTO ledger_ledgeraccount (case_id, intake_id, account_ref, identity_id, capacity, status, opened_on,
+            file_id, "row")
+        SELECT %(case)s, %(intake)s, staged.account_id, identity.id, staged.capacity, staged.status, staged.opened_on, %(file)s, staged."row"
+        FROM ledger_staging_accounts staged
+        JOIN ledger_identity identity ON identity.case_id = %(case)s AND identity.customer_ref = staged.customer_id
+        WHERE {_IN_RANGE}""",
+    ),
+    Part(
+        package.BALANCES,
+        f"""
+        INSERT INTO ledger_ledgerbalance (case_id, ledger_account_id, asset_id, product, amount, file_id, "row")
+        SELECT %(case)s, account.id, asset.id, staged.product, {_UNITS}, %(file)s, staged."row"
+        FROM ledger_staging_balances staged {_ACCOUNT} {_ASSET}
+        WHERE {_IN_RANGE}""",
+    ),
+    Part(
+        package.BANK_ACCOUNTS,
+        f"""
+        INSERT INTO ledger_handedoverdestination (case_id, ledger_account_id, asset_id, network, details, valid, problem,
+            file_id, "row")
+        SELECT %(case)s, account.id, asset.id, 'bank', jsonb_build_object('bank_code', staged.bank_code, 'branch_code',
+            staged.branch_code, 'kind', staged.kind, 'number', staged.number, 'holder_kana', staged.holder_kana),
+            staged.problem IS NULL, coalesce(staged.problem, ''), %(file)s, staged."row"
+        FROM ledger_staging_bank_accounts staged {_ACCOUNT} {_ASSET.replace("staged.asset", "'JPY'")}
+        WHERE {_IN_RANGE}""",
+    ),
+    Part(
+        package.WITHDRAWAL_ADDRESSES,
+        f"""
+        INSERT INTO ledger_handedoverdestination (case_id, ledger_account_id, asset_id, network, details, valid, problem,
+            file_id, "row")
+        SELECT %(case)s, account.id, asset.id, staged.network, jsonb_build_object('network', staged.network,
+            'address', staged.address, 'memo', staged.memo), staged.problem IS NULL, coalesce(staged.problem, ''),
+            %(file)s, staged."row"
+        FROM ledger_staging_withdrawal_addresses staged {_ACCOUNT} {_ASSET}
+        WHERE {_IN_RANGE}""",
+    ),
+    Part(
+        package.HOLDS,
+        f"""
+        INSERT INTO ledger_handedoverhold (case_id, ledger_account_id, kind, since, reference, file_id, "row")
+        SELECT %(case)s, account.id, staged.kind, staged.since, staged.reference, %(file)s, staged."row"
+        FROM ledger_staging_holds staged {_ACCOUNT}
+        WHERE {_IN_RANGE}""",
+    ),
+    Part(
+        package.PRICES,
+        f"""
+        INSERT INTO ledger_handedoverprice (case_id, asset_id, num, den, quoted_at, source)
+        SELECT %(case)s, asset.id, staged.jpy_num, staged.jpy_den, staged."at", staged.source
+        FROM ledger_staging_prices staged {_ASSET} WHERE {_IN_RANGE}""",
+    ),
+    Part(
+        package.WALLETS,
+        f"""
+        INSERT INTO ledger_handedoverplace (case_id, intake_id, asset_id, details, amount, "row")
+        SELECT %(case)s, %(intake)s, asset.id,
+            to_jsonb(staged) - 'intake' - 'row' || jsonb_build_object('amount', staged.amount::text),
+            {_UNITS}, staged."row"
+        FROM ledger_staging_wallets staged {_ASSET}
+        WHERE {_IN_RANGE}""",
+    ),
+)
+
+
+class NotAccepted(Refused):
+    """The ledger could not be written as it was signed."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every step needs to know."""
+
+    intake: Intake
+    by: User
+    prepared_by: User
+    at: datetime
+
+    @property
+    def rows(self) -> dict[str, int]:
+        return {file["name"]: file["rows"] or 0 for file in self.intake.manifest["files"]}
+
+
+def step(job: Job) -> jobs.Progress:
+    """One step of writing the ledger. The cursor says which, and up to which row the rows of a part are written."""
+    work = _Work(
+        Intake.objects.select_related("case").get(pk=job.subject_id),
+        by=User.objects.get(pk=job.params["by"]),
+        prepared_by=User.objects.get(pk=job.params["prepared_by"]),
+        at=datetime.fromisoformat(job.params["at"]),
+    )
+    state: dict[str, Any] = json.loads(job.cursor or '{"stage": "assets", "part": 0, "row": 1, "done": 0}')
+    finished = _STAGES[state["stage"]](work, state)
+    return jobs.Progress(
+        json.dumps(state), state["done"], state["stage"], finished=bool(finished), result=finished or None
+    )
+
+
+Stage = Callable[[_Work, dict[str, Any]], Mapping[str, Any] | None]
+
+
+def _assets(work: _Work, state: dict[str, Any]) -> None:
+    """The assets of the manifest that the case does not have yet."""
+    case = work.intake.case
+    known = set(Asset.objects.filter(case=case).values_list("code", flat=True))
+    Asset.objects.bulk_create(
+        Asset(
+            case=case, code=asset["code"], name=asset["name"], scale=asset["scale"],
+            payable_step=int(asset["payable_step"]), network=asset["network"], kind=asset["kind"],
+        )
+        for asset in work.intake.manifest["assets"]
+        if asset["code"] not in known
+    )  # fmt: skip
+    state["stage"] = "rows"
+
+
+def _rows(work: _Work, state: dict[str, Any]) -> None:
+    """The next rows of a part. If the server lost the staging in a crash, read the files again first."""
+    part = PARTS[state["part"]]
+    last = work.rows[part.table.file] + 1  # the header is row 1
+    after, upto = state["row"], min(state["row"] + ROWS, last)
+    with connection.cursor() as cursor:
+        # One row at a time through the indexes: a hash of all accounts for every range would grow with the square.
+        cursor.execute("SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)")
+        cursor.execute(
+            f'SELECT count(*) FROM {inspection.STAGING[part.table.file]} WHERE intake = %s AND "row" > %s AND "row" <= %s',
+            [work.intake.pk, after, upto],
+        )
+        if cursor.fetchone()[0] != upto - after:
+            takeover.clear_staging(work.intake.pk)
+            state.update(stage="read again", inspection="")
+            return
+        file = work.intake.files.get(name=part.table.file)
+        cursor.execute(
+            part.insert,
+            {"intake": work.intake.pk, "case": work.intake.case_id, "file": file.pk, "after": after, "upto": upto},
+        )
+        if cursor.rowcount != upto - after:
+            raise NotAccepted(f"{part.table.file}: {cursor.rowcount} of rows {after + 1} to {upto} could be written.")
+        if upto == last and part.table in (package.CUSTOMERS, package.ACCOUNTS):
+            cursor.execute("SELECT ledger_analyze()")  # the next part looks them up
+    state.update(row=upto, done=state["done"] + upto - after)
+    if upto == last:
+        state.update(part=state["part"] + 1, row=1)
+        if state["part"] == len(PARTS):
+            state["stage"] = "negatives"
+
+
+def _read_again(work: _Work, state: dict[str, Any]) -> None:
+    did = inspection.step(takeover.staged(work.intake), state["inspection"])
+    state["inspection"] = did.cursor
+    if inspection.all_read(did.cursor):
+        del state["inspection"]
+        state["stage"] = "rows"
+
+
+def _negatives(work: _Work, state: dict[str, Any]) -> None:
+    """One decision, stated by who prepared the acceptance: each negative balance is brought to nothing."""
+    state["stage"] = "accept"
+    if work.intake.negative_policy != NegativePolicy.EXCLUDE:
+        return
+    case = work.intake.case
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO ledger_adjustment (case_id, ledger_account_id, asset_id, product, amount, reason, note,
+                   decided_by_id, at)
+               SELECT case_id, ledger_account_id, asset_id, product, -amount, %s, '', %s, %s
+               FROM ledger_ledgerbalance WHERE case_id = %s AND amount < 0 ORDER BY id""",
+            [NEGATIVE, work.prepared_by.pk, work.at, case.pk],
+        )
+        many = cursor.rowcount
+    if many:
+        covered = covers.cover(EXCLUDED, case=case.reference)
+        log.append(
+            case, "ledger.negatives_excluded", subject=work.intake, by=work.prepared_by, at=work.at, covers=covered
+        )
+
+
+def _accept(work: _Work, state: dict[str, Any]) -> Mapping[str, Any]:
+    """Close it: the database compares every count and sum with what was signed."""
+    intake, case = work.intake, work.intake.case
+    moved = Intake.objects.filter(pk=intake.pk, state=IntakeState.ACCEPTING).update(
+        state=IntakeState.ACCEPTED, accepted_at=work.at
+    )
+    if moved != 1:
+        raise NotAccepted(f"{intake} is not being accepted.")
+    takeover.clear_staging(intake.pk)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT ledger_analyze()")
+    covered = covers.cover(BALANCES, case=case.reference)
+    content = bytes(intake.content_sha256 or b"").hex()
+    log.append(
+        case, "ledger.accepted", subject=intake, by=work.by, at=work.at, covers=covered,
+        body={"content_sha256": content, "prepared_by": work.prepared_by.username, "accounts": intake.accounts,
+              "negative_policy": intake.negative_policy},
+    )  # fmt: skip
+    return {"accounts": intake.accounts, "balances": intake.balances, "content_sha256": content}
+
+
+_STAGES: dict[str, Stage] = {
+    "assets": _assets,
+    "rows": _rows,
+    "read again": _read_again,
+    "negatives": _negatives,
+    "accept": _accept,
+}

@@ -1,0 +1,74 @@
+"""
+Correcting an accepted ledger: a signed amount beside the balance, with reason and decider. The balance stays.
+
+    NotAdjusted   the correction cannot be made like that
+"""
+
+import json
+from datetime import datetime
+from hashlib import sha256
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from administration.books.models import Asset
+from administration.cases import appointments, approvals
+from administration.cases.models import ApprovalRequest
+from administration.errors import Refused
+from administration.ledger.models import Adjustment, Intake, IntakeState, LedgerAccount, ProposedAdjustment
+from administration.ledger.package import PRODUCTS
+from administration.people.models import User
+from administration.record import log
+
+ADJUST = "ledger.adjust"
+REASONS = ("error", "post_event", "court_order")  # negative balances are excluded all at once, at the acceptance
+
+
+class NotAdjusted(Refused):
+    """The correction cannot be made like that."""
+
+
+@transaction.atomic
+def adjust(
+    account: LedgerAccount, *, asset: Asset, product: str, amount: int, reason: str, note: str, by: User, at: datetime
+) -> ApprovalRequest:
+    """Ask for a correction of `amount` whole units, which may be negative. It counts once another person has signed."""
+    case = account.case
+    appointments.require(case, by, "ledger.take_over", at=at)
+    if not Intake.objects.filter(case=case, state=IntakeState.ACCEPTED).exists():
+        raise NotAdjusted(_("The ledger of case %(case)s is not accepted yet: there is nothing to correct.") % {"case": case})
+    if reason not in REASONS or product not in PRODUCTS or asset.case_id != case.pk or not note.strip():
+        raise NotAdjusted(
+            _("A correction names an asset of the case, a product, what happened, and a reason (%(reasons)s).")
+            % {"reasons": ", ".join(REASONS)}
+        )
+    if amount == 0:
+        raise NotAdjusted(_("A correction of nothing changes nothing. Give the amount."))
+    proposed = ProposedAdjustment.objects.create(
+        case=case, ledger_account=account, asset=asset, product=product, amount=amount, reason=reason, note=note,
+        proposed_by=by, at=at,
+    )  # fmt: skip
+    return approvals.request(proposed, case=case, act=ADJUST, content_sha256=content(proposed.pk), by=by, at=at)
+
+
+def content(pk: int) -> bytes:
+    """The hash of what is signed."""
+    row = ProposedAdjustment.objects.select_related("ledger_account", "asset").get(pk=pk)
+    signed = [row.ledger_account.account_ref, row.asset.code, row.product, str(row.amount), row.reason, row.note]
+    return sha256(json.dumps(signed, ensure_ascii=False, separators=(",", ":")).encode()).digest()
+
+
+def signed(request: ApprovalRequest, by: User, at: datetime) -> None:
+    """Follows the last signature: the correction counts."""
+    row = ProposedAdjustment.objects.select_related("ledger_account", "asset", "case").get(pk=request.object_id)
+    made = Adjustment.objects.create(
+        case=row.case, ledger_account=row.ledger_account, asset=row.asset, product=row.product, amount=row.amount,
+        reason=row.reason, note=row.note, decided_by=by, at=at,
+    )  # fmt: skip
+    log.append(
+        row.case, "ledger.adjusted", subject=made, by=by, at=at,
+        body={
+            "account": row.ledger_account.account_ref, "asset": row.asset.code, "product": row.product,
+            "amount": row.amount, "reason": row.reason, "proposed_by": request.prepared_by.username,
+        },
+    )  # fmt: skip
