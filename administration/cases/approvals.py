@@ -162,6 +162,8 @@ def request(
     if order is not None:
         orders.require(order, at)
     policy = policies.of(case, act.removesuffix(RESUME))
+    if act.endswith(RESUME):  # the successor and one approver at least
+        policy = policies.Policy(max(policy.signers, 2), True)
     if policy.office_holder:
         _refuse_if_the_office_holder_prepared(case, by, at)
     for older in ApprovalRequest.objects.select_for_update(of=("self",)).filter(

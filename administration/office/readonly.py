@@ -11,7 +11,7 @@ from administration.cases.models import Case
 from administration.fields import db_now
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadOnlyAdmin(admin.ModelAdmin):
     """
     Rows of the cases in which the person who signed in holds an appointment, and of no others.
 
@@ -42,9 +42,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 def cases_of(request: HttpRequest) -> list[int]:
     """The cases in which whoever signed in holds an appointment at this moment."""
-    at = db_now()
-    return [
-        case.pk
-        for case in Case.objects.all()
-        if appointments.live(case, at=at).filter(user_id=request.user.pk).exists()
-    ]
+    user, at = request.user, db_now()
+    if user.pk is None:
+        return []
+    return [case.pk for case in Case.objects.all() if appointments.live(case, at=at).filter(user_id=user.pk).exists()]

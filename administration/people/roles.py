@@ -29,8 +29,11 @@ ALTER DEFAULT PRIVILEGES FOR ROLE henkan_owner IN SCHEMA public GRANT EXECUTE ON
 ALTER DEFAULT PRIVILEGES FOR ROLE henkan_owner IN SCHEMA public GRANT SELECT ON TABLES TO henkan_reader;
 """
 
-# After migrating: nobody but the owner says which migrations have run.
-AFTERWARDS = "REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM henkan_app;"
+# After migrating: nobody but the owner says which migrations have run, and no reader takes over a session.
+AFTERWARDS = """
+REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM henkan_app;
+REVOKE ALL ON django_session FROM henkan_reader;
+"""
 
 MISSING = "SELECT wanted FROM unnest(%s::text[]) wanted WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)"
 NOT_ENTERABLE = "SELECT wanted FROM unnest(%s::text[]) wanted WHERE NOT pg_has_role(current_user, wanted, 'SET')"

@@ -1,7 +1,6 @@
 """Signatures: by distinct people in office, under the content's hash, and what follows the last one."""
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -476,7 +475,7 @@ def test_signatures_and_requests_stay(request_: Any, as_role: Any, cast: Cast, r
     approvals.sign(request_, by=cast.baba, at=NOON)
     connection.cursor().execute("SET CONSTRAINTS ALL IMMEDIATE")  # or TRUNCATE stumbles over what is pending
     with (
-        pytest.raises((IntegrityError, ProgrammingError), match="append only|denied|permission"),
+        pytest.raises((IntegrityError, ProgrammingError), match=r"append only|denied|permission"),
         as_role(role) as cursor,
     ):
         cursor.execute(statement)
@@ -512,7 +511,7 @@ def test_the_portal_sees_nothing_of_this(request_: ApprovalRequest, as_role: Any
 
 
 @pytest.fixture
-def pressed(committed: Any, room: Room) -> Iterator[Any]:
+def pressed(committed: Any, room: Room) -> Any:
     """A committed request, and many hands on it at once."""
     case = open_sample_case()
     cast = gather(case)
@@ -539,7 +538,15 @@ def pressed(committed: Any, room: Room) -> Iterator[Any]:
         return outcomes
 
     press.cast = cast  # type: ignore[attr-defined]
-    yield press
+    return press
+
+
+def test_that_a_request_went_stale_is_committed_before_the_refusal(pressed: Any, room: Room) -> None:
+    room.content = sha("other content").hex()
+
+    assert pressed(pressed.cast.aoki) == [approvals.StaleContent]
+    connection.close()  # another connection sees it
+    assert ApprovalRequest.objects.get().state == RequestState.STALE
 
 
 def test_two_signers_at_the_same_moment_grant_once(pressed: Any, room: Room) -> None:

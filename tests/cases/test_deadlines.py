@@ -96,7 +96,10 @@ def test_the_database_keeps_deadlines_as_they_were(case: Case, cast: Cast, as_ro
     first = deadlines.set(case, "filing", counted_from=date(2026, 11, 2), by=cast.goto, at=NOON)
     for role in ("henkan_app", "henkan_owner"):
         for statement in ("UPDATE cases_deadline SET due_date = '2030-01-01'", "DELETE FROM cases_deadline"):
-            with pytest.raises((IntegrityError, ProgrammingError), match="append only|denied"), as_role(role) as cursor:
+            with (
+                pytest.raises((IntegrityError, ProgrammingError), match=r"append only|denied"),
+                as_role(role) as cursor,
+            ):
                 cursor.execute(statement)
     with pytest.raises((IntegrityError, ProgrammingError)), transaction.atomic():
         Deadline.objects.update(due_date=date(2030, 1, 1))

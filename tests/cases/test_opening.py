@@ -200,7 +200,7 @@ def test_the_database_refuses_to_call_a_case_secured_that_is_not(case: Case, as_
         cursor.execute(complete)
     with pytest.raises(IntegrityError, match="owner_and_evidence"), as_role(role) as cursor:
         cursor.execute("UPDATE cases_securingitem SET done_at = now()")
-    with pytest.raises((IntegrityError, ProgrammingError), match="append only|denied"), as_role(role) as cursor:
+    with pytest.raises((IntegrityError, ProgrammingError), match=r"append only|denied"), as_role(role) as cursor:
         cursor.execute("DELETE FROM cases_securingitem")
 
 
@@ -225,7 +225,7 @@ def test_the_database_keeps_what_was_done_and_completes_once(case: Case, cast: C
 def test_the_database_refuses_changes_of_a_case(case: Case, as_role: Any, role: str, change: str) -> None:
     with pytest.raises((IntegrityError, ProgrammingError)), as_role(role) as cursor:
         cursor.execute(f"UPDATE cases_case SET {change}")
-    with pytest.raises((IntegrityError, ProgrammingError), match="append only|denied"), as_role(role) as cursor:
+    with pytest.raises((IntegrityError, ProgrammingError), match=r"append only|denied"), as_role(role) as cursor:
         cursor.execute("DELETE FROM cases_case")
 
 
@@ -315,7 +315,7 @@ def test_a_power_is_there_from_the_grant_to_the_end_and_not_a_moment_longer(case
 
     appointments.end(appointed, by=cast.aoki, at=later, reason="no longer needed")
     assert appointments.may(case, cast.fujii, "claims.decide", at=later - timedelta(seconds=1))
-    with pytest.raises(appointments.NotEmpowered, match="claims.decide"):
+    with pytest.raises(appointments.NotEmpowered, match=r"claims.decide"):
         appointments.require(case, cast.fujii, "claims.decide", at=later)
     with pytest.raises(appointments.NotAppointed, match="does not run any more"):
         appointments.end(appointed, by=cast.aoki, at=later, reason="again")
@@ -399,5 +399,5 @@ def test_the_database_refuses_to_stretch_widen_or_delete_an_appointment(
     ):  # fmt: skip
         with pytest.raises((IntegrityError, ProgrammingError)), as_role(role) as cursor:
             cursor.execute(f"UPDATE cases_appointment SET {change} WHERE user_id = %s", [cast.baba.pk])
-    with pytest.raises((IntegrityError, ProgrammingError), match="append only|denied"), as_role(role) as cursor:
+    with pytest.raises((IntegrityError, ProgrammingError), match=r"append only|denied"), as_role(role) as cursor:
         cursor.execute("DELETE FROM cases_appointment")

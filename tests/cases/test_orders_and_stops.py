@@ -90,7 +90,7 @@ def test_the_database_keeps_orders_and_what_became_of_them(case: Case, cast: Cas
         "UPDATE cases_courtorder SET limits = '{}'", "DELETE FROM cases_courtorder",
         "UPDATE cases_orderstanding SET standing = 'final'", "DELETE FROM cases_orderstanding",
     ):  # fmt: skip
-        with pytest.raises((IntegrityError, ProgrammingError), match="append only|denied"), as_role(role) as cursor:
+        with pytest.raises((IntegrityError, ProgrammingError), match=r"append only|denied"), as_role(role) as cursor:
             cursor.execute(statement)
     with pytest.raises((IntegrityError, ProgrammingError)), transaction.atomic():
         OrderStanding.objects.all().update(standing="final")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -17,7 +18,7 @@ from administration.cases.models import Appointment, ApprovalRequest, Case, Cour
 from administration.people.models import User
 from administration.record.encoding import canonical
 from administration.record.models import Event
-from tests.cast import LONG_AGO, NOON, Cast, sha
+from tests.cast import LONG_AGO, NOON, Cast, gather, open_sample_case, sha
 
 ACT = "tests.send"
 CONTENT = sha("manifest").hex()
@@ -201,6 +202,19 @@ def test_a_second_succession_suspends_what_the_first_successor_resumed(
     for signer in (cast.baba, third):
         approvals.sign(once_more, by=signer, at=LATER)
     assert approvals.granted(case, ACT, 7) == once_more
+
+
+def test_a_room_that_cannot_account_for_itself_does_not_keep_the_predecessor_in_office(
+    sending: Sending, case: Case, cast: Cast, hara: User, endo: User, order: CourtOrder
+) -> None:
+    def broken(case: Case) -> dict[str, Any]:
+        connection.cursor().execute("SELECT 1/0")
+        return {}
+
+    succession.register_account("sending", broken)
+
+    assert "division by zero" in pass_on(case, cast, hara, endo, order).account["sending"]["no_account"]
+    assert appointments.holders(case, "office_holder", NOON) == [endo]
 
 
 # --- who decides ------------------------------------------------------------------------------
@@ -387,3 +401,47 @@ def test_the_database_keeps_a_succession_as_it_was(
     ):  # fmt: skip
         with pytest.raises((IntegrityError, ProgrammingError)), as_role(role) as cursor:
             cursor.execute(statement)
+
+
+# --- at the same moment -----------------------------------------------------------------------
+
+
+def test_a_grant_at_the_very_moment_of_a_succession_never_survives_it(committed: Any, sending: Sending) -> None:
+    case = open_sample_case()
+    cast = gather(case)
+    hara, endo = User.objects.create(username="hara"), User.objects.create(username="endo")
+    appointments.grant(
+        case, user=hara, kind="approver", authority="Aoki", instrument="memo", instrument_sha256=sha("memo"),
+        from_at=LONG_AGO, by=cast.aoki, at=NOON,
+    )  # fmt: skip
+    order = an_order(case, cast.goto)
+    pending = []
+    for number in range(8):
+        asked = approvals.request(number, case=case, act=ACT, content_sha256=CONTENT, by=cast.goto, at=NOON)
+        approvals.sign(asked, by=cast.baba, at=NOON)
+        pending.append(asked)
+    asked = succession.propose(case, order=order, predecessor=cast.aoki, successor=endo, by=cast.goto, at=NOON)
+    approvals.sign(asked, by=cast.baba, at=NOON)
+    ready, wrong = threading.Barrier(len(pending) + 1), list[Exception]()
+
+    def sign(request: ApprovalRequest, by: User) -> None:
+        try:
+            ready.wait(30)
+            approvals.sign(request, by=by, at=NOON)
+        except (approvals.Refused, IntegrityError):
+            pass  # out of office by then
+        except Exception as error:  # noqa: BLE001  a thread's surprise must reach the test
+            wrong.append(error)
+        finally:
+            connection.close()
+
+    hands = [threading.Thread(target=sign, args=(request, cast.aoki)) for request in pending]
+    hands.append(threading.Thread(target=sign, args=(asked, hara)))
+    for hand in hands:
+        hand.start()
+    for hand in hands:
+        hand.join(60)
+
+    assert wrong == []
+    assert Succession.objects.count() == 1
+    assert set(case.approvals.filter(act=ACT).values_list("state", flat=True)) <= {"open", "suspended"}
