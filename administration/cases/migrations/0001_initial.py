@@ -1,5 +1,4 @@
 from pathlib import Path
-
 import administration.fields
 import django.contrib.postgres.fields
 import django.db.models.deletion
@@ -12,7 +11,6 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('record', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -40,23 +38,6 @@ class Migration(migrations.Migration):
             options={
                 'constraints': [models.CheckConstraint(condition=models.Q(('is_sample', True), ('cooling_off_hours__gte', 24), _connector='OR'), name='case_cools_destinations_off_for_a_day_at_least')],
             },
-        ),
-        migrations.CreateModel(
-            name='ApprovalRequest',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('act', models.CharField(max_length=40)),
-                ('object_id', models.BigIntegerField()),
-                ('content_sha256', models.BinaryField(max_length=32)),
-                ('signers', models.PositiveSmallIntegerField()),
-                ('office_holder', models.BooleanField()),
-                ('state', models.CharField(choices=[('open', 'Open'), ('granted', 'Granted'), ('rejected', 'Rejected'), ('stale', 'Stale'), ('suspended', 'Suspended')], default='open', max_length=10)),
-                ('requested_at', models.DateTimeField()),
-                ('decided_at', models.DateTimeField(null=True)),
-                ('reason', models.TextField(blank=True, default='')),
-                ('prepared_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='approvals', to='cases.case')),
-            ],
         ),
         migrations.CreateModel(
             name='Appointment',
@@ -104,6 +85,24 @@ class Migration(migrations.Migration):
                 ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
                 ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='conversions', to='cases.case')),
                 ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='cases.courtorder')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='ApprovalRequest',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('act', models.CharField(max_length=40)),
+                ('object_id', models.BigIntegerField()),
+                ('content_sha256', models.BinaryField(max_length=32)),
+                ('signers', models.PositiveSmallIntegerField()),
+                ('office_holder', models.BooleanField()),
+                ('state', models.CharField(choices=[('open', 'Open'), ('granted', 'Granted'), ('rejected', 'Rejected'), ('stale', 'Stale'), ('suspended', 'Suspended')], default='open', max_length=10)),
+                ('requested_at', models.DateTimeField()),
+                ('decided_at', models.DateTimeField(null=True)),
+                ('reason', models.TextField(blank=True, default='')),
+                ('prepared_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='approvals', to='cases.case')),
+                ('order', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.courtorder')),
             ],
         ),
         migrations.CreateModel(
@@ -209,21 +208,22 @@ class Migration(migrations.Migration):
                 ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='successions', to='cases.case')),
                 ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='cases.courtorder')),
                 ('predecessor', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('request', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, to='cases.approvalrequest')),
                 ('stop', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, to='cases.stop')),
                 ('successor', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
         ),
-        migrations.AddConstraint(
-            model_name='approvalrequest',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['open', 'granted'])), fields=('case', 'act', 'object_id'), name='one_live_approval_for_an_act_on_an_object'),
-        ),
-        migrations.AddConstraint(
-            model_name='approvalrequest',
-            constraint=models.UniqueConstraint(fields=('id', 'case', 'prepared_by', 'content_sha256'), name='approval_request_is_what_was_signed'),
-        ),
-        migrations.AddConstraint(
-            model_name='approvalrequest',
-            constraint=models.CheckConstraint(condition=models.Q(('signers__gte', 1)), name='approval_needs_a_signer'),
+        migrations.CreateModel(
+            name='SuccessionProposal',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('at', models.DateTimeField()),
+                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
+                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.courtorder')),
+                ('predecessor', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('successor', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
         ),
         migrations.AddConstraint(
             model_name='appointment',
@@ -236,6 +236,18 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='courtorder',
             constraint=models.UniqueConstraint(fields=('case', 'number'), name='order_is_registered_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='approvalrequest',
+            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['open', 'granted'])), fields=('case', 'act', 'object_id'), name='one_live_approval_for_an_act_on_an_object'),
+        ),
+        migrations.AddConstraint(
+            model_name='approvalrequest',
+            constraint=models.UniqueConstraint(fields=('id', 'case', 'prepared_by', 'content_sha256'), name='approval_request_is_what_was_signed'),
+        ),
+        migrations.AddConstraint(
+            model_name='approvalrequest',
+            constraint=models.CheckConstraint(condition=models.Q(('signers__gte', 1)), name='approval_needs_a_signer'),
         ),
         migrations.AddConstraint(
             model_name='securingitem',
@@ -256,28 +268,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='stoplift',
             constraint=models.UniqueConstraint(fields=('stop', 'by'), name='stop_is_lifted_once_by_a_person'),
-        ),
-        migrations.AddField(
-            model_name='approvalrequest',
-            name='order',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.courtorder'),
-        ),
-        migrations.AddField(
-            model_name='succession',
-            name='request',
-            field=models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, to='cases.approvalrequest'),
-        ),
-        migrations.CreateModel(
-            name='SuccessionProposal',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.courtorder')),
-                ('predecessor', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('successor', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-            ],
         ),
         migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),
     ]
