@@ -1,15 +1,17 @@
 """Orders permit up to something while they stand; anyone appointed stops, two resume."""
 
+import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, ProgrammingError, transaction
+from django.db import IntegrityError, ProgrammingError, connection, transaction
 
 from administration.cases import appointments, archive, orders, stops
 from administration.cases.models import Case, CourtOrder, OrderStanding, Stop, StopLift
 from administration.record.models import Event
-from tests.cast import LONG_AGO, NOON, Cast
+from tests.cast import LONG_AGO, NOON, Cast, gather, open_sample_case
 
 
 def register(case: Case, cast: Cast, **other: Any) -> CourtOrder:
@@ -164,3 +166,26 @@ def test_the_database_refuses_to_lift_a_stop_with_one_word_or_a_strangers(
     with pytest.raises(IntegrityError, match="begins unlifted"), transaction.atomic():
         Stop.objects.create(case=case, reason="x", at=NOON, lifted_at=NOON)
     assert Stop.objects.get().lifted_at is None
+
+
+def test_once_a_stop_returns_nothing_that_passed_the_check_before_is_still_on_its_way(committed: Any) -> None:
+    case = open_sample_case()
+    cast = gather(case)
+    passed, order = threading.Event(), list[str]()
+
+    def export() -> None:
+        with transaction.atomic():
+            stops.check(case, "zengin")
+            passed.set()
+            time.sleep(0.3)
+            order.append("exported")
+        connection.close()
+
+    out = threading.Thread(target=export)
+    out.start()
+    passed.wait(30)
+    stops.stop(case, reason="Look first.", by=cast.goto, at=NOON)
+    order.append("stopped")
+    out.join(30)
+
+    assert order == ["exported", "stopped"]
