@@ -18,3 +18,6 @@ class Pull(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["case", "number"], name="pull_number_is_used_once")]
+
+    def __str__(self) -> str:
+        return self.file_name

@@ -72,6 +72,7 @@ class Rows:
     def __init__(self, name: str, **params: object) -> None:
         if name not in _queries:
             raise LookupError(f"No query is registered as {name!r}.")
+        self.name = name
         self.sql = _queries[name].strip().rstrip(";")
         self.params = {key: str(value) for key, value in params.items()}
         with connection.cursor() as cursor:

@@ -1,0 +1,497 @@
+"""
+Verify a pull of Henkan's record without Henkan: one file, Python 3.11 or newer and the package `cryptography`.
+
+    python henkan_verify.py pull.jsonl [--heads my_heads.jsonl] [--public-key HEX]
+
+Prints what was checked and exits 0, or names the first record that does not fit and exits 1. Exit 2: the file cannot
+be read. With --heads FILE the heads you kept from earlier pulls must be the beginning of this record; when all fits,
+the newest head is added to the file, so that next time it is known. With --public-key only that key's heads count.
+
+In this order it checks:
+1. the file is whole;
+2. every event has the leaf it was sealed with, numbers have no gap, bodies are canonical;
+3. every head's signature, and that the tree of the events has its root; your own heads likewise;
+4. every approved batch's manifest is what was frozen and signed; every return that went out is what its manifest says;
+5. every settled return has one settled attempt and one applied line of evidence of its amount, and no other has;
+6. the rows that bulk events speak for are what they were, and say what the returns say;
+7. counts and sums are those of the population statement.
+
+Nothing here is taken from the system that made the pull: the rules are written down a second time on purpose.
+"""
+
+import argparse
+import hashlib
+import json
+import struct
+import sys
+from collections import defaultdict
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+SCHEMA = "henkan-pull/1"
+HEAD_FORMAT = "henkan-head/1"
+EVENT_FORMAT = "henkan-event/1"
+Y2000 = 946_684_800_000_000  # microseconds from 1970 to 2000, where PostgreSQL begins to count
+WENT_OUT = ("batched", "settled", "returned")
+
+
+class Misfit(Exception):
+    """The first record that does not fit, in a sentence."""
+
+
+class Unreadable(Exception):
+    """This is no pull, or not one this program knows."""
+
+
+# --- canonical encoding -----------------------------------------------------------------------
+
+
+def frame(text):
+    if text is None:
+        return b"\xff\xff\xff\xff"
+    data = text.encode()
+    return struct.pack(">I", len(data)) + data
+
+
+def frames(texts):
+    return b"".join(map(frame, texts))
+
+
+def leaf(event):
+    fixed = struct.pack(
+        ">qqq", int(event["number"]), int(event["at"]) - Y2000, int(event["recorded_at"]) - Y2000
+    )
+    names = ("case", "kind", "subject_kind", "subject_id", "by", "body")
+    return hashlib.sha256(
+        b"\x00" + frame(EVENT_FORMAT) + fixed + frames(event[name] for name in names)
+    ).digest()
+
+
+def canonical(value):
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+# --- Merkle tree (RFC 6962) -------------------------------------------------------------------
+
+
+class Tree:
+    """A tree that grows leaf by leaf; `roots` holds (width, hash) of its perfect subtrees, largest first."""
+
+    def __init__(self):
+        self.size, self.roots = 0, []
+
+    def add(self, leaf_hash):
+        width, node = 1, leaf_hash
+        while self.roots and self.roots[-1][0] == width:
+            node = hashlib.sha256(b"\x01" + self.roots.pop()[1] + node).digest()
+            width *= 2
+        self.roots.append((width, node))
+        self.size += 1
+
+    def root(self):
+        if not self.roots:
+            return hashlib.sha256(b"").digest()
+        node = self.roots[-1][1]
+        for _width, left in reversed(self.roots[:-1]):
+            node = hashlib.sha256(b"\x01" + left + node).digest()
+        return node
+
+
+def check_signature(head, case, only_key):
+    key = bytes.fromhex(head["public_key"])
+    signed = frames((HEAD_FORMAT, case, head["size"], head["root"], head["signed_at"]))
+    if only_key and head["public_key"] != only_key:
+        raise Misfit(f"Head {head['size']} is signed by another key than the one you gave: {head['public_key']}.")
+    if hashlib.sha256(key).hexdigest()[:16] != head["key_id"]:
+        raise Misfit(f"Head {head['size']} names the key {head['key_id']}, which is not the key it is signed with.")
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(bytes.fromhex(head["signature"]), signed)
+    except (InvalidSignature, ValueError):
+        raise Misfit(f"Head {head['size']} is not signed by the key it names.") from None
+
+
+# --- the pull ---------------------------------------------------------------------------------
+
+
+class Pull:
+    """One pass over the file; what later checks need is kept, small."""
+
+    def __init__(self, path):
+        self.path = path
+        self.counts = defaultdict(int)
+
+    def lines(self):
+        number = 0
+        with open(self.path, encoding="utf-8") as file:
+            for number, text in enumerate(file, start=1):
+                try:
+                    line = json.loads(text)
+                    kind = line["type"]
+                except (ValueError, KeyError, TypeError):
+                    raise Misfit(f"Line {number} of the file is no line of a pull.") from None
+                self.counts[kind] += 1
+                yield number, kind, line
+        if not number:
+            raise Unreadable("The file is empty.")
+
+    def read(self, my_heads, only_key):
+        steps = self.lines()
+        _number, kind, self.population = next(steps)
+        if kind != "population" or self.population.get("schema") != SCHEMA:
+            raise Unreadable(f"The file does not begin with a population statement of {SCHEMA}.")
+        self.case = self.population["case"]
+        self.heads, self.kept = [], bytearray()
+        self.tree, self.roots, self.wanted = Tree(), {}, set()
+        self.my_heads = [head for head in my_heads if head["case"] == self.case]
+        self.suspect = None
+        self.frozen, self.granted, self.covers = {}, defaultdict(set), {}
+        self.manifests, self.batch_states = {}, {}
+        self.returns, self.attempts, self.sums = {}, defaultdict(list), defaultdict(lambda: [0, 0])
+        self.evidence_lines, self.matches = {}, defaultdict(list)
+        self.open_cover, self.outcome = None, {}
+        self.events_read = self.returns_read = self.ended = False
+        handlers = {
+            "head": lambda line: self.head(line, only_key), "leaves": self.leaves, "event": self.event,
+            "manifest": self.manifest, "return": self.asset_return, "attempt": self.attempt,
+            "evidence": lambda line: None, "line": self.evidence_line, "match": self.match, "cover": self.cover,
+            "row": self.row,
+        }  # fmt: skip
+        later = ("manifest", "return", "attempt", "evidence", "line", "match", "cover", "end")
+        for number, kind, line in steps:
+            if self.ended:
+                raise Misfit(f"Line {number} comes after the end of the pull.")
+            if kind in later and not self.events_read:
+                self.events_are_read()
+            if kind in ("cover", "end") and not self.returns_read:
+                self.returns_are_read()
+            if kind == "end":
+                self.end(line, number)
+            elif kind in handlers:
+                try:
+                    handlers[kind](line)
+                except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+                    raise Misfit(f"Line {number} ({kind}) is damaged: {error!r}.") from None
+            else:
+                raise Misfit(f"Line {number} is of a kind this program does not know: {kind}.")
+        if not self.ended:
+            raise Misfit("The file is cut off: its last line is missing.")
+
+    # 2 and 3: the record
+
+    def head(self, line, only_key):
+        if self.heads and int(line["size"]) <= int(self.heads[-1]["size"]):
+            raise Misfit(f"Head {line['size']} does not follow head {self.heads[-1]['size']}.")
+        check_signature(line, self.case, only_key)
+        self.heads.append({**line, "case": self.case, "format": HEAD_FORMAT})
+        self.wanted.add(int(line["size"]))
+
+    def leaves(self, line):
+        if int(line["first"]) != len(self.kept) // 32 + 1:
+            raise Misfit(f"The kept leaves from event {line['first']} do not follow those before.")
+        self.kept += bytes.fromhex(line["hashes"])
+
+    def event(self, line):
+        if not self.tree.size:
+            self.wanted |= {int(head["size"]) for head in self.my_heads}
+        number = int(line["number"])
+        if number != self.tree.size + 1:
+            raise Misfit(f"Event {self.tree.size + 1} is missing: event {number} follows event {self.tree.size}.")
+        found = leaf(line)
+        kept = bytes(self.kept[(number - 1) * 32 : number * 32])
+        if self.suspect is None and kept and kept != found:
+            self.suspect = f"event {number} ({line['kind']})"
+        self.tree.add(found)
+        if number in self.wanted:
+            self.roots[number] = self.tree.root().hex()
+            self.head_fits(number)
+        if line["case"] != self.case:
+            raise Misfit(f"Event {number} belongs to case {line['case']}.")
+        body = json.loads(line["body"])
+        if canonical(body) != line["body"]:
+            raise Misfit(f"The body of event {number} ({line['kind']}) is not canonical.")
+        self.take_note(number, line["kind"], body)
+
+    def head_fits(self, number):
+        stated = [("Head", head) for head in self.heads if int(head["size"]) == number]
+        stated += [("Your own head", head) for head in self.my_heads if int(head["size"]) == number]
+        for whose, head in stated:
+            if head["root"] != self.roots[number]:
+                first = f": {self.suspect} is not what was sealed" if self.suspect else ""
+                raise Misfit(f"{whose} {number} does not fit the events up to {number}{first}.")
+        if self.suspect:
+            raise Misfit(f"The kept leaf of {self.suspect} was changed; the event itself fits head {number}.")
+
+    def take_note(self, number, kind, body):
+        if kind == "batch.frozen":
+            self.frozen[body["reference"]] = (number, body["manifest_sha256"])
+        if kind == "approval.granted":
+            self.granted[body["act"]].add(body["content_sha256"])
+        if "cover" in body:
+            self.covers[number] = (kind, body["cover"])
+
+    def events_are_read(self):
+        self.events_read = True
+        if not self.heads:
+            raise Misfit("The pull holds no head.")
+        stated, newest = self.population["head"], self.heads[-1]
+        if any(stated[name] != newest[name] for name in ("size", "root", "signed_at", "key_id", "signature")):
+            raise Misfit(f"The population is stated under head {stated['size']}, but the newest head is another.")
+        if self.tree.size != int(self.population["events"]["last"]):
+            raise Misfit(
+                f"The record is stated to end with event {self.population['events']['last']}, "
+                f"but ends with {self.tree.size}."
+            )
+        for head in self.heads + self.my_heads:
+            if int(head["size"]) > self.tree.size:
+                raise Misfit(f"Head {head['size']} was signed, but the record ends with event {self.tree.size}.")
+        signed = {head["size"]: head for head in self.heads}
+        for mine in self.my_heads:
+            if mine["size"] not in signed:
+                raise Misfit(f"Your own head {mine['size']} is not among the heads of this pull.")
+
+    # 4: what was approved
+
+    def manifest(self, line):
+        batch, body = line["batch"], line["body"]
+        self.batch_states[batch] = line["state"]
+        sha256 = hashlib.sha256(body.encode()).hexdigest()
+        if batch not in self.frozen:
+            raise Misfit(f"Batch {batch} has a manifest but no event says that it was frozen.")
+        number, frozen = self.frozen[batch]
+        if sha256 != frozen or line["sha256"] != frozen:
+            raise Misfit(f"The manifest of batch {batch} is not the one that event {number} froze.")
+        if line["state"] not in ("frozen", "voided") and sha256 not in self.granted["returns.batch"]:
+            raise Misfit(f"Batch {batch} is {line['state']}, but nobody approved its manifest.")
+        said = json.loads(body)
+        if said["batch"] != batch or said["case"] != self.case:
+            raise Misfit(f"The manifest of batch {batch} speaks of batch {said['batch']} of case {said['case']}.")
+        self.manifests[batch] = {
+            item["reference"]: (
+                item["amount"], item["asset"], item["claim"], item["destination"], item["network"], item["part"]
+            )
+            for item in said["items"]
+        }  # fmt: skip
+
+    def asset_return(self, line):
+        reference, batch = line["reference"], line["batch"]
+        if reference in self.returns:
+            raise Misfit(f"Return {reference} is listed twice.")
+        self.returns[reference] = (line["state"], batch, line["amount"], line["asset"])
+        tally = self.sums[line["asset"], line["state"]]
+        tally[0] += 1
+        tally[1] += int(line["amount"])
+        if line["state"] in WENT_OUT and batch is None:
+            raise Misfit(f"Return {reference} is {line['state']} but in no batch.")
+        if batch is None or (batch not in self.manifests and batch not in self.frozen and line["state"] == "batched"):
+            return
+        if batch not in self.manifests:
+            raise Misfit(f"Return {reference} is in batch {batch}, which has no manifest.")
+        said = self.manifests[batch].get(reference)
+        if said is None:
+            raise Misfit(f"Return {reference} is in batch {batch}, but not in the manifest that was approved.")
+        names = ("amount", "asset", "claim", "destination", "network", "part")
+        for name, approved in zip(names, said, strict=True):
+            if line[name] != approved:
+                raise Misfit(
+                    f"Return {reference}: {name} is {line[name]}, but {approved} was approved in batch {batch}."
+                )
+
+    # 5: what happened
+
+    def attempt(self, line):
+        reference, batch = line["return"], line["batch"]
+        if reference not in self.returns:
+            raise Misfit(f"An attempt speaks of return {reference}, which is not there.")
+        if reference not in self.manifests.get(batch, ()):
+            raise Misfit(f"Return {reference} was tried in batch {batch}, whose approved manifest does not name it.")
+        self.attempts[reference].append((batch, line["state"]))
+
+    def evidence_line(self, line):
+        self.evidence_lines[line["fingerprint"]] = (line["kind"], line["reference"], line["asset"], line["amount"])
+
+    def match(self, line):
+        found = self.evidence_lines.get(line["fingerprint"])
+        reference = line["return"]
+        if found is None:
+            raise Misfit(f"A match of return {reference} rests on a line of evidence that is not there.")
+        kind, said, asset, amount = found
+        if (said, amount) != (reference, line["amount"]) or asset != self.returns[reference][3]:
+            raise Misfit(
+                f"Return {reference} was matched with {line['amount']}, "
+                f"but the line of evidence says {said}: {amount} {asset}."
+            )
+        if line["applied_at"] is not None:
+            self.matches[reference].append((line["batch"], kind, amount))
+
+    def returns_are_read(self):
+        self.returns_read = True
+        for reference, (state, _batch, amount, asset) in self.returns.items():
+            tries = self.attempts.get(reference, [])
+            settled = [tried for tried, became in tries if became == "settled"]
+            if len(settled) > 1:
+                raise Misfit(f"Return {reference} was settled by {len(settled)} attempts.")
+            if (state == "settled") != bool(settled):
+                raise Misfit(f"Return {reference} is {state}, but its attempts say otherwise: {dict(tries)}.")
+            for tried, became in tries:
+                kinds = sorted(kind for b, kind, _ in self.matches.get(reference, []) if b == tried)
+                wanted = {"settled": ["settled"], "returned": ["returned", "settled"]}.get(became)
+                if (wanted is not None and kinds != wanted) or (wanted is None and "settled" in kinds):
+                    raise Misfit(
+                        f"Return {reference} is {became} in batch {tried}, but the evidence applied to it "
+                        f"says: {', '.join(kinds) or 'nothing'}."
+                    )
+            for _batch, kind, matched in self.matches.get(reference, []):
+                if matched != amount:
+                    raise Misfit(
+                        f"Return {reference} owes {amount} {asset}, but {matched} {kind} was applied to it."
+                    )
+            if state == "returned" and not any(became == "returned" for _, became in tries):
+                raise Misfit(f"Return {reference} is returned, but none of its attempts is.")
+
+    # 6: what bulk events speak for
+
+    def cover(self, line):
+        self.cover_is_read()
+        number = int(line["event"])
+        if number not in self.covers:
+            raise Misfit(f"Rows are given for event {number}, which covers none.")
+        columns = line["columns"]
+        value = (columns.index("asset"), columns.index("amount")) if {"asset", "amount"} <= set(columns) else None
+        self.open_cover = [number, line["name"], columns, value, 0, hashlib.sha256(), defaultdict(int)]
+
+    def row(self, line):
+        _number, name, columns, value, _count, digest, sums = self.open_cover
+        cells = line["v"]
+        if len(cells) != len(columns):
+            raise Misfit(f"A row that event {_number} covers has {len(cells)} columns instead of {len(columns)}.")
+        digest.update(frames(cells))
+        self.open_cover[4] += 1
+        if value:
+            sums[cells[value[0]] or ""] += int(cells[value[1]] or 0)
+        if name == "returns.applied":
+            row = dict(zip(columns, cells, strict=True))
+            self.outcome.setdefault(row["reference"], []).append((row["batch"], row["kind"], row["amount"]))
+
+    def cover_is_read(self):
+        if self.open_cover is None:
+            return
+        number, name, _columns, _value, count, digest, sums = self.open_cover
+        self.open_cover = None
+        kind, stated = self.covers.pop(number)
+        what = f"Event {number} ({kind}) covers rows that were changed since"
+        if stated["name"] != name or int(stated["count"]) != count:
+            raise Misfit(f"{what}: {stated['count']} rows then, {count} now.")
+        for asset in sorted({*stated["sums"], *sums}):
+            before, now = int(stated["sums"].get(asset, 0)), sums.get(asset, 0)
+            if before != now:
+                raise Misfit(f"{what}: {asset} {before} then, {now} now.")
+        if digest.hexdigest() != stated["sha256"]:
+            raise Misfit(f"{what}: equal count and sums, another content.")
+
+    # 7: the whole
+
+    def end(self, line, number):
+        self.ended = True
+        self.cover_is_read()
+        if self.covers:
+            first = min(self.covers)
+            raise Misfit(f"The rows that event {first} ({self.covers[first][0]}) covers are missing.")
+        for reference in sorted({*self.outcome, *self.matches}):
+            recorded, applied = self.outcome.get(reference, []), self.matches.get(reference, [])
+            if sorted(recorded) != sorted(applied):
+                raise Misfit(
+                    f"Return {reference}: the record applied {sorted(recorded)}, its matches say {sorted(applied)}."
+                )
+        if int(line["lines"]) != number:
+            raise Misfit(f"The pull should have {line['lines']} lines, but has {number}.")
+        stated = {
+            (part["asset"], part["state"]): [int(part["count"]), int(part["amount"])]
+            for part in self.population["returns"]["sums"]
+        }
+        for key in sorted({*stated, *self.sums}):
+            if stated.get(key) != self.sums.get(key):
+                raise Misfit(
+                    f"The population states {stated.get(key)} (count, amount) for {key[0]} {key[1]}, "
+                    f"the returns are {self.sums.get(key)}."
+                )
+        if int(self.population["returns"]["count"]) != len(self.returns):
+            raise Misfit(
+                f"The population states {self.population['returns']['count']} returns, there are {len(self.returns)}."
+            )
+        used = sorted(int(reference[1:10]) for reference in self.returns)
+        if self.population["returns"]["gaps"] == "none" and used != list(range(1, len(used) + 1)):
+            missing = next(n for n, number in enumerate([*used, 0], start=1) if n != number)
+            raise Misfit(f"The population states no gaps, but return number {missing} is missing.")
+
+
+def read_heads(path):
+    if path is None:
+        return []
+    try:
+        with open(path, encoding="utf-8") as file:
+            return [json.loads(line) for line in file if line.strip()]
+    except FileNotFoundError:
+        return []
+    except ValueError:
+        raise Unreadable(f"{path} is no file of heads.") from None
+
+
+def keep_head(path, head, known):
+    if path is None or any(mine["size"] == head["size"] and mine["case"] == head["case"] for mine in known):
+        return
+    kept = {name: head[name] for name in
+            ("format", "case", "size", "root", "signed_at", "key_id", "public_key", "signature")}  # fmt: skip
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(kept, separators=(",", ":"), ensure_ascii=False) + "\n")
+
+
+def verify(path, *, heads=None, public_key=None):
+    """Returns what was checked; raises Misfit with the first record that does not fit."""
+    my_heads = read_heads(heads)
+    pull = Pull(path)
+    pull.read(my_heads, public_key.lower() if public_key else None)
+    for mine in pull.my_heads:
+        check_signature(mine, pull.case, public_key.lower() if public_key else None)
+    keep_head(heads, pull.heads[-1], my_heads)
+    return {
+        "case": pull.case,
+        "events": pull.tree.size,
+        "heads": len(pull.heads),
+        "own_heads": len(pull.my_heads),
+        "returns": len(pull.returns),
+        "evidence_lines": pull.counts["line"],
+        "covered_rows": pull.counts["row"],
+        "head": {"size": pull.heads[-1]["size"], "root": pull.heads[-1]["root"]},
+        "keys": sorted({head["public_key"] for head in pull.heads}),
+        "unsealed": pull.population["events"]["unsealed"],
+    }
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description="Verify a pull of Henkan's record without Henkan.")
+    parser.add_argument("pull")
+    parser.add_argument("--heads", help="your own file of heads from earlier pulls; the newest head is added to it")
+    parser.add_argument("--public-key", help="the only key whose heads count, as 64 hex digits")
+    options = parser.parse_args(arguments)
+    try:
+        found = verify(options.pull, heads=options.heads, public_key=options.public_key)
+    except Misfit as misfit:
+        print(misfit)
+        return 1
+    except (Unreadable, OSError, UnicodeDecodeError) as trouble:
+        print(f"This cannot be verified: {trouble}", file=sys.stderr)
+        return 2
+    print(
+        "OK: {events} events under {heads} heads ({own_heads} of your own), {returns} returns, "
+        "{evidence_lines} lines of evidence, {covered_rows} covered rows.".format(**found)
+    )
+    print("Head {size} of case {case}: {root}".format(case=found["case"], **found["head"]))
+    print("Signed by " + ", ".join(found["keys"]))
+    if found["unsealed"] != "0":
+        print(f"The newest {found['unsealed']} events are under no head yet.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
