@@ -177,6 +177,9 @@ CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_TIMEZONE = TIME_ZONE
+# Whoever waits for a job works on it once nobody has touched it for so long.
+WORK_WHILE_WAITING = True
+WORK_QUIET_SECONDS = float(os.environ.get("HENKAN_WORK_QUIET_SECONDS", "1"))
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # in memory: it writes no file anywhere
 
 # --- what is said -----------------------------------------------------------------------------

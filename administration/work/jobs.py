@@ -25,7 +25,6 @@ from administration.work.models import Job, JobState
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 300  # longer than any chunk: a paused worker's job is taken only after this
-QUIET_SECONDS = 1.0  # a job without a beat for so long may be looked at by whoever waits for it
 TRIES_MAX = 5
 LOCK_CLASS = 0x48454E4B  # "HENK": our class of advisory locks
 
@@ -103,7 +102,7 @@ def wait(job: Job, *, progress: Callable[[Job], None] | None = None, work_too: b
 
     `progress` is called with the fresh row several times a second. With `work_too` false only workers work.
     """
-    work_too = work_too and getattr(settings, "WORK_WHILE_WAITING", True)
+    work_too = work_too and settings.WORK_WHILE_WAITING
     while True:
         job.refresh_from_db()
         if progress is not None:
@@ -133,7 +132,7 @@ def _is_quiet(job_id: int) -> bool:
         cursor.execute(
             "SELECT coalesce(beat_at, started_at) < clock_timestamp() - make_interval(secs => %s)"
             " FROM work_job WHERE id = %s",
-            [QUIET_SECONDS, job_id],
+            [settings.WORK_QUIET_SECONDS, job_id],
         )
         row = cursor.fetchone()
     return bool(row and row[0])
