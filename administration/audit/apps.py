@@ -6,3 +6,8 @@ class AuditConfig(AppConfig):
     name = "administration.audit"
     label = "audit"
     verbose_name = _("Pulls and offline verification")
+
+    def ready(self) -> None:
+        from administration.audit import derivations
+
+        derivations.register()

@@ -25,6 +25,9 @@ import json
 import struct
 import sys
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -33,6 +36,7 @@ SCHEMA = "henkan-pull/1"
 HEAD_FORMAT = "henkan-head/1"
 EVENT_FORMAT = "henkan-event/1"
 Y2000 = 946_684_800_000_000  # microseconds from 1970 to 2000, where PostgreSQL begins to count
+Line = dict[str, Any]
 WENT_OUT = ("batched", "settled", "returned")
 
 
@@ -47,18 +51,18 @@ class Unreadable(Exception):
 # --- canonical encoding -----------------------------------------------------------------------
 
 
-def frame(text):
+def frame(text: str | None) -> bytes:
     if text is None:
         return b"\xff\xff\xff\xff"
     data = text.encode()
     return struct.pack(">I", len(data)) + data
 
 
-def frames(texts):
+def frames(texts: Iterable[str | None]) -> bytes:
     return b"".join(map(frame, texts))
 
 
-def leaf(event):
+def leaf(event: Line) -> bytes:
     fixed = struct.pack(
         ">qqq", int(event["number"]), int(event["at"]) - Y2000, int(event["recorded_at"]) - Y2000
     )
@@ -68,7 +72,7 @@ def leaf(event):
     ).digest()
 
 
-def canonical(value):
+def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -78,10 +82,11 @@ def canonical(value):
 class Tree:
     """A tree that grows leaf by leaf; `roots` holds (width, hash) of its perfect subtrees, largest first."""
 
-    def __init__(self):
-        self.size, self.roots = 0, []
+    def __init__(self) -> None:
+        self.size = 0
+        self.roots: list[tuple[int, bytes]] = []
 
-    def add(self, leaf_hash):
+    def add(self, leaf_hash: bytes) -> None:
         width, node = 1, leaf_hash
         while self.roots and self.roots[-1][0] == width:
             node = hashlib.sha256(b"\x01" + self.roots.pop()[1] + node).digest()
@@ -89,7 +94,7 @@ class Tree:
         self.roots.append((width, node))
         self.size += 1
 
-    def root(self):
+    def root(self) -> bytes:
         if not self.roots:
             return hashlib.sha256(b"").digest()
         node = self.roots[-1][1]
@@ -98,7 +103,7 @@ class Tree:
         return node
 
 
-def check_signature(head, case, only_key):
+def check_signature(head: Line, case: str, only_key: str | None) -> None:
     key = bytes.fromhex(head["public_key"])
     signed = frames((HEAD_FORMAT, case, head["size"], head["root"], head["signed_at"]))
     if only_key and head["public_key"] != only_key:
@@ -114,14 +119,44 @@ def check_signature(head, case, only_key):
 # --- the pull ---------------------------------------------------------------------------------
 
 
+class Cover:
+    """The rows that one event speaks for, as they come in."""
+
+    def __init__(self, number: int, name: str, columns: list[str], value: tuple[int, int] | None) -> None:
+        self.number, self.name, self.columns, self.value = number, name, columns, value
+        self.count = 0
+        self.digest = hashlib.sha256()
+        self.sums: defaultdict[str, int] = defaultdict(int)
+
+
 class Pull:
     """One pass over the file; what later checks need is kept, small."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         self.path = path
-        self.counts = defaultdict(int)
+        self.counts: defaultdict[str, int] = defaultdict(int)  # lines by kind
+        self.population: Line = {}
+        self.case = ""
+        self.heads: list[Line] = []
+        self.my_heads: list[Line] = []
+        self.kept = bytearray()  # leaves as they were sealed
+        self.tree = Tree()
+        self.wanted: set[int] = set()  # sizes at which some head states a root
+        self.suspect: str | None = None  # the first event that is not what was sealed
+        self.frozen: dict[str, tuple[int, str]] = {}  # batch → event and manifest hash
+        self.granted: defaultdict[str, set[str]] = defaultdict(set)  # act → hashes of what was approved
+        self.covers: dict[int, tuple[str, Line]] = {}  # event → kind and cover
+        self.manifests: dict[str, dict[str, tuple[str, ...]]] = {}
+        self.returns: dict[str, tuple[str, str | None, str, str]] = {}  # state, batch, amount, asset
+        self.attempts: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)  # batch, state
+        self.sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+        self.evidence_lines: dict[str, tuple[str, str, str, str]] = {}  # kind, reference, asset, amount
+        self.matches: defaultdict[str, list[tuple[str, str, str]]] = defaultdict(list)  # batch, kind, amount
+        self.open_cover: Cover | None = None
+        self.outcome: defaultdict[str, list[tuple[str, str, str]]] = defaultdict(list)  # as the record applied it
+        self.events_read = self.returns_read = self.ended = False
 
-    def lines(self):
+    def lines(self) -> Iterator[tuple[int, str, Line]]:
         number = 0
         with open(self.path, encoding="utf-8") as file:
             for number, text in enumerate(file, start=1):
@@ -135,23 +170,14 @@ class Pull:
         if not number:
             raise Unreadable("The file is empty.")
 
-    def read(self, my_heads, only_key):
+    def read(self, my_heads: list[Line], only_key: str | None) -> None:
         steps = self.lines()
         _number, kind, self.population = next(steps)
         if kind != "population" or self.population.get("schema") != SCHEMA:
             raise Unreadable(f"The file does not begin with a population statement of {SCHEMA}.")
         self.case = self.population["case"]
-        self.heads, self.kept = [], bytearray()
-        self.tree, self.roots, self.wanted = Tree(), {}, set()
         self.my_heads = [head for head in my_heads if head["case"] == self.case]
-        self.suspect = None
-        self.frozen, self.granted, self.covers = {}, defaultdict(set), {}
-        self.manifests, self.batch_states = {}, {}
-        self.returns, self.attempts, self.sums = {}, defaultdict(list), defaultdict(lambda: [0, 0])
-        self.evidence_lines, self.matches = {}, defaultdict(list)
-        self.open_cover, self.outcome = None, {}
-        self.events_read = self.returns_read = self.ended = False
-        handlers = {
+        handlers: dict[str, Callable[[Line], None]] = {
             "head": lambda line: self.head(line, only_key), "leaves": self.leaves, "event": self.event,
             "manifest": self.manifest, "return": self.asset_return, "attempt": self.attempt,
             "evidence": lambda line: None, "line": self.evidence_line, "match": self.match, "cover": self.cover,
@@ -179,19 +205,19 @@ class Pull:
 
     # 2 and 3: the record
 
-    def head(self, line, only_key):
+    def head(self, line: Line, only_key: str | None) -> None:
         if self.heads and int(line["size"]) <= int(self.heads[-1]["size"]):
             raise Misfit(f"Head {line['size']} does not follow head {self.heads[-1]['size']}.")
         check_signature(line, self.case, only_key)
         self.heads.append({**line, "case": self.case, "format": HEAD_FORMAT})
         self.wanted.add(int(line["size"]))
 
-    def leaves(self, line):
+    def leaves(self, line: Line) -> None:
         if int(line["first"]) != len(self.kept) // 32 + 1:
             raise Misfit(f"The kept leaves from event {line['first']} do not follow those before.")
         self.kept += bytes.fromhex(line["hashes"])
 
-    def event(self, line):
+    def event(self, line: Line) -> None:
         if not self.tree.size:
             self.wanted |= {int(head["size"]) for head in self.my_heads}
         number = int(line["number"])
@@ -203,7 +229,6 @@ class Pull:
             self.suspect = f"event {number} ({line['kind']})"
         self.tree.add(found)
         if number in self.wanted:
-            self.roots[number] = self.tree.root().hex()
             self.head_fits(number)
         if line["case"] != self.case:
             raise Misfit(f"Event {number} belongs to case {line['case']}.")
@@ -212,17 +237,18 @@ class Pull:
             raise Misfit(f"The body of event {number} ({line['kind']}) is not canonical.")
         self.take_note(number, line["kind"], body)
 
-    def head_fits(self, number):
+    def head_fits(self, number: int) -> None:
         stated = [("Head", head) for head in self.heads if int(head["size"]) == number]
         stated += [("Your own head", head) for head in self.my_heads if int(head["size"]) == number]
+        root = self.tree.root().hex()
         for whose, head in stated:
-            if head["root"] != self.roots[number]:
+            if head["root"] != root:
                 first = f": {self.suspect} is not what was sealed" if self.suspect else ""
                 raise Misfit(f"{whose} {number} does not fit the events up to {number}{first}.")
         if self.suspect:
             raise Misfit(f"The kept leaf of {self.suspect} was changed; the event itself fits head {number}.")
 
-    def take_note(self, number, kind, body):
+    def take_note(self, number: int, kind: str, body: Line) -> None:
         if kind == "batch.frozen":
             self.frozen[body["reference"]] = (number, body["manifest_sha256"])
         if kind == "approval.granted":
@@ -230,7 +256,7 @@ class Pull:
         if "cover" in body:
             self.covers[number] = (kind, body["cover"])
 
-    def events_are_read(self):
+    def events_are_read(self) -> None:
         self.events_read = True
         if not self.heads:
             raise Misfit("The pull holds no head.")
@@ -252,9 +278,8 @@ class Pull:
 
     # 4: what was approved
 
-    def manifest(self, line):
+    def manifest(self, line: Line) -> None:
         batch, body = line["batch"], line["body"]
-        self.batch_states[batch] = line["state"]
         sha256 = hashlib.sha256(body.encode()).hexdigest()
         if batch not in self.frozen:
             raise Misfit(f"Batch {batch} has a manifest but no event says that it was frozen.")
@@ -273,7 +298,7 @@ class Pull:
             for item in said["items"]
         }  # fmt: skip
 
-    def asset_return(self, line):
+    def asset_return(self, line: Line) -> None:
         reference, batch = line["reference"], line["batch"]
         if reference in self.returns:
             raise Misfit(f"Return {reference} is listed twice.")
@@ -299,7 +324,7 @@ class Pull:
 
     # 5: what happened
 
-    def attempt(self, line):
+    def attempt(self, line: Line) -> None:
         reference, batch = line["return"], line["batch"]
         if reference not in self.returns:
             raise Misfit(f"An attempt speaks of return {reference}, which is not there.")
@@ -307,10 +332,10 @@ class Pull:
             raise Misfit(f"Return {reference} was tried in batch {batch}, whose approved manifest does not name it.")
         self.attempts[reference].append((batch, line["state"]))
 
-    def evidence_line(self, line):
+    def evidence_line(self, line: Line) -> None:
         self.evidence_lines[line["fingerprint"]] = (line["kind"], line["reference"], line["asset"], line["amount"])
 
-    def match(self, line):
+    def match(self, line: Line) -> None:
         found = self.evidence_lines.get(line["fingerprint"])
         reference = line["return"]
         if found is None:
@@ -324,7 +349,7 @@ class Pull:
         if line["applied_at"] is not None:
             self.matches[reference].append((line["batch"], kind, amount))
 
-    def returns_are_read(self):
+    def returns_are_read(self) -> None:
         self.returns_read = True
         for reference, (state, _batch, amount, asset) in self.returns.items():
             tries = self.attempts.get(reference, [])
@@ -351,47 +376,47 @@ class Pull:
 
     # 6: what bulk events speak for
 
-    def cover(self, line):
+    def cover(self, line: Line) -> None:
         self.cover_is_read()
         number = int(line["event"])
         if number not in self.covers:
             raise Misfit(f"Rows are given for event {number}, which covers none.")
         columns = line["columns"]
         value = (columns.index("asset"), columns.index("amount")) if {"asset", "amount"} <= set(columns) else None
-        self.open_cover = [number, line["name"], columns, value, 0, hashlib.sha256(), defaultdict(int)]
+        self.open_cover = Cover(number, line["name"], columns, value)
 
-    def row(self, line):
-        _number, name, columns, value, _count, digest, sums = self.open_cover
-        cells = line["v"]
-        if len(cells) != len(columns):
-            raise Misfit(f"A row that event {_number} covers has {len(cells)} columns instead of {len(columns)}.")
-        digest.update(frames(cells))
-        self.open_cover[4] += 1
-        if value:
-            sums[cells[value[0]] or ""] += int(cells[value[1]] or 0)
-        if name == "returns.applied":
-            row = dict(zip(columns, cells, strict=True))
-            self.outcome.setdefault(row["reference"], []).append((row["batch"], row["kind"], row["amount"]))
+    def row(self, line: Line) -> None:
+        cover, cells = self.open_cover, line["v"]
+        if cover is None:
+            raise Misfit("Rows are given that no event covers.")
+        if len(cells) != len(cover.columns):
+            raise Misfit(f"A row that event {cover.number} covers has {len(cells)} columns, not {len(cover.columns)}.")
+        cover.digest.update(frames(cells))
+        cover.count += 1
+        if cover.value:
+            cover.sums[cells[cover.value[0]] or ""] += int(cells[cover.value[1]] or 0)
+        if cover.name == "returns.applied":
+            row = dict(zip(cover.columns, cells, strict=True))
+            self.outcome[row["reference"]].append((row["batch"], row["kind"], row["amount"]))
 
-    def cover_is_read(self):
-        if self.open_cover is None:
+    def cover_is_read(self) -> None:
+        cover, self.open_cover = self.open_cover, None
+        if cover is None:
             return
-        number, name, _columns, _value, count, digest, sums = self.open_cover
-        self.open_cover = None
-        kind, stated = self.covers.pop(number)
-        what = f"Event {number} ({kind}) covers rows that were changed since"
-        if stated["name"] != name or int(stated["count"]) != count:
-            raise Misfit(f"{what}: {stated['count']} rows then, {count} now.")
-        for asset in sorted({*stated["sums"], *sums}):
-            before, now = int(stated["sums"].get(asset, 0)), sums.get(asset, 0)
+        kind, stated = self.covers.pop(cover.number)
+        what = f"Event {cover.number} ({kind}) covers rows that were changed since"
+        if stated["name"] != cover.name or int(stated["count"]) != cover.count:
+            raise Misfit(f"{what}: {stated['count']} rows then, {cover.count} now.")
+        for asset in sorted({*stated["sums"], *cover.sums}):
+            before, now = int(stated["sums"].get(asset, 0)), cover.sums.get(asset, 0)
             if before != now:
                 raise Misfit(f"{what}: {asset} {before} then, {now} now.")
-        if digest.hexdigest() != stated["sha256"]:
+        if cover.digest.hexdigest() != stated["sha256"]:
             raise Misfit(f"{what}: equal count and sums, another content.")
 
     # 7: the whole
 
-    def end(self, line, number):
+    def end(self, line: Line, number: int) -> None:
         self.ended = True
         self.cover_is_read()
         if self.covers:
@@ -425,7 +450,7 @@ class Pull:
             raise Misfit(f"The population states no gaps, but return number {missing} is missing.")
 
 
-def read_heads(path):
+def read_heads(path: str | Path | None) -> list[Line]:
     if path is None:
         return []
     try:
@@ -437,7 +462,7 @@ def read_heads(path):
         raise Unreadable(f"{path} is no file of heads.") from None
 
 
-def keep_head(path, head, known):
+def keep_head(path: str | Path | None, head: Line, known: list[Line]) -> None:
     if path is None or any(mine["size"] == head["size"] and mine["case"] == head["case"] for mine in known):
         return
     kept = {name: head[name] for name in
@@ -446,7 +471,7 @@ def keep_head(path, head, known):
         file.write(json.dumps(kept, separators=(",", ":"), ensure_ascii=False) + "\n")
 
 
-def verify(path, *, heads=None, public_key=None):
+def verify(path: str | Path, *, heads: str | Path | None = None, public_key: str | None = None) -> dict[str, Any]:
     """Returns what was checked; raises Misfit with the first record that does not fit."""
     my_heads = read_heads(heads)
     pull = Pull(path)
@@ -468,7 +493,7 @@ def verify(path, *, heads=None, public_key=None):
     }
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Verify a pull of Henkan's record without Henkan.")
     parser.add_argument("pull")
     parser.add_argument("--heads", help="your own file of heads from earlier pulls; the newest head is added to it")

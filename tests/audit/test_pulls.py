@@ -17,7 +17,7 @@ from administration.audit.models import Pull
 from administration.cases.appointments import NotEmpowered
 from administration.errors import Refused
 from administration.fields import db_now
-from administration.record import heads
+from administration.record import heads, verify
 from administration.record.models import Event
 from administration.returns import evidence, settlement, submissions
 from administration.returns.models import AssetReturn
@@ -216,6 +216,32 @@ def test_a_record_rebuilt_under_another_key_is_found_by_the_auditors_own_heads(
     henkan_verify.verify(path)  # by itself it fits
     with pytest.raises(henkan_verify.Misfit, match="Your own head"):
         henkan_verify.verify(path, heads=mine)
+
+
+ONLINE = [
+    (f"UPDATE returns_assetreturn SET destination_id = (SELECT max(id) FROM destinations_destination) WHERE id = {SETTLED}",
+     "returns: return {settled} is not what the manifest of batch T-1-B01-001 says"),
+    (f"UPDATE returns_assetreturn SET state = 'settled' WHERE id = {RETURNED}", "returns: return {returned} is settled, which"),
+    (f"UPDATE returns_attempt SET state = 'pending' WHERE asset_return_id = {SETTLED}",
+     "returns: return {settled} is settled, which its attempts"),
+]  # fmt: skip
+
+
+def test_what_changes_only_a_return_or_an_attempt_is_named_online(world, as_superuser):
+    """The rows that events cover are all as they were; what follows from them is not."""
+    heads.seal(world.case, at=db_now())
+    assert verify.verify(world.case)["first_bad"] is None
+    named = {
+        state: AssetReturn.objects.filter(state=state).order_by("pk").first().reference for state in ("settled", "returned")
+    }
+    for statement, finding in ONLINE:
+        with transaction.atomic():
+            with as_superuser() as cursor:
+                cursor.execute(statement)
+            found = verify.verify(world.case)["first_bad"]
+            transaction.set_rollback(True)
+        assert found is not None, statement
+        assert found.startswith(finding.format(**named)), statement
 
 
 # --- refusals ---------------------------------------------------------------------------------

@@ -1,0 +1,101 @@
+"""
+What follows from the approved manifests and the evidence, derived anew and compared with the returns as they stand.
+
+Registered with the record's verification: somebody who changes a row with the triggers off leaves the record as it
+was, and then the row no longer follows from it.
+"""
+
+from typing import Any
+
+from django.db import connection
+from django.utils.translation import gettext as _
+
+from administration.record import verify
+
+# Each manifest was frozen by an event; its hash is in the event's body.
+MANIFEST = """
+SELECT b.reference FROM returns_batch b
+LEFT JOIN returns_manifest m ON m.batch_id = b.id
+LEFT JOIN LATERAL (
+    SELECT e.body::jsonb ->> 'manifest_sha256' AS sha256 FROM record_event e
+    WHERE e.case_id = b.case_id AND e.kind = 'batch.frozen' AND e.subject_id = b.id::text ORDER BY e.number LIMIT 1
+) e ON true
+WHERE b.case_id = %(case)s AND b.state <> 'draft' AND (b.state <> 'voided' OR m.batch_id IS NOT NULL)
+  AND (e.sha256 IS DISTINCT FROM encode(sha256(convert_to(m.body, 'UTF8')), 'hex')
+       OR e.sha256 IS DISTINCT FROM encode(b.manifest_sha256, 'hex'))
+ORDER BY b.reference LIMIT 1
+"""
+
+# A return that went out, or is about to, is what its batch's manifest says.
+RETURN = """
+WITH said AS MATERIALIZED (
+    SELECT m.batch_id, i ->> 'reference' AS reference, i ->> 'amount' AS amount, i ->> 'asset' AS asset,
+           i ->> 'claim' AS claim, i ->> 'destination' AS destination, i ->> 'part' AS part
+    FROM returns_manifest m JOIN returns_batch b ON b.id = m.batch_id
+    CROSS JOIN LATERAL jsonb_array_elements(m.body::jsonb -> 'items') i
+    WHERE b.case_id = %(case)s
+)
+SELECT r.reference, b.reference FROM returns_assetreturn r
+JOIN returns_batch b ON b.id = r.batch_id AND b.state <> 'draft'
+JOIN books_asset a ON a.id = r.asset_id
+JOIN register_claimline l ON l.id = r.claim_line_id JOIN register_claim c ON c.id = l.claim_id
+LEFT JOIN destinations_destination d ON d.id = r.destination_id
+LEFT JOIN said s ON s.batch_id = b.id AND s.reference = r.reference
+WHERE r.case_id = %(case)s AND (s.amount, s.asset, s.claim, s.destination, s.part)
+    IS DISTINCT FROM (r.amount::text, a.code, c.number, encode(d.fingerprint, 'hex'), r.part::text)
+ORDER BY r.reference LIMIT 1
+"""
+
+# Settled means: one attempt settled, and one line of evidence of exactly its amount was applied to it.
+SETTLED = """
+WITH applied AS MATERIALIZED (
+    SELECT m.attempt_id,
+           count(*) FILTER (WHERE e.kind = 'settled') AS settled, count(*) FILTER (WHERE e.kind = 'returned') AS returned,
+           bool_and(m.amount = e.amount AND e.amount = r.amount AND e.reference = r.reference) AS equal
+    FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id
+    JOIN returns_attempt t ON t.id = m.attempt_id JOIN returns_assetreturn r ON r.id = t.asset_return_id
+    WHERE e.case_id = %(case)s AND m.applied_at IS NOT NULL GROUP BY m.attempt_id
+), tried AS MATERIALIZED (
+    SELECT t.asset_return_id, count(*) FILTER (WHERE t.state = 'settled') AS settled,
+           count(*) FILTER (WHERE t.state = 'returned') AS returned,
+           bool_and(
+               coalesce(a.equal, true)
+               AND coalesce(a.settled, 0) = CASE WHEN t.state IN ('settled', 'returned') THEN 1 ELSE 0 END
+               AND coalesce(a.returned, 0) = CASE WHEN t.state = 'returned' THEN 1 ELSE 0 END
+           ) AS told
+    FROM returns_attempt t LEFT JOIN applied a ON a.attempt_id = t.id
+    JOIN returns_assetreturn r ON r.id = t.asset_return_id
+    WHERE r.case_id = %(case)s GROUP BY t.asset_return_id
+)
+SELECT r.reference, r.state FROM returns_assetreturn r LEFT JOIN tried t ON t.asset_return_id = r.id
+WHERE r.case_id = %(case)s AND (
+    NOT coalesce(t.told, true)
+    OR coalesce(t.settled, 0) <> CASE WHEN r.state = 'settled' THEN 1 ELSE 0 END
+    OR r.state = 'returned' AND coalesce(t.returned, 0) = 0
+)
+ORDER BY r.reference LIMIT 1
+"""
+
+
+def register() -> None:
+    verify.register_derivation("returns", returns)
+
+
+def returns(case: Any) -> str | None:
+    """The first batch or return that does not follow from what was approved and what the evidence says."""
+    if row := _first(MANIFEST, case):
+        return _("the manifest of batch %(batch)s is not the one that was frozen") % {"batch": row[0]}
+    if row := _first(RETURN, case):
+        return _("return %(return)s is not what the manifest of batch %(batch)s says") % {"return": row[0], "batch": row[1]}
+    if row := _first(SETTLED, case):
+        return _("return %(return)s is %(state)s, which its attempts and the evidence applied to them do not say") % {
+            "return": row[0], "state": row[1],
+        }  # fmt: skip
+    return None
+
+
+def _first(sql: str, case: Any) -> tuple[str, ...] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"case": case.pk})
+        row: tuple[str, ...] | None = cursor.fetchone()
+    return row
