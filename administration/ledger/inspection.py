@@ -14,7 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.db import DataError, connection, transaction
+import psycopg
+from django.db import connection, transaction
 
 from administration import amounts
 from administration.errors import Refused
@@ -195,7 +196,7 @@ def _stage(this: Package, table: Table, block: Block) -> None:
     try:
         with transaction.atomic():
             _copy(this, table, records)
-    except DataError:  # a day such as 30 February: the form of a date, and none
+    except psycopg.DataError:  # a day such as 30 February: the form of a date, and none
         records, odd = [], []
         for row, record in block.records:
             faults, values = reading.diagnose(table, row, record)

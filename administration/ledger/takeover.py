@@ -128,8 +128,9 @@ def _copy(source: Path, archive: Path) -> tuple[package.Manifest, bytes]:
     """Copy the manifest and every file it lists, hashing what is written. Raises PackageRefused for any fault."""
     content = package.manifest_bytes(source)
     manifest = package.parse_manifest(content)
-    (archive / package.EVIDENCE).mkdir(parents=True, mode=0o700)
-    with open(archive / package.MANIFEST, "xb") as file:
+    archive.mkdir(parents=True, mode=0o700)
+    (archive / package.EVIDENCE).mkdir(mode=0o700)
+    with open(archive / package.MANIFEST, "xb", opener=_private) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -143,6 +144,10 @@ def _copy(source: Path, archive: Path) -> tuple[package.Manifest, bytes]:
     hashes = {package.MANIFEST: manifest.sha256, **{file.name: file.sha256 for file in manifest.files}}
     whole = "".join(f"{name}\0{digest}\n" for name, digest in sorted(hashes.items()))
     return manifest, sha256(whole.encode()).digest()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 # --- inspect ----------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """What the tests of the ledger share: a secured case, a package, and the way through the acts."""
 
+import csv
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -59,20 +61,14 @@ def counts() -> dict[str, int]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
         tables = [name for (name,) in cursor.fetchall()]
-        found = {}
-        for table in tables:
-            cursor.execute(f"SELECT count(*) FROM {table}")
-            found[table] = cursor.fetchone()[0]
-    return found
+        cursor.execute(" UNION ALL ".join(f"SELECT '{table}', count(*) FROM {table}" for table in tables))
+        return dict(cursor.fetchall())
 
 
 def edit(folder: Path, file: str, row: int, **fields: str) -> None:
     """Change fields of one row, and the manifest's hash with it: a fault in the rows, not in the transport."""
     table = package.BY_FILE[file]
     lines = (folder / file).read_text().split("\n")
-    import csv
-    import io
-
     values = next(csv.reader([lines[row - 1]]))
     for name, value in fields.items():
         values[table.header.index(name)] = value
