@@ -288,7 +288,7 @@ def account_of(case: Case, steps: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def case_head(case: Case) -> dict[str, Any]:
-    newest = heads.newest(case)
+    newest = heads.latest(case)
     return {"size": newest.size, "root": bytes(newest.root).hex()} if newest else {"size": 0, "root": ""}
 
 
