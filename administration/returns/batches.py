@@ -41,27 +41,27 @@ class NotVoided(Refused):
 REOPEN = """
 UPDATE returns_assetreturn r SET state = 'scheduled', held_by_gate = ''
 FROM returns_gates g
-WHERE g.return_id = r.id AND r.state = 'held' AND r.round_id = %(round)s AND r.rail = %(rail)s
+WHERE g.return_id = r.id AND r.state = 'held' AND g.state = 'held' AND g.round_id = %(round)s AND g.rail = %(rail)s
   AND (cardinality(g.closed) = 0 OR g.closed[1] = 'destination')
 """
 
 # In the order of their references: those that may go fill the parts, the others are held or stay.
 DRAFT = """
 WITH g AS MATERIALIZED (
-    SELECT return_id, reference, usable_destination_id AS destination, closed
+    SELECT return_id, usable_destination_id AS destination, closed,
+        CASE WHEN cardinality(closed) = 0
+            THEN count(*) FILTER (WHERE cardinality(closed) = 0) OVER (ORDER BY reference) END AS n
     FROM returns_gates WHERE round_id = %(round)s AND rail = %(rail)s AND state = 'scheduled'
-), o AS (
-    SELECT return_id, row_number() OVER (ORDER BY reference) AS n FROM g WHERE cardinality(closed) = 0
 )
 UPDATE returns_assetreturn r SET
-    state = CASE WHEN o.n <= %(limit)s THEN 'batched' WHEN g.closed[1] <> 'destination' THEN 'held' ELSE 'scheduled' END,
-    batch_id = CASE WHEN o.n <= %(limit)s THEN %(batch)s::bigint END,
-    part = CASE WHEN o.n <= %(limit)s THEN (o.n - 1) / %(part)s + 1 END,
+    state = CASE WHEN g.n <= %(limit)s THEN 'batched' WHEN g.closed[1] <> 'destination' THEN 'held' ELSE 'scheduled' END,
+    batch_id = CASE WHEN g.n <= %(limit)s THEN %(batch)s::bigint END,
+    part = CASE WHEN g.n <= %(limit)s THEN (g.n - 1) / %(part)s + 1 END,
     destination_id = coalesce(g.destination, r.destination_id),
     held_by_gate = CASE WHEN g.closed[1] <> 'destination' THEN g.closed[1] ELSE '' END
-FROM g LEFT JOIN o ON o.return_id = g.return_id
+FROM g
 WHERE r.id = g.return_id AND r.state = 'scheduled' AND (
-    o.n <= %(limit)s OR g.closed[1] <> 'destination'
+    g.n <= %(limit)s OR g.closed[1] <> 'destination'
     OR g.destination IS NOT NULL AND r.destination_id IS DISTINCT FROM g.destination
 )
 """
@@ -121,6 +121,7 @@ def draft(
     with connection.cursor() as cursor:
         cursor.execute(REOPEN, params)
         cursor.execute(DRAFT, params)
+        cursor.execute("SELECT returns_look_at_statistics()")
     _count(batch)
     if not batch.items:
         # Rolled back with everything else, held returns included: freeze_batches says which gates are closed.

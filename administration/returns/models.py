@@ -230,7 +230,9 @@ class Attempt(models.Model):
             models.UniqueConstraint(fields=["batch", "asset_return"], name="batch_tries_a_return_once"),
             models.CheckConstraint(
                 condition=Q(state__in=["refused", "dead", "returned"], holds_return_id__isnull=True)
-                | ~Q(state__in=["refused", "dead", "returned"]) & Q(holds_return_id=F("asset_return")),
+                # Not null, said outright: a CHECK that comes to NULL passes.
+                | ~Q(state__in=["refused", "dead", "returned"])
+                & Q(holds_return_id__isnull=False, holds_return_id=F("asset_return")),
                 name="attempt_holds_its_return_exactly_while_it_may_have_paid",
             ),
         ]

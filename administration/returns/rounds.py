@@ -142,6 +142,8 @@ def step(job: Job) -> Progress:
     if len(rows) == CHUNK:
         return Progress(f"{number}|{code}|{claim_class}", done, "scheduling")
 
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT returns_look_at_statistics()")
     Round.objects.filter(pk=current.pk, scheduled_at__isnull=True).update(scheduled_at=at)
     cover = covers.cover("returns.round", case=case.reference, round=current.number)
     log.append(case, "round.scheduled", subject=current, by=by, at=at, body={"number": current.number}, covers=cover)

@@ -40,6 +40,9 @@ def step(job: Job) -> Progress:
     case = Case.objects.get(pk=job.subject_id)
     by, at = User.objects.get(pk=job.params["by"]), datetime.fromisoformat(job.params["at"])
     phase, _colon, after = (job.cursor or "match:0").partition(":")
+    if not job.cursor:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT returns_look_at_statistics()")
     if phase == "match":
         evidence.accept_what_was_seen(case)
         found = matching.chunk(case, int(after), by=by, at=at)

@@ -71,11 +71,11 @@ class Row:
 
 PART = """
 SELECT r.id, r.claim_line_id, r.reference, a.code, a.scale, r.amount, d.network, d.details, d.fingerprint, g.closed
-FROM returns_assetreturn r
-JOIN returns_gates g ON g.return_id = r.id
+FROM returns_gates g
+JOIN returns_assetreturn r ON r.id = g.return_id
 JOIN books_asset a ON a.id = r.asset_id
 JOIN destinations_destination d ON d.id = r.destination_id
-WHERE r.batch_id = %s AND r.part = %s AND r.state = 'batched'
+WHERE g.batch_id = %s AND g.part = %s AND g.state = 'batched'
 ORDER BY r.reference
 """
 
@@ -174,6 +174,8 @@ def step(job: Job) -> Progress:
     if part < batch.parts:
         return Progress(str(part), done, "preparing parts")
 
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT returns_look_at_statistics()")
     cover = covers.cover("returns.attempts", batch=batch.reference)
     digest = hashlib.sha256()
     for sha256 in batch.submissions.order_by("part", "version").values_list("payload_sha256", flat=True).iterator():

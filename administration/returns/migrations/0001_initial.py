@@ -238,7 +238,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='attempt',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('holds_return_id__isnull', True), ('state__in', ['refused', 'dead', 'returned'])), models.Q(models.Q(('state__in', ['refused', 'dead', 'returned']), _negated=True), ('holds_return_id', models.F('asset_return'))), _connector='OR'), name='attempt_holds_its_return_exactly_while_it_may_have_paid'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('holds_return_id__isnull', True), ('state__in', ['refused', 'dead', 'returned'])), models.Q(models.Q(('state__in', ['refused', 'dead', 'returned']), _negated=True), ('holds_return_id', models.F('asset_return')), ('holds_return_id__isnull', False)), _connector='OR'), name='attempt_holds_its_return_exactly_while_it_may_have_paid'),
         ),
         migrations.AddConstraint(
             model_name='conflictkey',

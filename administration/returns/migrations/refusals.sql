@@ -83,6 +83,9 @@ SET search_path = pg_catalog, public, pg_temp AS $$
         || frame(c.from_state) || frame(c.to_state) || frame(c.reason) || frame(encode(c.evidence_sha256, 'hex')))
 $$;
 
+-- Queries over transition tables are EXECUTEd, and without LIMIT: a plan kept from a statement of one row, or made in
+-- the hope of an early hit, would join the rows of a statement of two hundred thousand in nested loops.
+
 -- The machine is the trigger's argument. A row whose id changed joins nothing and is refused as well.
 CREATE FUNCTION step_is_listed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -90,7 +93,7 @@ DECLARE
     step record;
     signed bigint;
 BEGIN
-    FOR step IN
+    FOR step IN EXECUTE $q$
         SELECT s.from_state, s.to_state, s.many, t.people
         FROM (
             SELECT o.state AS from_state, n.state AS to_state, count(*) AS many
@@ -98,8 +101,8 @@ BEGIN
             WHERE n.state IS DISTINCT FROM o.state
             GROUP BY o.state, n.state
         ) s
-        LEFT JOIN returns_transition t
-            ON t.machine = TG_ARGV[0] AND t.from_state = s.from_state AND t.to_state = s.to_state
+        LEFT JOIN returns_transition t ON t.machine = $1 AND t.from_state = s.from_state AND t.to_state = s.to_state
+        $q$ USING TG_ARGV[0]
     LOOP
         IF step.people IS NULL THEN
             RAISE EXCEPTION 'step_is_listed: a % does not go from % to %',
@@ -130,9 +133,13 @@ CREATE FUNCTION row_begins_at_the_beginning() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     wrong text;
+    many bigint;
 BEGIN
-    SELECT state INTO wrong FROM new_rows WHERE state <> TG_ARGV[0] LIMIT 1;
-    IF FOUND THEN
+    EXECUTE $q$
+    SELECT state FROM new_rows WHERE state <> $1
+    $q$ INTO wrong USING TG_ARGV[0];
+    GET DIAGNOSTICS many = ROW_COUNT;
+    IF many > 0 THEN
         RAISE EXCEPTION 'row_begins_at_the_beginning: % begins as %, not as %', TG_TABLE_NAME, TG_ARGV[0], wrong
             USING ERRCODE = '23514';
     END IF;
@@ -208,7 +215,9 @@ CREATE FUNCTION return_keeps_its_promise() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     wrong record;
+    many bigint;
 BEGIN
+    EXECUTE $q$
     SELECT n.reference,
         (n.case_id, n.round_id, n.reference, n.claim_line_id, n.asset_id, n.amount, n.after_id)
             IS DISTINCT FROM (o.case_id, o.round_id, o.reference, o.claim_line_id, o.asset_id, o.amount, o.after_id) AS fixed,
@@ -221,7 +230,6 @@ BEGIN
             OR o.state = 'settled' AND (n.batch_id, n.part) <> (o.batch_id, o.part)
             OR b.case_id <> n.case_id OR b.rail <> n.rail OR b.round_id <> n.round_id
         ) AS joined
-    INTO wrong
     FROM old_rows o
     JOIN new_rows n ON n.id = o.id
     LEFT JOIN returns_batch b ON b.id = n.batch_id
@@ -236,8 +244,9 @@ BEGIN
             OR o.state = 'settled' AND (n.batch_id, n.part) <> (o.batch_id, o.part)
             OR b.case_id <> n.case_id OR b.rail <> n.rail OR b.round_id <> n.round_id
         )
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    GET DIAGNOSTICS many = ROW_COUNT;
+    IF many > 0 THEN
         IF wrong.fixed THEN
             RAISE EXCEPTION 'return_never_changes_what_it_owes: %', wrong.reference USING ERRCODE = '23001';
         ELSIF wrong.bound THEN
@@ -247,7 +256,8 @@ BEGIN
     END IF;
 
     -- Settled means: an attempt settled it. Not settled any more means: no attempt holds it.
-    SELECT n.reference, n.state AS became INTO wrong
+    EXECUTE $q$
+    SELECT n.reference, n.state AS became
     FROM old_rows o
     JOIN new_rows n ON n.id = o.id
     LEFT JOIN returns_attempt t ON t.holds_return_id = n.id
@@ -259,8 +269,9 @@ BEGIN
         OR o.state = 'batched' AND n.state = 'scheduled' AND b.state IN ('frozen', 'approved')
         OR o.state = 'batched' AND n.state = 'held' AND b.state NOT IN ('approved', 'exported')
     )
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    GET DIAGNOSTICS many = ROW_COUNT;
+    IF many > 0 THEN
         RAISE EXCEPTION 'return_agrees_with_its_attempt_and_batch: % cannot become %', wrong.reference, wrong.became
             USING ERRCODE = '23514';
     END IF;
@@ -275,16 +286,19 @@ CREATE FUNCTION return_is_of_its_line() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     wrong text;
+    many bigint;
 BEGIN
-    SELECT n.reference INTO wrong
+    EXECUTE $q$
+    SELECT n.reference
     FROM new_rows n
     JOIN register_claimline l ON l.id = n.claim_line_id
     JOIN returns_round r ON r.id = n.round_id
     LEFT JOIN returns_assetreturn e ON e.id = n.after_id
     WHERE n.asset_id <> l.asset_id OR n.case_id <> l.case_id OR n.case_id <> r.case_id
        OR n.after_id IS NOT NULL AND (e.state <> 'returned' OR e.claim_line_id <> n.claim_line_id OR n.amount > e.amount)
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    GET DIAGNOSTICS many = ROW_COUNT;
+    IF many > 0 THEN
         RAISE EXCEPTION 'return_is_of_its_line: %', wrong USING ERRCODE = '23514';
     END IF;
     RETURN NULL;
@@ -463,25 +477,30 @@ CREATE FUNCTION attempt_carries_what_was_approved() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     wrong record;
+    many bigint;
 BEGIN
     -- Whoever voids the batch waits until these attempts are committed, and then finds them.
     PERFORM FROM returns_batch WHERE id IN (SELECT DISTINCT batch_id FROM new_rows) ORDER BY id FOR SHARE;
-    SELECT n.asset_return_id, n.batch_id INTO wrong
+    EXECUTE $q$
+    SELECT n.asset_return_id, n.batch_id
     FROM new_rows n
     LEFT JOIN returns_assetreturn r ON r.id = n.asset_return_id
     LEFT JOIN returns_batch b ON b.id = n.batch_id
     WHERE r.state IS DISTINCT FROM 'batched' OR r.batch_id IS DISTINCT FROM n.batch_id OR r.part IS DISTINCT FROM n.part
        OR b.state IS DISTINCT FROM 'approved'
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    GET DIAGNOSTICS many = ROW_COUNT;
+    IF many > 0 THEN
         RAISE EXCEPTION 'attempt_carries_what_was_approved: return % in batch %', wrong.asset_return_id, wrong.batch_id
             USING ERRCODE = '23514';
     END IF;
-    SELECT b.reference INTO wrong
+    EXECUTE $q$
+    SELECT b.reference
     FROM returns_batch b
     WHERE b.id IN (SELECT batch_id FROM new_rows) AND NOT batch_is_signed(b)
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    GET DIAGNOSTICS many = ROW_COUNT;
+    IF many > 0 THEN
         RAISE EXCEPTION 'attempt_is_made_while_its_approval_stands: %', wrong.reference USING ERRCODE = '23514';
     END IF;
     RETURN NULL;
@@ -493,18 +512,22 @@ CREATE FUNCTION attempt_moves_by_evidence() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     wrong record;
+    many bigint;
 BEGIN
-    SELECT o.id INTO wrong
+    EXECUTE $q$
+    SELECT o.id
     FROM old_rows o JOIN new_rows n ON n.id = o.id
     WHERE (n.asset_return_id, n.batch_id, n.part, n.recorded_at)
           IS DISTINCT FROM (o.asset_return_id, o.batch_id, o.part, o.recorded_at)
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    GET DIAGNOSTICS many = ROW_COUNT;
+    IF many > 0 THEN
         RAISE EXCEPTION 'attempt_never_changes_what_it_tried: %', wrong.id USING ERRCODE = '23001';
     END IF;
     -- Settled, refused, dead and returned are the rail's words: a matched line of evidence says so. Refused may
     -- also be the rail's answer to the whole part; dead, that every version of the part is dead.
-    SELECT n.id, n.state AS became INTO wrong
+    EXECUTE $q$
+    SELECT n.id, n.state AS became
     FROM old_rows o JOIN new_rows n ON n.id = o.id
     WHERE n.state <> o.state AND n.state IN ('settled', 'refused', 'dead', 'returned')
       AND NOT EXISTS (
@@ -518,8 +541,9 @@ BEGIN
           SELECT FROM returns_submission s WHERE s.batch_id = n.batch_id AND s.part = n.part
           HAVING count(*) > 0 AND bool_and(s.state IN ('dead', 'refused')) OR bool_or(s.kind = 'void' AND s.state = 'final')
       ))
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    GET DIAGNOSTICS many = ROW_COUNT;
+    IF many > 0 THEN
         RAISE EXCEPTION 'attempt_moves_by_evidence: attempt % cannot become % without it', wrong.id, wrong.became
             USING ERRCODE = '23514';
     END IF;
@@ -685,13 +709,16 @@ CREATE FUNCTION evidence_line_is_as_received() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     wrong bigint;
+    many bigint;
 BEGIN
-    SELECT o.id INTO wrong FROM old_rows o LEFT JOIN new_rows n ON n.id = o.id
+    EXECUTE $q$
+    SELECT o.id FROM old_rows o LEFT JOIN new_rows n ON n.id = o.id
     WHERE (n.evidence_id, n.case_id, n.line, n.fingerprint, n.reference, n.part, n.kind, n.asset_code, n.amount, n.at, n.reason)
         IS DISTINCT FROM
           (o.evidence_id, o.case_id, o.line, o.fingerprint, o.reference, o.part, o.kind, o.asset_code, o.amount, o.at, o.reason)
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    GET DIAGNOSTICS many = ROW_COUNT;
+    IF many > 0 THEN
         RAISE EXCEPTION 'evidence_line_is_as_received: line % does not change', wrong USING ERRCODE = '23001';
     END IF;
     RETURN NULL;
@@ -704,12 +731,15 @@ CREATE FUNCTION match_is_applied_once() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     wrong bigint;
+    many bigint;
 BEGIN
-    SELECT o.id INTO wrong FROM old_rows o LEFT JOIN new_rows n ON n.id = o.id
+    EXECUTE $q$
+    SELECT o.id FROM old_rows o LEFT JOIN new_rows n ON n.id = o.id
     WHERE (n.line_id, n.attempt_id, n.amount, n.by_id) IS DISTINCT FROM (o.line_id, o.attempt_id, o.amount, o.by_id)
        OR o.applied_at IS NOT NULL OR n.applied_at IS NULL
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    GET DIAGNOSTICS many = ROW_COUNT;
+    IF many > 0 THEN
         RAISE EXCEPTION 'match_is_applied_once: %', wrong USING ERRCODE = '23001';
     END IF;
     RETURN NULL;
@@ -724,28 +754,33 @@ CREATE FUNCTION matches_fit_in_their_line() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     wrong bigint;
+    many bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('returns_match', 0));
-    SELECT e.id INTO wrong
+    EXECUTE $q$
+    SELECT e.id
     FROM returns_evidenceline e
     JOIN returns_match m ON m.line_id = e.id
     WHERE e.id IN (SELECT line_id FROM new_rows)
     GROUP BY e.id, e.amount
     HAVING sum(m.amount) > e.amount
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    GET DIAGNOSTICS many = ROW_COUNT;
+    IF many > 0 THEN
         RAISE EXCEPTION 'matches_fit_in_their_line: line % is smaller than what is matched to it', wrong
             USING ERRCODE = '23514';
     END IF;
-    SELECT m.id INTO wrong
+    EXECUTE $q$
+    SELECT m.id
     FROM new_rows m
     JOIN returns_evidenceline e ON e.id = m.line_id
     JOIN returns_attempt t ON t.id = m.attempt_id
     JOIN returns_assetreturn r ON r.id = t.asset_return_id
     JOIN books_asset a ON a.id = r.asset_id
     WHERE a.code <> e.asset_code OR r.case_id <> e.case_id OR m.amount > r.amount OR m.applied_at IS NOT NULL
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    GET DIAGNOSTICS many = ROW_COUNT;
+    IF many > 0 THEN
         RAISE EXCEPTION 'match_is_of_one_case_and_asset: %', wrong USING ERRCODE = '23514';
     END IF;
     RETURN NULL;
@@ -795,6 +830,13 @@ RETURN 'R' || lpad(n::text, 9, '0') || ((10 - (
     + n / 10000000 % 10
     + 2 * (n / 100000000 % 10)    - 9 * ((n / 100000000 % 10 > 4)::int)
     ) % 10) % 10)::text;
+
+-- After a bulk act the planner must know that the table has grown. ANALYZE belongs to the owner.
+CREATE FUNCTION returns_look_at_statistics() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    ANALYZE returns_assetreturn, returns_attempt, returns_match, returns_evidenceline;
+END $$;
 
 -- --- Gates ---------------------------------------------------------------------------------------
 
