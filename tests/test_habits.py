@@ -13,7 +13,7 @@ BIN = Path(sys.executable).parent
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param([BIN / "ruff", "check", "--no-fix", "."], id="ruff"),
+        pytest.param([BIN / "ruff", "check", "--no-fix", "--output-format", "concise", "."], id="ruff"),
         pytest.param([sys.executable, "-m", "mypy"], id="mypy"),
         pytest.param([BIN / "lint-imports", "--no-logo"], id="import contracts"),
         pytest.param(

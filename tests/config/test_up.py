@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,12 +26,25 @@ def state() -> Iterator[Path]:
         yield path
 
 
-def up(state: Path, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "manage.py", "up", "--accounts", "20", *arguments],
-        cwd=stack.PROJECT, env={**ROUND, "HENKAN_STATE_DIR": str(state)},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+@pytest.fixture
+def up(state: Path) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Starts `up`; whatever a failed test has left of it is killed."""
+    started: list[subprocess.Popen] = []
+
+    def start(*arguments: str) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "up", "--accounts", "20", *arguments],
+            cwd=stack.PROJECT, env={**ROUND, "HENKAN_STATE_DIR": str(state)},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def wait_for_sign_ins(process: subprocess.Popen) -> str:
@@ -55,8 +68,8 @@ def get(url: str) -> str:
         return answer.read().decode()
 
 
-def test_up_answers_survives_a_killed_worker_leaves_no_orphan_and_stops_on_ctrl_c(state):
-    first = up(state)
+def test_up_answers_survives_a_killed_worker_leaves_no_orphan_and_stops_on_ctrl_c(state, up):
+    first = up()
     said = wait_for_sign_ins(first)
     found = json.loads(manage(state, "stack", "--json").stdout)
     assert {"database_url", "redis_url", "office_url", "portal_url", "pid"} == set(found)
@@ -67,7 +80,7 @@ def test_up_answers_survives_a_killed_worker_leaves_no_orphan_and_stops_on_ctrl_
     assert "The portal opens with the claims period" in get(found["portal_url"])
     assert "csrfmiddlewaretoken" in get(found["office_url"] + "admin/")
 
-    refused = up(state)
+    refused = up()
     assert "A stack is already running" in refused.communicate()[1]
     assert refused.returncode == 1
 
@@ -75,7 +88,7 @@ def test_up_answers_survives_a_killed_worker_leaves_no_orphan_and_stops_on_ctrl_
     first.communicate()
     port = found["office_url"].rsplit(":", 1)[1].strip("/")
     wait_until_gone(state)
-    second = up(state, "--port", port)  # the same port is free again: no old web answers there
+    second = up("--port", port)  # the same port is free again: no old web answers there
     wait_for_sign_ins(second)
     assert stack.running_in(state)["pid"] == second.pid
 
