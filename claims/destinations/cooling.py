@@ -22,29 +22,36 @@ class NotLive(Refused):
     """A revoked version stays revoked; a new one must be proposed."""
 
 
-# The newest version of a claim and asset that has cooled off; what it replaces goes first.
-REPLACE = """
-UPDATE destinations_destination old
-SET state = 'revoked', revoked_at = %(at)s, revoke_reason = 'replaced by version ' || new.version
-FROM (
+# Of each claim and asset, the newest version that is usable or has cooled off. What it replaces goes first.
+NEWEST = """
     SELECT claim_id, asset_id, max(version) AS version FROM destinations_destination
-    WHERE case_id = %(case)s AND state = 'cooling' AND usable_from <= clock_timestamp() GROUP BY 1, 2
-) new
-WHERE old.claim_id = new.claim_id AND old.asset_id = new.asset_id AND old.version < new.version
+    WHERE case_id = %(case)s AND (state = 'usable' OR state = 'cooling' AND usable_from <= clock_timestamp())
+    GROUP BY claim_id, asset_id
+"""
+REPLACE = f"""
+UPDATE destinations_destination old
+SET state = 'revoked', revoked_at = %(at)s, revoke_reason = 'replaced by version ' || newest.version
+FROM ({NEWEST}) newest
+WHERE old.claim_id = newest.claim_id AND old.asset_id = newest.asset_id AND old.version < newest.version
   AND old.state IN ('cooling', 'usable')
-"""
-RELEASE = """
+"""  # noqa: S608 - of our own texts only
+RELEASE = f"""
 UPDATE destinations_destination d SET state = 'usable'
-WHERE case_id = %(case)s AND state = 'cooling' AND usable_from <= clock_timestamp() AND NOT EXISTS (
-    SELECT FROM destinations_destination u WHERE u.claim_id = d.claim_id AND u.asset_id = d.asset_id AND u.state = 'usable'
-)
-"""
+FROM ({NEWEST}) newest
+WHERE d.claim_id = newest.claim_id AND d.asset_id = newest.asset_id AND d.version = newest.version
+  AND d.state = 'cooling' AND d.usable_from <= clock_timestamp()
+"""  # noqa: S608 - of our own texts only
+DUE = "SELECT EXISTS (SELECT FROM destinations_destination WHERE state = 'cooling' AND usable_from <= clock_timestamp())"
 
 
 @transaction.atomic
 def release(case: Case, *, by: User | None = None, at: datetime) -> int:
     """Make usable what has cooled off. Returns how many; nothing is recorded when there are none."""
     with connection.cursor() as cursor:
+        cursor.execute(DUE)
+        if not cursor.fetchone()[0]:
+            return 0
+        cursor.execute("SELECT destinations_analyze()")
         cursor.execute(REPLACE, {"case": case.pk, "at": at})
         replaced = int(cursor.rowcount)
         cursor.execute(RELEASE, {"case": case.pk})

@@ -27,20 +27,24 @@ PROPOSE = """
 INSERT INTO destinations_destination (
     case_id, claim_id, asset_id, version, network, details, fingerprint, origin, state, proposed_at, revoke_reason
 )
-SELECT %(case)s, c.id, h.asset_id,
-       (SELECT coalesce(max(e.version), 0) FROM destinations_destination e
-        WHERE e.claim_id = c.id AND e.asset_id = h.asset_id)
-       + row_number() OVER (PARTITION BY c.id, h.asset_id ORDER BY h.row, h.id),
-       h.network, h.details, destination_fingerprint(h.network, h.details), 'handover', 'proposed', %(at)s, ''
-FROM ledger_handedoverdestination h
-JOIN register_claim c ON c.ledger_account_id = h.ledger_account_id AND c.kind = 'scheduled'
-WHERE h.valid AND h.case_id = %(case)s AND h.ledger_account_id > %(after)s AND h.ledger_account_id <= %(last)s
-  AND NOT EXISTS (
-    SELECT FROM destinations_destination e
-    WHERE e.claim_id = c.id AND e.asset_id = h.asset_id AND e.origin = 'handover'
-      AND e.fingerprint = destination_fingerprint(h.network, h.details)
-  )
-ORDER BY c.id, h.asset_id, h.row, h.id
+SELECT %(case)s, h.claim_id, h.asset_id,
+       coalesce(known.version, 0) + row_number() OVER (PARTITION BY h.claim_id, h.asset_id ORDER BY h.row, h.id),
+       h.network, h.details, h.fingerprint, 'handover', 'proposed', %(at)s, ''
+FROM (
+    SELECT c.id AS claim_id, h.asset_id, h.row, h.id, h.network, h.details,
+           destination_fingerprint(h.network, h.details) AS fingerprint
+    FROM ledger_handedoverdestination h
+    JOIN register_claim c ON c.ledger_account_id = h.ledger_account_id AND c.kind = 'scheduled'
+    WHERE h.valid AND h.case_id = %(case)s AND h.ledger_account_id > %(after)s AND h.ledger_account_id <= %(last)s
+) h
+LEFT JOIN (
+    SELECT d.claim_id, d.asset_id, max(d.version) AS version,
+           array_agg(d.fingerprint) FILTER (WHERE d.origin = 'handover') AS fingerprints
+    FROM destinations_destination d JOIN register_claim c ON c.id = d.claim_id
+    WHERE c.ledger_account_id > %(after)s AND c.ledger_account_id <= %(last)s GROUP BY 1, 2
+) known ON known.claim_id = h.claim_id AND known.asset_id = h.asset_id
+WHERE known.fingerprints IS NULL OR h.fingerprint <> ALL (known.fingerprints)
+ORDER BY h.claim_id, h.asset_id, h.row, h.id
 """
 
 
@@ -93,6 +97,7 @@ def verify_by_order(case: Case, order: CourtOrder, *, by: User, at: datetime) ->
     orders.require(order, at)
     given = {"case": case.pk, "order": order.pk, "at": at}
     with connection.cursor() as cursor:
+        cursor.execute("SELECT destinations_analyze()")
         cursor.execute(PROVE, given)
         proved = int(cursor.rowcount)
         cursor.execute(COOL, given)

@@ -25,8 +25,8 @@ class Destination(models.Model):
     """
     One version of where one claim's returns of one asset go. What it says never changes; its state moves forward.
 
-    `fingerprint` is SHA-256 of network and details, each framed, details by name: the same account or
-    address has the same.
+    `fingerprint` is SHA-256 of network and details, framed (jsonb's own text): the same account or address
+    has the same.
     """
 
     # The database's foreign keys of claim and asset include the case (first migration).
@@ -53,6 +53,7 @@ class Destination(models.Model):
     recorded_at = models.DateTimeField(db_default=ClockTimestamp())
 
     class Meta:
+        indexes = [models.Index(fields=["usable_from"], condition=Q(state="cooling"), name="destination_cooling")]
         constraints = [
             models.UniqueConstraint(fields=["claim", "asset", "version"], name="destination_version_is_used_once"),
             models.UniqueConstraint(

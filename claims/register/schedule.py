@@ -253,6 +253,8 @@ def step(job: Job) -> jobs.Progress:
         }  # fmt: skip
         for statement in (CLAIMANTS, CLAIMS, LINES, HOLDS):
             cursor.execute(statement, given)
+        if not after:
+            cursor.execute("SELECT register_analyze()")
     for follower in _followers:
         follower(case, after, last, at)
     return jobs.Progress(cursor=str(last), done=job.done + accounts, phase="claims")
@@ -260,6 +262,7 @@ def step(job: Job) -> jobs.Progress:
 
 def _finish(job: Job, case: Case) -> jobs.Progress:
     with connection.cursor() as cursor:
+        cursor.execute("SELECT register_analyze()")
         cursor.execute(
             'SELECT min(number COLLATE "C"), max(number COLLATE "C"), count(*) FROM register_claim'
             " WHERE case_id = %s AND kind = 'scheduled'",

@@ -1,13 +1,10 @@
 -- Destinations: what the database itself refuses.
 
--- The same bank account or address has the same fingerprint, however it came in: network and details, each
--- framed, details in the order of their names.
+-- The same bank account or address has the same fingerprint, however it came in: jsonb writes the same
+-- details in one way only.
 CREATE FUNCTION destination_fingerprint(network text, details jsonb) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT sha256(frame(network) || coalesce(
-        (SELECT string_agg(frame(key) || frame(value), ''::bytea ORDER BY key COLLATE "C") FROM jsonb_each_text(details)), ''
-    ))
-$$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN sha256(frame(network) || frame(details::text));
 
 ALTER TABLE destinations_destination
     ADD CONSTRAINT destination_has_the_fingerprint_of_its_details
@@ -29,12 +26,12 @@ DECLARE
 BEGIN
     SELECT * INTO wrong FROM proposed
     WHERE state <> 'proposed' OR proved_at IS NOT NULL OR usable_from IS NOT NULL OR revoked_at IS NOT NULL
-       OR second_keyed_by_id IS NOT NULL OR (order_id IS NOT NULL AND origin <> 'court_order') LIMIT 1;
+       OR second_keyed_by_id IS NOT NULL OR (order_id IS NOT NULL AND origin <> 'court_order');
     IF FOUND THEN
         RAISE EXCEPTION 'destination_begins_as_proposed: claim %, version %', wrong.claim_id, wrong.version
             USING ERRCODE = '23514';
     END IF;
-    SELECT * INTO wrong FROM proposed WHERE (origin = 'claimant') <> (current_user = 'henkan_portal') LIMIT 1;
+    SELECT * INTO wrong FROM proposed WHERE (origin = 'claimant') <> (current_user = 'henkan_portal');
     IF FOUND THEN
         RAISE EXCEPTION 'claimant_destination_is_written_by_the_portal: claim %, by %', wrong.claim_id, current_user
             USING ERRCODE = '42501';
@@ -44,6 +41,8 @@ END $$;
 CREATE TRIGGER destination_begins_as_proposed AFTER INSERT ON destinations_destination
     REFERENCING NEW TABLE AS proposed FOR EACH STATEMENT EXECUTE FUNCTION destination_begins_as_proposed();
 
+-- EXECUTE, and no LIMIT: a plan kept from a statement of one row, or made for the first row alone, would join old
+-- and new row by row, which is square in the rows of a statement of many.
 -- What a version says never changes. Its state moves as the table of transitions says, each step with its
 -- own moment, and time is the database's: nothing is usable before it has cooled off.
 CREATE FUNCTION destination_moves_forward() RETURNS trigger
@@ -51,7 +50,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
     wrong text;
 BEGIN
-    SELECT format('version %s of claim %s', o.version, o.claim_id) INTO wrong
+    EXECUTE $q$
+    SELECT min(format('version %s of claim %s', o.version, o.claim_id))
     FROM before_it o FULL JOIN after_it n USING (id)
     WHERE (o.id, o.case_id, o.claim_id, o.asset_id, o.version, o.network, o.details, o.fingerprint, o.origin,
            o.keyed_by_id, o.proposed_at, o.recorded_at)
@@ -59,21 +59,23 @@ BEGIN
            n.keyed_by_id, n.proposed_at, n.recorded_at)
        OR (o.second_keyed_by_id IS NOT NULL AND n.second_keyed_by_id IS DISTINCT FROM o.second_keyed_by_id)
        OR (o.order_id IS NOT NULL AND n.order_id IS DISTINCT FROM o.order_id)
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'destination_never_changes: %', coalesce(wrong, 'unknown') USING ERRCODE = '23001';
     END IF;
 
-    SELECT format('%s → %s, version %s of claim %s', o.state, n.state, o.version, o.claim_id) INTO wrong
+    EXECUTE $q$
+    SELECT min(format('%s → %s, version %s of claim %s', o.state, n.state, o.version, o.claim_id))
     FROM before_it o JOIN after_it n USING (id)
     LEFT JOIN destinations_destinationtransition t ON t.from_state = o.state AND t.to_state = n.state
     WHERE t.from_state IS NULL
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'destination_moves_forward: %', wrong USING ERRCODE = '23514';
     END IF;
 
-    SELECT format('%s → %s, version %s of claim %s', o.state, n.state, o.version, o.claim_id) INTO wrong
+    EXECUTE $q$
+    SELECT min(format('%s → %s, version %s of claim %s', o.state, n.state, o.version, o.claim_id))
     FROM before_it o JOIN after_it n USING (id)
     WHERE (n.proved_at IS DISTINCT FROM o.proved_at) <> (n.state = 'proved')
        OR (n.usable_from IS DISTINCT FROM o.usable_from) <> (n.state = 'cooling')
@@ -81,23 +83,25 @@ BEGIN
        OR (n.state = 'proved') <> (n.proved_at IS NOT NULL AND o.proved_at IS NULL)
        OR (n.state = 'revoked') <> (n.revoke_reason <> '')
        OR ((n.order_id, n.second_keyed_by_id) IS DISTINCT FROM (o.order_id, o.second_keyed_by_id) AND n.state <> 'proved')
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'destination_takes_each_step_with_its_own_moment: %', wrong USING ERRCODE = '23514';
     END IF;
 
-    SELECT format('version %s of claim %s', n.version, n.claim_id) INTO wrong
+    EXECUTE $q$
+    SELECT min(format('version %s of claim %s', n.version, n.claim_id))
     FROM after_it n JOIN cases_case c ON c.id = n.case_id
     WHERE n.state = 'cooling' AND n.usable_from < transaction_timestamp() + make_interval(hours => c.cooling_off_hours)
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'destination_cools_off_for_as_long_as_the_case_says: %', wrong USING ERRCODE = '23514';
     END IF;
 
-    SELECT format('version %s of claim %s, usable from %s', n.version, n.claim_id, n.usable_from) INTO wrong
+    EXECUTE $q$
+    SELECT min(format('version %s of claim %s, usable from %s', n.version, n.claim_id, n.usable_from))
     FROM after_it n WHERE n.state = 'usable' AND n.usable_from > clock_timestamp()
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'destination_is_not_used_before_its_time: %', wrong USING ERRCODE = '23514';
     END IF;
     RETURN NULL;
@@ -110,6 +114,13 @@ CREATE TRIGGER destination_is_kept BEFORE DELETE OR TRUNCATE ON destinations_des
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER destination_transition_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON destinations_destinationtransition
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Tell the planner what has come, right after it came: the next step begins at once.
+CREATE FUNCTION destinations_analyze() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    ANALYZE public.destinations_destination;
+END $$;
 
 REVOKE INSERT, UPDATE, DELETE ON destinations_destinationtransition FROM henkan_app;
 REVOKE UPDATE, DELETE ON destinations_destination FROM henkan_app;

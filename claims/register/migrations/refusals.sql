@@ -38,6 +38,8 @@ CREATE TRIGGER claimant_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON regis
 CREATE TRIGGER decision_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON register_decision
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- EXECUTE, and no LIMIT: a plan kept from a statement of one row, or made for the first row alone, would join old
+-- and new row by row, which is square in the rows of a statement of many.
 -- A line's quantities change by a decision made for it, and by nothing else. `excess` is what was given
 -- above what the line is still admitted for: it follows from the position.
 CREATE FUNCTION claim_line_changes_by_decision() RETURNS trigger
@@ -45,30 +47,33 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
     wrong bigint;
 BEGIN
-    SELECT coalesce(n.id, o.id) INTO wrong FROM old_lines o FULL JOIN new_lines n USING (id)
+    EXECUTE $q$
+    SELECT min(coalesce(n.id, o.id)) FROM old_lines o FULL JOIN new_lines n USING (id)
     WHERE (o.id, o.case_id, o.claim_id, o.asset_id, o.claim_class, o.recorded)
         IS DISTINCT FROM (n.id, n.case_id, n.claim_id, n.asset_id, n.claim_class, n.recorded)
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'claim_line_keeps_what_was_recorded: line %', wrong USING ERRCODE = '23001';
     END IF;
-    SELECT n.id INTO wrong FROM old_lines o JOIN new_lines n USING (id)
+    EXECUTE $q$
+    SELECT min(n.id) FROM old_lines o JOIN new_lines n USING (id)
     LEFT JOIN register_decision d ON d.id = n.decision_id AND d.claim_line_id = n.id
         AND d.admitted = n.admitted AND d.rejected = n.rejected
     WHERE (o.admitted, o.rejected, o.out_of_scope, o.decision_id)
         IS DISTINCT FROM (n.admitted, n.rejected, n.out_of_scope, n.decision_id)
       AND (d.id IS NULL OR n.decision_id <= o.decision_id)
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'claim_line_changes_by_decision: line % has no new decision that says this', wrong
             USING ERRCODE = '23514';
     END IF;
-    SELECT n.id INTO wrong FROM old_lines o JOIN new_lines n USING (id) JOIN register_position p ON p.claim_line_id = n.id
+    EXECUTE $q$
+    SELECT min(n.id) FROM old_lines o JOIN new_lines n USING (id) JOIN register_position p ON p.claim_line_id = n.id
     WHERE (o.admitted, o.converted_in, o.converted_out, o.excess)
         IS DISTINCT FROM (n.admitted, n.converted_in, n.converted_out, n.excess)
       AND n.excess <> greatest(0, p.given + n.converted_out - n.admitted - n.converted_in)
-    LIMIT 1;
-    IF FOUND THEN
+    $q$ INTO wrong;
+    IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'claim_line_excess_is_what_was_given_above_it: line %', wrong USING ERRCODE = '23514';
     END IF;
     RETURN NULL;
@@ -84,8 +89,7 @@ DECLARE
     wrong bigint;
 BEGIN
     SELECT n.id INTO wrong FROM opened n LEFT JOIN register_decision d ON d.id = n.decision_id AND d.rule <> ''
-    WHERE d.id IS NULL OR n.lodged <> 0 OR n.excess <> 0 OR n.converted_in <> 0 OR n.converted_out <> 0
-    LIMIT 1;
+    WHERE d.id IS NULL OR n.lodged <> 0 OR n.excess <> 0 OR n.converted_in <> 0 OR n.converted_out <> 0;
     IF FOUND THEN
         RAISE EXCEPTION 'claim_line_begins_as_recorded_by_a_rule: line %', wrong USING ERRCODE = '23514';
     END IF;
@@ -303,6 +307,13 @@ BEGIN
             USING ERRCODE = '23505';
     END IF;
     RETURN true;
+END $$;
+
+-- Tell the planner what has come, right after it came: the next step begins at once.
+CREATE FUNCTION register_analyze() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    ANALYZE public.register_claimant, public.register_claim, public.register_claimline, public.register_position;
 END $$;
 
 -- --- Rights ------------------------------------------------------------------------------------------
