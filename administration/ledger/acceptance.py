@@ -5,8 +5,10 @@ A step and its cursor commit together, so a killed worker costs one step and not
 looks at the whole before it lets the intake become accepted (refusals.sql).
 """
 
+# ruff: noqa: S608 - statements are put together from names of our own tables, never from what is read
+
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +17,7 @@ from django.db import connection
 
 from administration.books.models import Asset
 from administration.errors import Refused
-from administration.ledger import inspection, package, takeover
+from administration.ledger import inspection, package, staging, takeover
 from administration.ledger.models import Intake, IntakeState, NegativePolicy
 from administration.people.models import User
 from administration.record import covers, log
@@ -171,7 +173,7 @@ def step(job: Job) -> jobs.Progress:
     )
 
 
-Stage = Callable[[_Work, dict[str, Any]], Mapping[str, Any] | None]
+Stage = Callable[[_Work, dict[str, Any]], dict[str, Any] | None]
 
 
 def _assets(work: _Work, state: dict[str, Any]) -> None:
@@ -198,11 +200,11 @@ def _rows(work: _Work, state: dict[str, Any]) -> None:
         # One row at a time through the indexes: a hash of all accounts for every range would grow with the square.
         cursor.execute("SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)")
         cursor.execute(
-            f'SELECT count(*) FROM {inspection.STAGING[part.table.file]} WHERE intake = %s AND "row" > %s AND "row" <= %s',
+            f'SELECT count(*) FROM {staging.TABLES[part.table.file]} WHERE intake = %s AND "row" > %s AND "row" <= %s',
             [work.intake.pk, after, upto],
         )
         if cursor.fetchone()[0] != upto - after:
-            takeover.clear_staging(work.intake.pk)
+            staging.clear(work.intake.pk)
             state.update(stage="read again", inspection="")
             return
         file = work.intake.files.get(name=part.table.file)
@@ -251,7 +253,7 @@ def _negatives(work: _Work, state: dict[str, Any]) -> None:
         )
 
 
-def _accept(work: _Work, state: dict[str, Any]) -> Mapping[str, Any]:
+def _accept(work: _Work, state: dict[str, Any]) -> dict[str, Any]:
     """Close it: the database compares every count and sum with what was signed."""
     intake, case = work.intake, work.intake.case
     moved = Intake.objects.filter(pk=intake.pk, state=IntakeState.ACCEPTING).update(
@@ -259,7 +261,7 @@ def _accept(work: _Work, state: dict[str, Any]) -> Mapping[str, Any]:
     )
     if moved != 1:
         raise NotAccepted(f"{intake} is not being accepted.")
-    takeover.clear_staging(intake.pk)
+    staging.clear(intake.pk)
     with connection.cursor() as cursor:
         cursor.execute("SELECT ledger_analyze()")
     covered = covers.cover(BALANCES, case=case.reference)

@@ -36,7 +36,9 @@ def adjust(
     case = account.case
     appointments.require(case, by, "ledger.take_over", at=at)
     if not Intake.objects.filter(case=case, state=IntakeState.ACCEPTED).exists():
-        raise NotAdjusted(_("The ledger of case %(case)s is not accepted yet: there is nothing to correct.") % {"case": case})
+        raise NotAdjusted(
+            _("The ledger of case %(case)s is not accepted yet: there is nothing to correct.") % {"case": case}
+        )
     if reason not in REASONS or product not in PRODUCTS or asset.case_id != case.pk or not note.strip():
         raise NotAdjusted(
             _("A correction names an asset of the case, a product, what happened, and a reason (%(reasons)s).")

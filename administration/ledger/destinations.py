@@ -22,7 +22,6 @@ _BANK_COLUMNS = {
     "number_form": "number",
     "kind": "kind",
 }
-_SECRET = "secret"
 
 
 def bank_problem(fields: Sequence[str]) -> Problem | None:
@@ -48,11 +47,15 @@ def address_problem(fields: Sequence[str]) -> Problem | None:
 
 def is_secret(problem: Problem | None) -> bool:
     """Somebody's key or seed words instead of an address: never stored, and never repeated."""
-    return problem is not None and problem[0] == _SECRET
+    return problem is not None and problem[0] == "secret"
 
 
 def _named(error: Remark) -> Problem:
-    kind = "bad_checksum" if error.code in ("checksum", "mixed_case", "length", "wrong_checksum_kind", "no_address") else error.code
+    kind = (
+        "bad_checksum"
+        if error.code in ("checksum", "mixed_case", "length", "wrong_checksum_kind", "no_address")
+        else error.code
+    )
     column = {"unknown_network": "network", "tag": "memo", "memo_not_used": "memo"}.get(error.code, "address")
     return kind, column, error.text
 

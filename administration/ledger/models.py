@@ -5,7 +5,7 @@ from typing import Any
 from django.db import models
 from django.db.models import F, Q
 
-from administration.fields import ClockTimestamp, UnitsField
+from administration.fields import UnitsField
 
 
 class IntakeState(models.TextChoices):

@@ -7,7 +7,6 @@ record that has not is taken apart, field by field, to say what is wrong. Knows 
 
 import csv
 import io
-import os
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -65,7 +64,9 @@ def header_faults(path: Path, table: Table) -> tuple[list[Fault], int]:
     except UnicodeDecodeError as wrong:
         return [_not_utf8(table, 1, wrong.start)], len(line)
     if text.startswith("\ufeff"):
-        return [_in_header(table, "byte_order_mark", "The file begins with a byte order mark.", "Write UTF-8 without it.")], 0
+        return [
+            _in_header(table, "byte_order_mark", "The file begins with a byte order mark.", "Write UTF-8 without it.")
+        ], 0
     if text.endswith("\r"):
         return [_in_header(table, "line_ending", "Lines end in CR LF.", "End lines in LF alone.")], 0
     try:
@@ -93,7 +94,14 @@ def header_faults(path: Path, table: Table) -> tuple[list[Fault], int]:
             else "The columns are not in the order of the format, or one stands twice."
         )  # fmt: skip
         return [
-            Fault("header", table.file, what, f"Write exactly: {','.join(table.header)}.", column=missing or wrong_name[:60], row=1)
+            Fault(
+                "header",
+                table.file,
+                what,
+                f"Write exactly: {','.join(table.header)}.",
+                column=missing or wrong_name[:60],
+                row=1,
+            )
         ], 0
     return [], len(line)
 
@@ -217,7 +225,13 @@ def diagnose(table: Table, row: int, record: str) -> tuple[list[Fault], Values |
         parsed = list(csv.reader(io.StringIO(record, newline=""), strict=True))
     except csv.Error as wrong:
         return [
-            Fault("unreadable_row", table.file, f"The row cannot be read: {wrong}.", "Quote fields as in RFC 4180.", row=row)
+            Fault(
+                "unreadable_row",
+                table.file,
+                f"The row cannot be read: {wrong}.",
+                "Quote fields as in RFC 4180.",
+                row=row,
+            )
         ], None
     fields = parsed[0] if len(parsed) == 1 else []
     if len(fields) != len(table.columns):
@@ -249,7 +263,11 @@ def _wrong(column: Column, text: str) -> tuple[str, str, str] | None:
             if not text:
                 return "empty", "The field is empty; this column must be given.", "Give it."
             if len(text) > column.length_max:
-                return "too_long", f"The text has {len(text)} characters; {column.length_max} are allowed.", "Shorten it."
+                return (
+                    "too_long",
+                    f"The text has {len(text)} characters; {column.length_max} are allowed.",
+                    "Shorten it.",
+                )
             if _CONTROL.search(text):
                 return "control_character", "The text contains control characters.", "Take them out."
         case Type.ENUM:
@@ -286,7 +304,11 @@ def _wrong_amount(text: str, shown: str) -> tuple[str, str, str] | None:
         return "exponent", f"{shown} is written with an exponent.", "Write all digits: a spreadsheet has shortened it."
     if not text.isascii() and _PLAIN_AMOUNT.fullmatch(unicodedata.normalize("NFKC", text)):
         return "full_width_digits", f"{shown} is not written in ASCII digits.", "Write 0 to 9 in half width."
-    return "not_a_number", f"{shown} is not a plain decimal number.", "Write digits, and one point if there are decimals."
+    return (
+        "not_a_number",
+        f"{shown} is not a plain decimal number.",
+        "Write digits, and one point if there are decimals.",
+    )
 
 
 def line(values: Values) -> str:
@@ -294,10 +316,6 @@ def line(values: Values) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="").writerow(["" if value is None else value for value in values])
     return out.getvalue()
-
-
-def size(path: Path) -> int:
-    return os.stat(path).st_size
 
 
 def _not_utf8(table: Table, row: int, offset: int) -> Fault:

@@ -29,8 +29,9 @@ from administration.books.models import Asset
 from administration.cases import appointments, approvals, securing
 from administration.cases.models import ApprovalRequest, Case
 from administration.errors import Refused
-from administration.ledger import inspection, package
-from administration.ledger.inspection import Report
+from administration.ledger import inspection, package, staging
+from administration.ledger.control_totals import conclude
+from administration.ledger.findings import REFUSE, STAGED, Report, grouped
 from administration.ledger.models import (
     ControlTotal,
     Differences,
@@ -174,7 +175,7 @@ def inspection_step(job: Job) -> jobs.Progress:
     if job.cursor != CONCLUDE:
         did = inspection.step(this, job.cursor)
         return jobs.Progress(CONCLUDE if did.finished else did.cursor, did.done, did.phase)
-    report = inspection.conclude(this)
+    report = conclude(this)
     if report.refused:
         _discard(intake)
     else:
@@ -184,20 +185,20 @@ def inspection_step(job: Job) -> jobs.Progress:
     return jobs.Progress(CONCLUDE, job.done, "concluded", finished=True, result=result)
 
 
-def staged(intake: Intake) -> inspection.Package:
+def staged(intake: Intake) -> staging.Package:
     """The received package as the inspection reads it."""
     archive = archive_of(intake.directory)
-    return inspection.Package(
+    return staging.Package(
         intake.pk,
         archive,
         package.read_manifest(archive),
         suspend=intake.differences == Differences.SUSPEND,
-        scales=dict(Asset.objects.filter(case=intake.case).values_list("code", "scale")),
+        known=dict(Asset.objects.filter(case=intake.case).values_list("code", "scale")),
         cutoff_at=intake.case.cutoff_at,
     )
 
 
-def _keep(intake: Intake, this: inspection.Package, report: Report, *, by: User, at: datetime) -> None:
+def _keep(intake: Intake, this: staging.Package, report: Report, *, by: User, at: datetime) -> None:
     manifest = this.manifest
     files = [(file.name, file.sha256, file.bytes, file.rows) for file in manifest.files]
     size = (this.directory / package.MANIFEST).stat().st_size
@@ -219,7 +220,7 @@ def _keep(intake: Intake, this: inspection.Package, report: Report, *, by: User,
     )  # fmt: skip
     Finding.objects.bulk_create(Finding(intake=intake, **vars(found)) for found in grouped(report))
     with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {inspection.FINDINGS} WHERE intake = %s", [intake.pk])
+        cursor.execute(f"DELETE FROM {STAGED} WHERE intake = %s", [intake.pk])  # noqa: S608 - our own table
     Intake.objects.filter(pk=intake.pk).update(
         state=IntakeState.INSPECTED, accounts=report.accounts, balances=report.balances
     )
@@ -240,20 +241,6 @@ def _keep(intake: Intake, this: inspection.Package, report: Report, *, by: User,
     )
 
 
-def grouped(report: Report) -> list[inspection.Found]:
-    """The first of each kind of finding in each column, with how many rows it stands for."""
-    first: dict[tuple[str, str, str], inspection.Found] = {}
-    rows: dict[tuple[str, str, str], int] = {}
-    for found in report.findings:
-        group = (found.kind, found.file, found.column)
-        first.setdefault(group, found)
-        rows[group] = rows.get(group, 0) + found.rows
-    return [
-        inspection.Found(f.kind, f.severity, f.file, f.row, f.column, f.reason, f.remedy, rows[group])
-        for group, f in first.items()
-    ]
-
-
 def outcome(job: Job) -> Intake:
     """
     The intake that an ended inspection leaves, or HandoverRefused.
@@ -267,7 +254,7 @@ def outcome(job: Job) -> Intake:
     faults = [
         Fault(found["kind"], found["file"], found["reason"], found["remedy"], found["column"], found["row"])
         for found in result["findings"]
-        if found["severity"] == inspection.REFUSE
+        if found["severity"] == REFUSE
     ]
     raise HandoverRefused(faults, result)
 
@@ -286,21 +273,16 @@ def cancel(intake: Intake, *, by: User, at: datetime, reason: str) -> None:
     moved = Intake.objects.filter(pk=row.pk, state=IntakeState.INSPECTED).update(state=IntakeState.CANCELLED)
     if moved != 1:
         raise NotInspected(_("%(intake)s cannot be cancelled any more.") % {"intake": row})
-    clear_staging(row.pk)
+    staging.clear(row.pk)
     log.append(row.case, "ledger.cancelled", subject=row, by=by, at=at, body={"reason": reason})
 
 
 def _discard(intake: Intake) -> None:
     """Leave nothing of a package that was not inspected to its end."""
-    clear_staging(intake.pk)
+    staging.clear(intake.pk)
     pk, archive = intake.pk, archive_of(intake.directory)
     Intake.objects.filter(pk=pk).delete()
     transaction.on_commit(lambda: shutil.rmtree(archive, ignore_errors=True))
-
-
-def clear_staging(intake: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT ledger_clear_staging(%s)", [intake])
 
 
 # --- what nobody can explain ------------------------------------------------------------------
@@ -340,7 +322,9 @@ def suspense_may_follow(request: ApprovalRequest) -> None:
 
 def suspense_signed(request: ApprovalRequest, by: User, at: datetime) -> None:
     """Follows the last signature."""
-    total = ControlTotal.objects.select_for_update(of=("self",)).select_related("intake__case").get(pk=request.object_id)
+    total = (
+        ControlTotal.objects.select_for_update(of=("self",)).select_related("intake__case").get(pk=request.object_id)
+    )
     difference = total.difference
     ControlTotal.objects.filter(pk=total.pk).update(suspense=difference)
     log.append(
@@ -353,9 +337,7 @@ def suspense_signed(request: ApprovalRequest, by: User, at: datetime) -> None:
 
 
 @transaction.atomic
-def accept(
-    intake: Intake, *, by: User, at: datetime, negative_policy: str = NegativePolicy.EXCLUDE
-) -> ApprovalRequest:
+def accept(intake: Intake, *, by: User, at: datetime, negative_policy: str = NegativePolicy.EXCLUDE) -> ApprovalRequest:
     """
     Ask another person to accept the ledger as it was inspected.
 
@@ -427,7 +409,9 @@ def _require_explained(intake: Intake) -> None:
         if total.difference:
             scale = next(asset["scale"] for asset in intake.manifest["assets"] if asset["code"] == total.asset_code)
             raise Unexplained(
-                _("%(total)s differs from its control total by %(difference)s. Explain it, or put it into named suspense.")
+                _(
+                    "%(total)s differs from its control total by %(difference)s. Explain it, or put it into named suspense."
+                )
                 % {"total": total, "difference": amounts.show(total.difference, scale)}
             )
 

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 
 from administration.cases.models import Case
-from administration.ledger import inspection, package, takeover
+from administration.ledger import findings, inspection, package, takeover
 from administration.ledger.package import PackageRefused
 from administration.ledger.takeover import HandoverRefused
 from tests.cast import NOON, Cast
@@ -22,13 +22,13 @@ def refused(case: Case, cast: Cast, folder: Path) -> list[dict[str, Any]]:
         inspected(case, cast, folder)
     assert counts() == before
 
-    report = inspection.validate(folder, scales={}, cutoff_at=case.cutoff_at)
+    report = inspection.validate(folder, cutoff_at=case.cutoff_at)
     assert report.refused
     assert counts() == before
     if isinstance(trouble.value, HandoverRefused):
         assert trouble.value.report["findings"] == report.as_json()["findings"]
     else:
-        assert inspection.from_faults(trouble.value.faults) == report.findings
+        assert findings.from_faults(trouble.value.faults) == report.findings
     return [found for found in report.as_json()["findings"] if found["severity"] == "refuse"]
 
 
@@ -124,9 +124,7 @@ def test_a_control_total_off_by_one_unit_is_refused(secured: Case, cast: Cast, f
     write_manifest(folder, facts)
 
     (found,) = refused(secured, cast, folder)
-    assert places([found]) == [
-        ("control_total_off_by_one", "manifest.json", None, f"control_totals[{place}].declared")
-    ]
+    assert places([found]) == [("control_total_off_by_one", "manifest.json", None, f"control_totals[{place}].declared")]
     assert amounts.show(units, scale) in found["reason"]
 
 
@@ -146,9 +144,7 @@ def test_a_count_that_is_off_is_refused_even_if_the_sum_fits(folder: Path, db: N
     facts["control_totals"][0]["accounts"] += 1
     write_manifest(folder, facts)
 
-    assert places(wrong(folder)) == [
-        ("control_count_differs", "manifest.json", None, "control_totals[0].accounts")
-    ]
+    assert places(wrong(folder)) == [("control_count_differs", "manifest.json", None, "control_totals[0].accounts")]
 
 
 def test_a_row_count_that_is_off_is_refused(folder: Path, db: None):
@@ -346,7 +342,7 @@ def test_a_key_pasted_instead_of_an_address_is_not_stored(secured: Case, cast: C
 def test_many_faults_of_one_kind_are_listed_up_to_a_limit_and_then_counted(
     secured: Case, cast: Cast, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):  # fmt: skip
-    monkeypatch.setattr(inspection, "LISTED_MAX", 10)
+    monkeypatch.setattr(findings, "LISTED_MAX", 10)
     text = (folder / "balances.csv").read_text()
     many = text.count(",JPY,")
     rewrite(folder, "balances.csv", text.replace(",JPY,", ",YEN,"))
@@ -360,10 +356,13 @@ def test_many_faults_of_one_kind_are_listed_up_to_a_limit_and_then_counted(
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_every_fault_put_into_a_package_is_found_and_none_is_invented(secured: Case, cast: Cast, tmp_path: Path, seed: int):
+def test_every_fault_put_into_a_package_is_found_and_none_is_invented(
+    secured: Case, cast: Cast, tmp_path: Path, seed: int
+):
     folder = sample(tmp_path / "dirty", accounts=400, seed=seed, dirty=0.02)
     done = {
-        (dirt["kind"], dirt["file"], dirt["row"], dirt["column"]) for dirt in json.loads((folder / "dirty.json").read_text())
+        (dirt["kind"], dirt["file"], dirt["row"], dirt["column"])
+        for dirt in json.loads((folder / "dirty.json").read_text())
     }
     assert len(done) > 20
 
@@ -373,7 +372,9 @@ def test_every_fault_put_into_a_package_is_found_and_none_is_invented(secured: C
     assert counts() == before
 
     report = trouble.value.report
-    said = [found for found in report["findings"] if found["kind"] not in ("negative_balance", "control_total_not_compared")]
+    said = [
+        found for found in report["findings"] if found["kind"] not in ("negative_balance", "control_total_not_compared")
+    ]
     found = {(f["kind"], f["file"], f["row"], f["column"]) for f in said}
     # A total can only be compared where every row of it can be read; where not, the report says that it was not.
     not_compared = {f["column"] for f in report["findings"] if f["kind"] == "control_total_not_compared"}

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from administration.books.models import Asset
 from administration.cases import approvals, securing
 from administration.cases.appointments import NotEmpowered
 from administration.cases.models import ApprovalRequest, Case
-from administration.ledger import acceptance, inspection, package, takeover
+from administration.ledger import acceptance, findings, package, staging, takeover
 from administration.ledger.models import (
     Adjustment,
     ControlTotal,
@@ -43,7 +42,7 @@ from tests.ledger.helpers import accepted, counts, edit, inspected, manifest_of,
 def staged_rows() -> int:
     with connection.cursor() as cursor:
         total = 0
-        for name in [*inspection.STAGING.values(), inspection.FINDINGS]:
+        for name in [*staging.TABLES.values(), findings.STAGED]:
             cursor.execute(f"SELECT count(*) FROM {name}")
             total += cursor.fetchone()[0]
     return total
@@ -79,7 +78,9 @@ def test_what_is_accepted_adds_up_to_the_control_totals_of_the_package(secured: 
 
     there = {
         (row["asset__code"], row["product"]): (row["units"], row["rows"])
-        for row in LedgerBalance.objects.values("asset__code", "product").annotate(units=Sum("amount"), rows=Count("id"))
+        for row in LedgerBalance.objects.values("asset__code", "product").annotate(
+            units=Sum("amount"), rows=Count("id")
+        )
     }
     for total in package.read_manifest(clean_package).control_totals:
         assert there.get((total.asset, total.product), (0, 0)) == (total.declared, total.accounts)
@@ -357,7 +358,7 @@ def test_killed_within_and_between_steps_it_ends_as_if_undisturbed(
     casts = [gather(case) for case in cases]
     for case, cast in zip(cases, casts, strict=True):
         secure(case, cast)
-    monkeypatch.setattr(inspection, "BLOCK_BYTES", 1_500)
+    monkeypatch.setattr(staging, "BLOCK_BYTES", 1_500)
     monkeypatch.setattr(acceptance, "ROWS", 30)
 
     killed: list[str] = []
@@ -383,7 +384,7 @@ def test_a_server_that_lost_the_staging_has_the_files_read_again(
         jobs._chunk(taken)
     jobs._let_go(taken)
     with as_owner() as cursor:
-        cursor.execute("TRUNCATE " + ", ".join(inspection.STAGING.values()))
+        cursor.execute("TRUNCATE " + ", ".join(staging.TABLES.values()))
 
     work(job)
     intake.refresh_from_db()
@@ -395,14 +396,14 @@ def test_nothing_of_a_package_can_be_read_by_others_on_the_machine(secured: Case
     intake = inspected(secured, cast, clean_package)
 
     kept = takeover.archive_of(intake.directory)
-    assert os.stat(kept).st_mode & 0o077 == 0
-    assert all(os.stat(path).st_mode & 0o077 == 0 for path in kept.rglob("*"))
+    assert kept.stat().st_mode & 0o077 == 0
+    assert all(path.stat().st_mode & 0o077 == 0 for path in kept.rglob("*"))
 
 
 def test_a_refused_package_says_so_in_its_first_fault(secured: Case, cast: Cast, folder: Path):
     off_by(folder, 1)
 
-    with pytest.raises(HandoverRefused, match="manifest.json"):
+    with pytest.raises(HandoverRefused, match=r"manifest\.json"):
         inspected(secured, cast, folder)
 
 

@@ -7,292 +7,607 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('record', '0001_initial'),
-        ('books', '0001_initial'),
-        ('cases', '0001_initial'),
+        ("record", "0001_initial"),
+        ("books", "0001_initial"),
+        ("cases", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='HandedOverPrice',
+            name="HandedOverPrice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('num', administration.fields.UnitsField()),
-                ('den', administration.fields.UnitsField()),
-                ('quoted_at', models.DateTimeField()),
-                ('source', models.TextField()),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("num", administration.fields.UnitsField()),
+                ("den", administration.fields.UnitsField()),
+                ("quoted_at", models.DateTimeField()),
+                ("source", models.TextField()),
+                (
+                    "asset",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="books.asset"),
+                ),
+                (
+                    "case",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="cases.case"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Identity',
+            name="Identity",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('customer_ref', models.TextField()),
-                ('entity_type', models.CharField(max_length=12)),
-                ('name', models.TextField()),
-                ('kana', models.TextField(blank=True)),
-                ('romaji', models.TextField(blank=True)),
-                ('birth_or_founding_date', models.DateField(null=True)),
-                ('nationality', models.CharField(blank=True, max_length=2)),
-                ('residence_country', models.CharField(blank=True, max_length=2)),
-                ('postcode', models.TextField(blank=True)),
-                ('address', models.TextField(blank=True)),
-                ('address_kana', models.TextField(blank=True)),
-                ('phone', models.TextField(blank=True)),
-                ('email', models.TextField(blank=True)),
-                ('corporate_number', models.TextField(blank=True)),
-                ('kyc_status', models.CharField(blank=True, max_length=12)),
-                ('language', models.CharField(blank=True, max_length=2)),
-                ('row', models.BigIntegerField()),
-                ('case', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("customer_ref", models.TextField()),
+                ("entity_type", models.CharField(max_length=12)),
+                ("name", models.TextField()),
+                ("kana", models.TextField(blank=True)),
+                ("romaji", models.TextField(blank=True)),
+                ("birth_or_founding_date", models.DateField(null=True)),
+                ("nationality", models.CharField(blank=True, max_length=2)),
+                ("residence_country", models.CharField(blank=True, max_length=2)),
+                ("postcode", models.TextField(blank=True)),
+                ("address", models.TextField(blank=True)),
+                ("address_kana", models.TextField(blank=True)),
+                ("phone", models.TextField(blank=True)),
+                ("email", models.TextField(blank=True)),
+                ("corporate_number", models.TextField(blank=True)),
+                ("kyc_status", models.CharField(blank=True, max_length=12)),
+                ("language", models.CharField(blank=True, max_length=2)),
+                ("row", models.BigIntegerField()),
+                (
+                    "case",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="cases.case",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Intake',
+            name="Intake",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('manifest', models.JSONField()),
-                ('package_sha256', models.BinaryField(max_length=32)),
-                ('directory', models.TextField()),
-                ('cutoff_at', models.DateTimeField()),
-                ('differences', models.CharField(choices=[('refuse', 'Refuse'), ('suspend', 'Suspend')], default='refuse', max_length=8)),
-                ('negative_policy', models.CharField(choices=[('exclude', 'Exclude'), ('keep', 'Keep')], default='exclude', max_length=8)),
-                ('state', models.CharField(choices=[('received', 'Received'), ('inspecting', 'Inspecting'), ('inspected', 'Inspected'), ('accepting', 'Accepting'), ('accepted', 'Accepted'), ('cancelled', 'Cancelled')], default='received', max_length=12)),
-                ('received_at', models.DateTimeField()),
-                ('accounts', models.BigIntegerField(default=0)),
-                ('balances', models.BigIntegerField(default=0)),
-                ('content_sha256', models.BinaryField(max_length=32, null=True)),
-                ('accepted_at', models.DateTimeField(null=True)),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='intakes', to='cases.case')),
-                ('received_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("manifest", models.JSONField()),
+                ("package_sha256", models.BinaryField(max_length=32)),
+                ("directory", models.TextField()),
+                ("cutoff_at", models.DateTimeField()),
+                (
+                    "differences",
+                    models.CharField(
+                        choices=[("refuse", "Refuse"), ("suspend", "Suspend")], default="refuse", max_length=8
+                    ),
+                ),
+                (
+                    "negative_policy",
+                    models.CharField(
+                        choices=[("exclude", "Exclude"), ("keep", "Keep")], default="exclude", max_length=8
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("received", "Received"),
+                            ("inspecting", "Inspecting"),
+                            ("inspected", "Inspected"),
+                            ("accepting", "Accepting"),
+                            ("accepted", "Accepted"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="received",
+                        max_length=12,
+                    ),
+                ),
+                ("received_at", models.DateTimeField()),
+                ("accounts", models.BigIntegerField(default=0)),
+                ("balances", models.BigIntegerField(default=0)),
+                ("content_sha256", models.BinaryField(max_length=32, null=True)),
+                ("accepted_at", models.DateTimeField(null=True)),
+                (
+                    "case",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="intakes", to="cases.case"
+                    ),
+                ),
+                (
+                    "received_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='HandedOverPlace',
+            name="HandedOverPlace",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('details', models.JSONField()),
-                ('amount', administration.fields.UnitsField()),
-                ('row', models.BigIntegerField()),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
-                ('intake', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='places', to='ledger.intake')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("details", models.JSONField()),
+                ("amount", administration.fields.UnitsField()),
+                ("row", models.BigIntegerField()),
+                (
+                    "asset",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="books.asset"),
+                ),
+                (
+                    "case",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="cases.case"),
+                ),
+                (
+                    "intake",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="places", to="ledger.intake"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Finding',
+            name="Finding",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=40)),
-                ('severity', models.CharField(max_length=10)),
-                ('file', models.TextField()),
-                ('row', models.BigIntegerField(null=True)),
-                ('column', models.TextField(blank=True)),
-                ('reason', models.TextField()),
-                ('remedy', models.TextField()),
-                ('rows', models.BigIntegerField(default=1)),
-                ('intake', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='findings', to='ledger.intake')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=40)),
+                ("severity", models.CharField(max_length=10)),
+                ("file", models.TextField()),
+                ("row", models.BigIntegerField(null=True)),
+                ("column", models.TextField(blank=True)),
+                ("reason", models.TextField()),
+                ("remedy", models.TextField()),
+                ("rows", models.BigIntegerField(default=1)),
+                (
+                    "intake",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="findings", to="ledger.intake"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ControlTotal',
+            name="ControlTotal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('asset_code', models.CharField(max_length=20)),
-                ('product', models.CharField(max_length=24)),
-                ('declared', administration.fields.UnitsField(null=True)),
-                ('declared_accounts', models.BigIntegerField(null=True)),
-                ('source', models.TextField()),
-                ('computed', administration.fields.UnitsField()),
-                ('computed_accounts', models.BigIntegerField()),
-                ('suspense', administration.fields.UnitsField(default=0)),
-                ('suspense_name', models.TextField(blank=True, default='')),
-                ('intake', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='control_totals', to='ledger.intake')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("asset_code", models.CharField(max_length=20)),
+                ("product", models.CharField(max_length=24)),
+                ("declared", administration.fields.UnitsField(null=True)),
+                ("declared_accounts", models.BigIntegerField(null=True)),
+                ("source", models.TextField()),
+                ("computed", administration.fields.UnitsField()),
+                ("computed_accounts", models.BigIntegerField()),
+                ("suspense", administration.fields.UnitsField(default=0)),
+                ("suspense_name", models.TextField(blank=True, default="")),
+                (
+                    "intake",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="control_totals", to="ledger.intake"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='LedgerAccount',
+            name="LedgerAccount",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('account_ref', models.TextField()),
-                ('capacity', models.CharField(max_length=12)),
-                ('status', models.CharField(max_length=12)),
-                ('opened_on', models.DateField(null=True)),
-                ('row', models.BigIntegerField()),
-                ('case', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='ledger_accounts', to='cases.case')),
-                ('identity', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='accounts', to='ledger.identity')),
-                ('intake', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.intake')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("account_ref", models.TextField()),
+                ("capacity", models.CharField(max_length=12)),
+                ("status", models.CharField(max_length=12)),
+                ("opened_on", models.DateField(null=True)),
+                ("row", models.BigIntegerField()),
+                (
+                    "case",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="ledger_accounts",
+                        to="cases.case",
+                    ),
+                ),
+                (
+                    "identity",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="accounts", to="ledger.identity"
+                    ),
+                ),
+                (
+                    "intake",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="ledger.intake",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Adjustment',
+            name="Adjustment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('product', models.CharField(max_length=24)),
-                ('amount', administration.fields.UnitsField()),
-                ('reason', models.CharField(max_length=32)),
-                ('note', models.TextField(blank=True)),
-                ('at', models.DateTimeField()),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='adjustments', to='cases.case')),
-                ('decided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('ledger_account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='adjustments', to='ledger.ledgeraccount')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("product", models.CharField(max_length=24)),
+                ("amount", administration.fields.UnitsField()),
+                ("reason", models.CharField(max_length=32)),
+                ("note", models.TextField(blank=True)),
+                ("at", models.DateTimeField()),
+                (
+                    "asset",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="books.asset"),
+                ),
+                (
+                    "case",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="adjustments", to="cases.case"
+                    ),
+                ),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "ledger_account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="adjustments",
+                        to="ledger.ledgeraccount",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PersonLink',
+            name="PersonLink",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('linked', models.BooleanField()),
-                ('level', models.CharField(max_length=8)),
-                ('reason', models.TextField()),
-                ('at', models.DateTimeField()),
-                ('by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
-                ('one', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.identity')),
-                ('other', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.identity')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("linked", models.BooleanField()),
+                ("level", models.CharField(max_length=8)),
+                ("reason", models.TextField()),
+                ("at", models.DateTimeField()),
+                (
+                    "by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "case",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="cases.case"),
+                ),
+                (
+                    "one",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="ledger.identity"
+                    ),
+                ),
+                (
+                    "other",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="ledger.identity"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ProposedAdjustment',
+            name="ProposedAdjustment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('product', models.CharField(max_length=24)),
-                ('amount', administration.fields.UnitsField()),
-                ('reason', models.CharField(max_length=32)),
-                ('note', models.TextField()),
-                ('at', models.DateTimeField()),
-                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
-                ('ledger_account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.ledgeraccount')),
-                ('proposed_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("product", models.CharField(max_length=24)),
+                ("amount", administration.fields.UnitsField()),
+                ("reason", models.CharField(max_length=32)),
+                ("note", models.TextField()),
+                ("at", models.DateTimeField()),
+                (
+                    "asset",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="books.asset"),
+                ),
+                (
+                    "case",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="cases.case"),
+                ),
+                (
+                    "ledger_account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="ledger.ledgeraccount"
+                    ),
+                ),
+                (
+                    "proposed_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ScopeDecision',
+            name="ScopeDecision",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('product', models.CharField(blank=True, max_length=24)),
-                ('in_scope', models.BooleanField()),
-                ('ground', models.TextField()),
-                ('evidence_sha256', models.BinaryField(max_length=32, null=True)),
-                ('at', models.DateTimeField()),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='scope_decisions', to='cases.case')),
-                ('decided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('ledger_account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='scope_decisions', to='ledger.ledgeraccount')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("product", models.CharField(blank=True, max_length=24)),
+                ("in_scope", models.BooleanField()),
+                ("ground", models.TextField()),
+                ("evidence_sha256", models.BinaryField(max_length=32, null=True)),
+                ("at", models.DateTimeField()),
+                (
+                    "case",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="scope_decisions", to="cases.case"
+                    ),
+                ),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "ledger_account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="scope_decisions",
+                        to="ledger.ledgeraccount",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SourceFile',
+            name="SourceFile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.TextField()),
-                ('sha256', models.BinaryField(max_length=32)),
-                ('bytes', models.BigIntegerField()),
-                ('rows', models.BigIntegerField(null=True)),
-                ('deliverer', models.TextField(blank=True)),
-                ('received_at', models.DateTimeField()),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='source_files', to='cases.case')),
-                ('intake', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='files', to='ledger.intake')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.TextField()),
+                ("sha256", models.BinaryField(max_length=32)),
+                ("bytes", models.BigIntegerField()),
+                ("rows", models.BigIntegerField(null=True)),
+                ("deliverer", models.TextField(blank=True)),
+                ("received_at", models.DateTimeField()),
+                (
+                    "case",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="source_files", to="cases.case"
+                    ),
+                ),
+                (
+                    "intake",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="files", to="ledger.intake"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='LedgerBalance',
+            name="LedgerBalance",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('product', models.CharField(max_length=24)),
-                ('amount', administration.fields.UnitsField()),
-                ('row', models.BigIntegerField()),
-                ('asset', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
-                ('case', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
-                ('ledger_account', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='balances', to='ledger.ledgeraccount')),
-                ('file', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("product", models.CharField(max_length=24)),
+                ("amount", administration.fields.UnitsField()),
+                ("row", models.BigIntegerField()),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="books.asset",
+                    ),
+                ),
+                (
+                    "case",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="cases.case",
+                    ),
+                ),
+                (
+                    "ledger_account",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="balances",
+                        to="ledger.ledgeraccount",
+                    ),
+                ),
+                (
+                    "file",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="ledger.sourcefile",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='ledgeraccount',
-            name='file',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile'),
+            model_name="ledgeraccount",
+            name="file",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="ledger.sourcefile",
+            ),
         ),
         migrations.AddField(
-            model_name='identity',
-            name='file',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile'),
+            model_name="identity",
+            name="file",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="ledger.sourcefile",
+            ),
         ),
         migrations.CreateModel(
-            name='HandedOverHold',
+            name="HandedOverHold",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=12)),
-                ('since', models.DateField()),
-                ('reference', models.TextField(blank=True)),
-                ('row', models.BigIntegerField()),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
-                ('ledger_account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='handed_over_holds', to='ledger.ledgeraccount')),
-                ('file', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=12)),
+                ("since", models.DateField()),
+                ("reference", models.TextField(blank=True)),
+                ("row", models.BigIntegerField()),
+                (
+                    "case",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="cases.case"),
+                ),
+                (
+                    "ledger_account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="handed_over_holds",
+                        to="ledger.ledgeraccount",
+                    ),
+                ),
+                (
+                    "file",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="ledger.sourcefile",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='HandedOverDestination',
+            name="HandedOverDestination",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('network', models.TextField()),
-                ('details', models.JSONField()),
-                ('valid', models.BooleanField()),
-                ('problem', models.TextField(blank=True)),
-                ('row', models.BigIntegerField()),
-                ('asset', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
-                ('case', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.case')),
-                ('ledger_account', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='handed_over_destinations', to='ledger.ledgeraccount')),
-                ('file', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.sourcefile')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("network", models.TextField()),
+                ("details", models.JSONField()),
+                ("valid", models.BooleanField()),
+                ("problem", models.TextField(blank=True)),
+                ("row", models.BigIntegerField()),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="books.asset",
+                    ),
+                ),
+                (
+                    "case",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="cases.case",
+                    ),
+                ),
+                (
+                    "ledger_account",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="handed_over_destinations",
+                        to="ledger.ledgeraccount",
+                    ),
+                ),
+                (
+                    "file",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="ledger.sourcefile",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='intake',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['received', 'inspecting', 'inspected', 'accepting', 'accepted'])), fields=('case',), name='case_has_one_live_intake'),
+            model_name="intake",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["received", "inspecting", "inspected", "accepting", "accepted"])),
+                fields=("case",),
+                name="case_has_one_live_intake",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='controltotal',
-            constraint=models.UniqueConstraint(fields=('intake', 'asset_code', 'product'), name='control_total_is_stated_once'),
+            model_name="controltotal",
+            constraint=models.UniqueConstraint(
+                fields=("intake", "asset_code", "product"), name="control_total_is_stated_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='controltotal',
-            constraint=models.CheckConstraint(condition=models.Q(('suspense', 0), models.Q(('declared', django.db.models.expressions.CombinedExpression(models.F('computed'), '+', models.F('suspense'))), models.Q(('suspense_name', ''), _negated=True)), _connector='OR'), name='suspense_is_named_and_is_the_whole_difference'),
+            model_name="controltotal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("suspense", 0),
+                    models.Q(
+                        (
+                            "declared",
+                            django.db.models.expressions.CombinedExpression(
+                                models.F("computed"), "+", models.F("suspense")
+                            ),
+                        ),
+                        models.Q(("suspense_name", ""), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="suspense_is_named_and_is_the_whole_difference",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='adjustment',
-            constraint=models.CheckConstraint(condition=models.Q(('amount', 0), _negated=True), name='adjustment_changes_something'),
+            model_name="adjustment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount", 0), _negated=True), name="adjustment_changes_something"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='personlink',
-            constraint=models.CheckConstraint(condition=models.Q(('one__lt', models.F('other'))), name='person_link_names_the_lower_number_first'),
+            model_name="personlink",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("one__lt", models.F("other"))), name="person_link_names_the_lower_number_first"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sourcefile',
-            constraint=models.UniqueConstraint(fields=('intake', 'name'), name='source_file_is_listed_once'),
+            model_name="sourcefile",
+            constraint=models.UniqueConstraint(fields=("intake", "name"), name="source_file_is_listed_once"),
         ),
         migrations.AddConstraint(
-            model_name='sourcefile',
-            constraint=models.UniqueConstraint(condition=models.Q(('rows__isnull', False)), fields=('intake', 'sha256'), name='table_is_taken_over_once'),
+            model_name="sourcefile",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("rows__isnull", False)),
+                fields=("intake", "sha256"),
+                name="table_is_taken_over_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='ledgerbalance',
-            constraint=models.UniqueConstraint(fields=('ledger_account', 'asset', 'product'), name='balance_is_listed_once_per_account_asset_product'),
+            model_name="ledgerbalance",
+            constraint=models.UniqueConstraint(
+                fields=("ledger_account", "asset", "product"), name="balance_is_listed_once_per_account_asset_product"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='ledgeraccount',
-            constraint=models.UniqueConstraint(fields=('case', 'account_ref'), name='account_is_listed_once'),
+            model_name="ledgeraccount",
+            constraint=models.UniqueConstraint(fields=("case", "account_ref"), name="account_is_listed_once"),
         ),
         migrations.AddConstraint(
-            model_name='identity',
-            constraint=models.UniqueConstraint(fields=('case', 'customer_ref'), name='customer_is_listed_once'),
+            model_name="identity",
+            constraint=models.UniqueConstraint(fields=("case", "customer_ref"), name="customer_is_listed_once"),
         ),
         migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),
     ]

@@ -11,13 +11,16 @@ from django.utils.translation import ngettext
 from administration.books.models import Asset
 from administration.cases import appointments
 from administration.ledger import inspection, takeover
+from administration.ledger.findings import Report, from_faults
 from administration.ledger.models import Differences, NegativePolicy
 from administration.ledger.package import PackageRefused
 from administration.office.command import ActCommand
 
 
 class Command(ActCommand):
-    help = "Receive a handover package, inspect it, and ask a second person to accept it. What is wrong is refused whole."
+    help = (
+        "Receive a handover package, inspect it, and ask a second person to accept it. What is wrong is refused whole."
+    )
     default_user = "goto"
 
     def arguments(self, parser: ArgumentParser) -> None:
@@ -39,8 +42,8 @@ class Command(ActCommand):
         suspend = options["differences"] == Differences.SUSPEND
         if options["dry_run"]:
             appointments.require(case, by, takeover.POWER, at=self.now())
-            scales = dict(Asset.objects.filter(case=case).values_list("code", "scale"))
-            report = inspection.validate(directory, scales=scales, cutoff_at=case.cutoff_at, suspend=suspend)
+            known = dict(Asset.objects.filter(case=case).values_list("code", "scale"))
+            report = inspection.validate(directory, known=known, cutoff_at=case.cutoff_at, suspend=suspend)
             return report_object(report.as_json(), ok=not report.refused, state="dry run", since=started)
         try:
             intake = takeover.receive(case, directory, by=by, at=self.now(), differences=options["differences"])
@@ -49,9 +52,11 @@ class Command(ActCommand):
         except takeover.HandoverRefused as refused:
             return report_object(dict(refused.report), ok=False, state="refused", since=started)
         except PackageRefused as refused:
-            report = inspection.Report(0, 0, (), inspection.from_faults(refused.faults))
+            report = Report(0, 0, (), from_faults(refused.faults))
             return report_object(report.as_json(), ok=False, state="refused", since=started)
-        found = report_object(dict(job.result or {}), ok=True, state=intake.state, since=started) | {"intake": intake.pk}
+        found = report_object(dict(job.result or {}), ok=True, state=intake.state, since=started) | {
+            "intake": intake.pk
+        }
         if any(total.difference for total in intake.control_totals.all()):
             return found
         request = takeover.accept(intake, by=by, at=self.now(), negative_policy=options["negative"])

@@ -1,0 +1,154 @@
+"""What was found wrong with a package, each with its place, reason and remedy; and the report they make up."""
+
+# ruff: noqa: S608 - statements are put together from names of our own tables, never from what is read
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.db import connection
+
+from administration.ledger.package import Fault, Table
+
+REFUSE, QUARANTINE, WARN = "refuse", "quarantine", "warn"
+LISTED_MAX = 1_000  # faults of one kind in one column that are listed one by one; the rest is counted
+STAGED = "ledger_staging_findings"
+
+
+@dataclass(frozen=True)
+class Found:
+    """One thing found: a fault with its weight. `rows` counts those it stands for."""
+
+    kind: str
+    severity: str
+    file: str
+    row: int | None
+    column: str
+    reason: str
+    remedy: str
+    rows: int = 1
+
+
+@dataclass(frozen=True)
+class Total:
+    """One control total beside what the rows add up to, in whole units."""
+
+    asset: str
+    product: str
+    declared: int | None
+    declared_accounts: int | None
+    source: str
+    computed: int
+    computed_accounts: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of the inspection."""
+
+    accounts: int
+    balances: int
+    totals: tuple[Total, ...]
+    findings: tuple[Found, ...]
+
+    @property
+    def refused(self) -> bool:
+        return any(found.severity == REFUSE for found in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """Amounts are texts of whole units."""
+        return {
+            "accounts": self.accounts,
+            "balances": self.balances,
+            "control_totals": [
+                {
+                    **asdict(total),
+                    "declared": None if total.declared is None else str(total.declared),
+                    "computed": str(total.computed),
+                }
+                for total in self.totals
+            ],
+            "findings": [asdict(found) for found in self.findings],
+        }
+
+
+def from_faults(faults: Iterable[Fault]) -> tuple[Found, ...]:
+    """Faults of the manifest or the files as findings: each refuses the package."""
+    return tuple(Found(f.kind, REFUSE, f.file, f.row, f.column, f.reason, f.remedy) for f in faults)
+
+
+def grouped(report: Report) -> list[Found]:
+    """The first of each kind of finding in each column, with how many rows it stands for."""
+    first: dict[tuple[str, str, str], Found] = {}
+    rows: Counter[tuple[str, str, str]] = Counter()
+    for found in report.findings:
+        group = (found.kind, found.file, found.column)
+        first.setdefault(group, found)
+        rows[group] += found.rows
+    return [Found(**{**asdict(found), "rows": rows[group]}) for group, found in first.items()]
+
+
+class Findings:
+    """Writes down what is found: one row a fault up to LISTED_MAX of its kind in its column, then a count."""
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+
+    def add(self, found: Iterable[Found]) -> None:
+        found = list(found)
+        if not found:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f'SELECT kind, file, "column", count(*) FROM {STAGED} WHERE intake = %s GROUP BY 1, 2, 3', [self.key]
+            )
+            listed = Counter({(kind, file, column): many for kind, file, column, many in cursor.fetchall()})
+            rows: list[Found] = []
+            more: dict[tuple[str, str, str], tuple[Found, int]] = {}
+            for one in found:
+                group = (one.kind, one.file, one.column)
+                listed[group] += 1
+                if listed[group] <= LISTED_MAX:
+                    rows.append(one)
+                else:
+                    first, many = more.get(group, (one, 0))
+                    more[group] = (first, many + one.rows)
+            rows += [Found(**{**asdict(first), "rows": many}) for first, many in more.values()]
+            cursor.executemany(
+                f"INSERT INTO {STAGED} VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                [(self.key, f.kind, f.severity, f.file, f.row, f.column, f.reason, f.remedy, f.rows) for f in rows],
+            )
+
+    def add_rows(
+        self, table: Table, column: str, kind: str, sql: str, params: Sequence[Any], *, reason: str, remedy: str,
+        severity: str = REFUSE,
+    ) -> int:  # fmt: skip
+        """One finding for each row that `sql` selects, as ("row", shown); `reason` may name %s. How many there were."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f'SELECT count(*) OVER (), "row", shown FROM ({sql}) bad ORDER BY "row" LIMIT {LISTED_MAX}', params
+            )
+            bad = cursor.fetchall()
+        if not bad:
+            return 0
+        many = int(bad[0][0])
+        found = [
+            Found(kind, severity, table.file, row, column, reason % shown if "%s" in reason else reason, remedy)
+            for _, row, shown in bad
+        ]
+        if many > len(found):
+            found.append(
+                Found(
+                    kind,
+                    severity,
+                    table.file,
+                    None,
+                    column,
+                    f"And {many - len(found)} more rows.",
+                    remedy,
+                    many - len(found),
+                )
+            )
+        self.add(found)
+        return many
