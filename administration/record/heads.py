@@ -24,7 +24,7 @@ KEPT_TOGETHER = 1 << 12  # leaves in one row
 TAIL = 1 << 16
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('record seal', %s))"
-KEEP = "INSERT INTO record_leaves (case_id, first, hashes) SELECT %s, * FROM unnest(%s::bigint[], %s::bytea[])"
+KEEP = "COPY record_leaves (case_id, first, hashes) FROM STDIN (FORMAT BINARY)"
 
 
 class HasRecord(Protocol):
@@ -67,16 +67,20 @@ def _seal_some(case: HasRecord, key: Ed25519PrivateKey, at: datetime) -> Head | 
             return None
         frontier = merkle.Frontier.load(size, bytes(previous.frontier)) if previous else merkle.Frontier()
         last = min(counter.last, size + AT_ONCE)
-        leaves = stream.leaves(case.pk, size + 1, last)
-        if len(leaves) != last - size:
+        kept = bytearray()
+        for leaves in stream.leaves(case.pk, size + 1, last):
+            frontier.extend(leaves)
+            kept += b"".join(leaves)
+        if frontier.size != last:
             raise Refused(
                 _("Events are missing between %(first)s and %(last)s of case %(case)s. Run verify_record and see.")
                 % {"first": size + 1, "last": last, "case": case.reference}
             )
-        frontier.extend(leaves)
-        firsts = list(range(size + 1, last + 1, KEPT_TOGETHER))
-        blocks = [b"".join(leaves[first - size - 1 : first - size - 1 + KEPT_TOGETHER]) for first in firsts]
-        cursor.execute(KEEP, [case.pk, firsts, blocks])
+        with cursor.copy(KEEP) as copy:
+            copy.set_types(["int8", "int8", "bytea"])
+            for at_leaf in range(0, last - size, KEPT_TOGETHER):
+                block = kept[at_leaf * merkle.WIDTH : (at_leaf + KEPT_TOGETHER) * merkle.WIDTH]
+                copy.write_row((case.pk, size + 1 + at_leaf, bytes(block)))
         public_key = keys.public_bytes(key)
         head = Head(
             case_id=case.pk,

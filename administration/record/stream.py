@@ -45,14 +45,16 @@ def frames(sql: str, params: object) -> Iterator[bytes]:
             start = COLUMN_COUNT
 
 
-def leaves(case_id: int, first: int, last: int) -> list[bytes]:
-    """The leaves of events `first` to `last`. Fewer come back where numbers are missing."""
+def leaves(case_id: int, first: int, last: int) -> Iterator[list[bytes]]:
+    """
+    The leaves of events `first` to `last`, about a thousand at a time, while the database prepares the next.
+
+    Fewer come back where numbers are missing. Until the last is taken, the connection can do nothing else.
+    """
     sha256 = hashlib.sha256
-    found: list[bytes] = []
     params = {"case": case_id, "first": first, "last": last, "together": TOGETHER}
     with connection.cursor() as cursor, cursor.copy(ENCODED, params) as copy:
         copy.set_types(["bytea", "int4[]"])
         for data, lengths in copy.rows():
             ends = list(accumulate(lengths or ()))
-            found += [sha256(PREFIX + data[at:end]).digest() for at, end in zip([0, *ends], ends, strict=False)]
-    return found
+            yield [sha256(PREFIX + data[at:end]).digest() for at, end in zip([0, *ends], ends, strict=False)]

@@ -97,46 +97,54 @@ def _log(case: HasRecord, signed: list[Head], last: int) -> Iterator[str]:
 
 
 def _leaves(case: HasRecord, signed: list[Head], last: int) -> Iterator[str]:
+    """One pass over all events: against the leaves as they were sealed, and against every head at its size."""
     frontier = merkle.Frontier()
     sealed = signed[-1].size if signed else 0
     kept = _Kept(case.pk)
     suspect: int | None = None
-    waiting = iter([*signed, None])
-    head = next(waiting)
+    waiting = list(reversed(signed))
     for first in range(1, last + 1, AT_ONCE):
         upto = min(first + AT_ONCE - 1, last)
-        leaves = stream.leaves(case.pk, first, upto)
-        if len(leaves) != upto - first + 1:
+        before = kept.take(min(upto, sealed) - first + 1)
+        misfit: tuple[Head, bool] | None = None
+        # While leaves come in, the connection can do nothing else: what is found is said afterwards.
+        for leaves in stream.leaves(case.pk, first, upto):
+            start = frontier.size + 1
+            if len(leaves) < min(stream.TOGETHER, upto - start + 1):
+                break
+            if suspect is None:
+                part = before[(start - first) * merkle.WIDTH : (start - first + len(leaves)) * merkle.WIDTH]
+                suspect = _first_difference(leaves, part, start)
+            taken = 0
+            while waiting and waiting[-1].size < start + len(leaves) and misfit is None:
+                head = waiting.pop()
+                frontier.extend(leaves[taken : head.size - start + 1])
+                taken = head.size - start + 1
+                fits = frontier.root() == bytes(head.root) and frontier.dump() == bytes(head.frontier)
+                if not fits or (suspect is not None and suspect <= head.size):
+                    misfit = head, fits
+            frontier.extend(leaves[taken:])
+            if misfit:
+                break
+        if misfit:
+            yield _misfit(case, *misfit, suspect)
+        elif frontier.size != upto:
             yield _("Event %(number)s of %(case)s is missing.") % {
                 "number": _first_missing(case, first, upto), "case": case.reference,
             }  # fmt: skip
+        if misfit or frontier.size != upto:
             return
-        if suspect is None:
-            suspect = _first_difference(leaves, kept.take(min(upto, sealed) - first + 1), first)
-        taken = 0
-        while head is not None and head.size <= upto:
-            frontier.extend(leaves[taken : head.size - first + 1])
-            taken = head.size - first + 1
-            yield from _head_fits(case, head, frontier, suspect)
-            head = next(waiting)
-        frontier.extend(leaves[taken:])
 
 
-def _head_fits(case: HasRecord, head: Head, frontier: merkle.Frontier, suspect: int | None) -> Iterator[str]:
-    fits = frontier.root() == bytes(head.root) and frontier.dump() == bytes(head.frontier)
-    changed = suspect is not None and suspect <= head.size
-    if fits and changed:
-        yield _("The kept leaf of event %(number)s of %(case)s was changed; the event itself fits its head.") % {
-            "number": suspect, "case": case.reference,
-        }  # fmt: skip
-    elif not fits and changed and suspect is not None:
-        yield _("Event %(number)s of %(case)s (%(kind)s) is not what was sealed under head %(size)s.") % {
-            "number": suspect, "case": case.reference, "size": head.size, "kind": _kind(case, suspect),
-        }  # fmt: skip
-    elif not fits:
-        yield _("The events up to %(size)s of %(case)s do not have the root that was signed for them.") % {
-            "size": head.size, "case": case.reference,
-        }  # fmt: skip
+def _misfit(case: HasRecord, head: Head, fits: bool, suspect: int | None) -> str:
+    what = {"case": case.reference, "size": head.size, "number": suspect}
+    if suspect is None or suspect > head.size:
+        return _("The events up to %(size)s of %(case)s do not have the root that was signed for them.") % what
+    if fits:
+        return _("The kept leaf of event %(number)s of %(case)s was changed; the event itself fits its head.") % what
+    return _("Event %(number)s of %(case)s (%(kind)s) is not what was sealed under head %(size)s.") % {
+        **what, "kind": _kind(case, suspect),
+    }  # fmt: skip
 
 
 class _Kept:

@@ -132,6 +132,20 @@ def test_a_case_keeps_its_reference(a_case):
         ACase(9, "T-7").act()
 
 
+def beside(act, *arguments):
+    """Do it in a thread with a connection of its own."""
+
+    def run():
+        try:
+            act(*arguments)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
 def test_two_at_once_are_numbered_in_the_order_they_commit(committed):
     case = ACase(7, "T-7")
     case.act()
@@ -141,24 +155,20 @@ def test_two_at_once_are_numbered_in_the_order_they_commit(committed):
         with transaction.atomic():
             order.append(log.append(case, "first", subject=("x", 1), by=None, at=NOON).number)
             appended.set()
-            go_on.wait(5)
-        connections.close_all()
+            go_on.wait(30)
 
     def second():
         with transaction.atomic():
             order.append(log.append(case, "second", subject=("x", 1), by=None, at=NOON).number)
-        connections.close_all()
 
-    threads = [threading.Thread(target=first)]
-    threads[0].start()
-    appended.wait(5)
-    threads.append(threading.Thread(target=second))
-    threads[1].start()
+    threads = [beside(first)]
+    assert appended.wait(30)
+    threads.append(beside(second))
     threads[1].join(0.3)
     assert order == [2]  # the second waits for the first to commit
     go_on.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
     assert order == [2, 3]
     assert list(Event.objects.order_by("number").values_list("kind", flat=True))[1:] == ["first", "second"]
 
@@ -166,15 +176,9 @@ def test_two_at_once_are_numbered_in_the_order_they_commit(committed):
 def test_racing_appenders_leave_no_gap(committed):
     case = ACase(7, "T-7")
 
-    def act():
-        case.acts(20)
-        connections.close_all()
-
-    threads = [threading.Thread(target=act) for _ in range(4)]
+    threads = [beside(case.acts, 20) for _ in range(4)]
     for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert list(Event.objects.order_by("number").values_list("number", flat=True)) == list(range(1, 81))
     assert Counter.objects.get().last == 80
 
