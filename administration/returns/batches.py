@@ -8,6 +8,7 @@ Batches: returns grouped for one rail, frozen under a manifest, approved by its 
 
 import json
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
@@ -114,7 +115,7 @@ def draft(
         case=case, reference=f"{case.reference}-B{current.number:02d}-{number:03d}", rail=rail.code,
         rail_version=rail.version, round=current, order=order, prepared_by=by, drafted_at=at,
     )  # fmt: skip
-    params = {
+    params: dict[str, Any] = {
         "round": current.pk, "rail": rail.code, "batch": batch.pk, "part": rail.max_items,
         "limit": min(limit or ITEMS_MAX, ITEMS_MAX),
     }  # fmt: skip
@@ -140,12 +141,12 @@ def draft(
 def hold(case: Case, current: Round, rail_code: str, *, by: User, at: datetime) -> int:
     """Hold what has a closed gate under its name, and let go what has none any more, without drafting a batch."""
     appointments.require(case, by, "returns.batch", at=at)
-    params = {"round": current.pk, "rail": rail_code, "batch": None, "part": 1, "limit": 0}
+    params: dict[str, Any] = {"round": current.pk, "rail": rail_code, "batch": None, "part": 1, "limit": 0}
     with connection.cursor() as cursor:
         cursor.execute(REOPEN, params)
-        reopened = cursor.rowcount
+        changed = int(cursor.rowcount)
         cursor.execute(DRAFT, params)
-        changed = cursor.rowcount + reopened
+        changed += int(cursor.rowcount)
     if changed:
         log.append(
             case, "round.gates_looked_at", subject=current, by=by, at=at,

@@ -252,8 +252,9 @@ def _answer(
     today = at.astimezone(ZoneInfo(settings.TIME_ZONE)).date()
     code = line.asset.code
     if row is None:
-        office, customer, owner, act = NOTHING_YET
-        return Answer(code, "none", str(office), str(customer), owner, str(act), None)
+        return Answer(
+            code, "none", str(NOTHING_YET[0]), str(NOTHING_YET[1]), NOTHING_YET[2], str(NOTHING_YET[3]), None
+        )
     amount = show(row.amount, row.asset.scale)
     waiting = row.state in (ReturnState.SCHEDULED, ReturnState.HELD, ReturnState.BATCHED)
     gates = shut.get(row.pk, []) if waiting and not _is_out(row) else []
@@ -272,11 +273,11 @@ def _answer(
         "date": next_date.isoformat() if next_date else "",
         "reason": ", ".join(hold.reason or hold.kind for hold in own) or gate.code,
     }
-    customer = str(gate.customer) % words
+    told = str(gate.customer) % words
     if secret and gate.code in ("hold", "sanctions", "dispute"):
-        customer = str(BY_CODE["sanctions"].customer) % {**words, "date": (next_date or today).isoformat()}
+        told = str(BY_CODE["sanctions"].customer) % {**words, "date": (next_date or today).isoformat()}
     return Answer(
-        code, gate.code, str(gate.office) % words, customer, gate.owner, str(gate.next_act), next_date, amount, row.reference
+        code, gate.code, str(gate.office) % words, told, gate.owner, str(gate.next_act), next_date, amount, row.reference
     )
 
 
