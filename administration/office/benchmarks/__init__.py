@@ -62,16 +62,12 @@ def result(
     subject: str,
     *,
     bound: str,
-    parts: list[str] | None = None,
     target: float,
     rows: int,
     rows_per_second: int = 0,
 ) -> dict[str, Any]:
-    """
-    One line of the answer. `parts` are the timed names that make up the subject, if it is not one of its own name;
-    `rows_per_second` is a floor beside the ratio.
-    """
-    taken = [sum(times) for times in zip(*(watch.seconds[part] for part in parts or [subject]), strict=True)]
+    """One line of the answer. `rows_per_second` is a floor beside the ratio."""
+    taken = watch.seconds[subject]
     ratios = [took / least for took, least in zip(taken, watch.seconds[bound], strict=True)]
     ratio = statistics.median(ratios)
     speed = int(rows / statistics.median(taken))
