@@ -192,6 +192,6 @@ def test_a_final_round_stays_in_the_pool_and_takes_from_nobody(lines, free):
 
 
 def test_equal_remainders_are_ranked_by_their_tie_and_by_nothing_else():
-    lines = {name: (1, 0) for name in "abcdef"}
+    lines = dict.fromkeys("abcdef", (1, 0))
     shares = amounts.largest_remainder(lines, pool=2, tie=tie)
     assert {name for name, share in shares.items() if share} == set(sorted("abcdef", key=tie)[:2])

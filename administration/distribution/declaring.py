@@ -33,18 +33,24 @@ WHERE e.run_id = %(run)s::bigint AND e.amount > 0
 ORDER BY a.code COLLATE "C", c.number COLLATE "C", l.claim_class COLLATE "C"
 """
 
-# The next lines to move. What is to be given is capped by the claim, what is to be taken back by what is still here.
-CHUNK = """
-SELECT e.claim_line_id,
-       least(e.amount, greatest(0, l.admitted + l.converted_in - l.converted_out - p.given)),
-       CASE WHEN e.given > greatest(e.kept, e.cumulative) THEN greatest(0, p.given - greatest(
-           e.kept, e.cumulative, p.scheduled + p.in_flight + p.settled + p.deposited)) ELSE 0 END
+# The next lines of each pass. First what lowered claims hold too much goes back, as far as it is still here, for others
+# may be given just that; then everyone gets what was approved, capped by what their claim covers now.
+PASSES = ("withdraw", "declare")
+CHUNK = {
+    "withdraw": """
+SELECT e.claim_line_id, greatest(0, p.given - greatest(
+    e.kept, e.cumulative, p.scheduled + p.in_flight + p.settled + p.deposited))
+FROM distribution_entitlement e JOIN register_position p ON p.claim_line_id = e.claim_line_id
+WHERE e.run_id = %s AND e.claim_line_id > %s AND e.given > greatest(e.kept, e.cumulative)
+ORDER BY e.claim_line_id LIMIT %s""",
+    "declare": """
+SELECT e.claim_line_id, least(e.amount, greatest(0, l.admitted + l.converted_in - l.converted_out - p.given))
 FROM distribution_entitlement e
 JOIN register_claimline l ON l.id = e.claim_line_id
 JOIN register_position p ON p.claim_line_id = e.claim_line_id
-WHERE e.run_id = %s AND e.claim_line_id > %s AND (e.amount > 0 OR e.given > greatest(e.kept, e.cumulative))
-ORDER BY e.claim_line_id LIMIT %s
-"""
+WHERE e.run_id = %s AND e.claim_line_id > %s AND e.amount > 0
+ORDER BY e.claim_line_id LIMIT %s""",
+}
 
 
 def after(request: ApprovalRequest, by: User, at: datetime) -> Job:
@@ -100,26 +106,25 @@ def step(job: Job) -> Progress:
     if run.state != RunState.APPROVED:
         return Progress(job.cursor, job.done, "declared", True, {"run": run.number, "state": run.state})
     approvals.require(run.case, runs.ACT, run.pk, content_sha256=runs.content(run.pk), at=at)
-    chunk, _, after_line = (job.cursor or "0:0").partition(":")
+    kind, chunk, after_line = (job.cursor or "withdraw:0:0").split(":")
     with connection.cursor() as cursor:
-        cursor.execute(CHUNK, [run.pk, int(after_line), positions.ROWS_MAX])
+        cursor.execute(CHUNK[kind], [run.pk, int(after_line), positions.ROWS_MAX])
         lines = cursor.fetchall()
     if lines:
-        for kind, column in (("declare", 1), ("withdraw", 2)):
-            rows = [(line[0], int(line[column])) for line in lines if line[column] > 0]
-            if rows:
-                positions.move(
-                    run.case, kind, key=f"{kind}:{run.pk}:{chunk}", rows=rows, subject=("run", run.pk), by=None, at=at
-                )
-        return Progress(f"{int(chunk) + 1}:{lines[-1][0]}", job.done + len(lines), "declaring")
+        rows = [(line, int(units)) for line, units in lines if units > 0]
+        if rows:
+            key, subject = f"{kind}:{run.pk}:{chunk}", ("run", run.pk)
+            positions.move(run.case, kind, key=key, rows=rows, subject=subject, by=None, at=at)
+        return Progress(f"{kind}:{int(chunk) + 1}:{lines[-1][0]}", job.done + len(lines), kind)
+    if kind != PASSES[-1]:
+        return Progress("declare:0:0", job.done, "declare")
     _close(run, at=at)
-    return Progress(
-        job.cursor, job.done, "declared", True, {"run": run.number, "state": RunState.DECLARED}, total=job.done
-    )
+    return Progress(job.cursor, job.done, "declared", True, {"run": run.number, "state": run.state}, total=job.done)
 
 
 def _close(run: Run, *, at: datetime) -> None:
     Run.objects.filter(pk=run.pk, state=RunState.APPROVED).update(state=RunState.DECLARED)
+    run.refresh_from_db()
     log.append(
         run.case, "run.declared", subject=run, by=None, at=at,
         body={"run": run.number, "outputs_root": bytes(run.outputs_root or b"").hex()},

@@ -90,9 +90,10 @@ def roots(run: Run) -> dict[int, tuple[bytes, int, int]]:
     """For each asset: the root of the Merkle sum tree over what the run gives, its leaves and its total."""
     pools = {line.asset_id: line for line in run.pools.select_related("asset")}
     found = {pk: (sumtree.root_of(line.pool, line.asset.code, 0, None), 0, 0) for pk, line in pools.items()}
+    secret, inputs = bytes(run.case.salt), bytes(run.inputs_sha256 or b"")  # before COPY: until it ends nothing else is asked
     for asset_id, rows in by_asset(LEAVES, {"run": run.pk}):
         builder = sumtree.Builder()
-        for node in nodes(run, rows):
+        for node in nodes(rows, secret=secret, inputs_sha256=inputs):
             builder.add(node)
         top, line = builder.top(), pools[asset_id]
         root = sumtree.root_of(line.pool, line.asset.code, builder.size, top)
@@ -100,10 +101,9 @@ def roots(run: Run) -> dict[int, tuple[bytes, int, int]]:
     return found
 
 
-def nodes(run: Run, rows: Iterable[bytes]) -> Iterator[sumtree.Node]:
+def nodes(rows: Iterable[bytes], *, secret: bytes, inputs_sha256: bytes) -> Iterator[sumtree.Node]:
     """The leaves of framed rows of claim number, asset, class, amount: as sumtree.leaf makes them, without unframing."""
-    secret = bytes(run.case.salt)
-    said = frames(("leaf", bytes(run.inputs_sha256 or b"").hex()))
+    said = frames(("leaf", inputs_sha256.hex()))
     for row in rows:
         at = 0
         for _ in range(3):
