@@ -40,12 +40,13 @@ def step(job: Job) -> Progress:
     case = Case.objects.get(pk=job.subject_id)
     by, at = User.objects.get(pk=job.params["by"]), datetime.fromisoformat(job.params["at"])
     phase, _colon, after = (job.cursor or "match:0").partition(":")
-    if not job.cursor:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT returns_look_at_statistics()")
     if phase == "match":
+        if after == "0":
+            _look_at_statistics()
         evidence.accept_what_was_seen(case)
         found = matching.chunk(case, int(after), by=by, at=at)
+        if not found.seen:
+            _look_at_statistics()
         following = f"match:{found.last}" if found.seen else "apply:0"
         return Progress(following, job.done, "matching evidence")
     if phase == "apply":
@@ -57,6 +58,12 @@ def step(job: Job) -> Progress:
     return Progress(
         "close", job.done, "settled", finished=True, result={"count": job.done, "queued": queued, "ties": ties}
     )
+
+
+def _look_at_statistics() -> None:
+    """The planner must know how much evidence and how many matches there are before it joins them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT returns_look_at_statistics()")
 
 
 # --- applying -----------------------------------------------------------------------------------

@@ -4,7 +4,15 @@ import hashlib
 import threading
 
 import pytest
-from django.db import DatabaseError, IntegrityError, InternalError, OperationalError, ProgrammingError, connection, transaction
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
 from django.db.models import F
 
 from administration.books.models import Asset
@@ -157,7 +165,7 @@ def test_a_round_owes_a_line_one_return(world, app):
 def test_what_a_return_owes_never_changes(world, app, owner, change):
     world.scheduled()
     app("permission denied", f"UPDATE returns_assetreturn SET {change}")
-    owner("return_never_changes_what_it_owes", f"UPDATE returns_assetreturn SET {change} WHERE id = (SELECT min(id) FROM returns_assetreturn)")  # noqa: E501 # fmt: skip
+    owner("return_never_changes_what_it_owes", f"UPDATE returns_assetreturn SET {change} WHERE id = (SELECT min(id) FROM returns_assetreturn)")  # fmt: skip
 
 
 def test_a_batched_return_keeps_its_destination(world, app):

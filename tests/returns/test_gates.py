@@ -1,0 +1,197 @@
+"""What stands between a return and its going out, in one list for everybody."""
+
+import datetime
+
+import pytest
+from django.core.management import call_command
+
+from administration.cases import stops
+from administration.cases.models import CourtOrder, OrderStanding
+from administration.fields import db_now
+from administration.returns import batches, gates
+from administration.returns.models import AssetReturn, ReturnState
+from claims.register.models import Hold
+from tests.cast import LONG_AGO, sha
+from tests.returns.test_batches import hold
+
+
+@pytest.fixture
+def first(world):
+    world.scheduled()
+    return world.returns()[0]
+
+
+def closed(row):
+    return gates.closed([row.pk])[row.pk]
+
+
+def test_a_return_with_nothing_against_it_is_free_to_go(first):
+    assert closed(first) == []
+
+
+def test_the_database_closes_gates_in_the_order_of_the_list(first, world, as_superuser):
+    claim = first.claim_line.claim
+    hold(world, claim, kind="sanctions")
+    hold(world, claim, kind="dispute")
+    hold(world, claim, kind="attachment")
+    stops.stop(world.case, reason="a doubt", by=world.people.baba, at=db_now())
+    with as_superuser() as cursor:
+        cursor.execute("UPDATE ledger_identity SET kyc_status = 'unverified'")
+        cursor.execute("UPDATE destinations_destination SET state = 'revoked', revoked_at = now(), revoke_reason = 'x'")
+        cursor.execute("UPDATE books_asset SET payable_step = 7 * 10^30")
+        cursor.execute("UPDATE distribution_run SET state = 'withdrawn'")
+        cursor.execute("UPDATE returns_assetreturn SET rail = ''")
+
+    codes = [gate.code for gate in gates.GATES if gate.code not in ("tax", "order")]
+    assert closed(first) == codes
+    assert [gate.code for gate in gates.GATES] == [
+        "identity", "sanctions", "tax", "destination", "hold", "dispute", "minimum", "approval", "rail", "order", "stop"
+    ]  # fmt: skip
+
+
+def test_a_return_whose_order_was_stayed_does_not_go(first, world, as_superuser):
+    order = CourtOrder.objects.create(
+        case=world.case, number="1", issuer="court", issued_date=datetime.date(2026, 10, 5), scan_name="o.pdf",
+        scan_sha256=sha("o"), permits=[], served_date=datetime.date(2026, 10, 6), registered_by=world.goto, registered_at=LONG_AGO,
+    )  # fmt: skip
+    OrderStanding.objects.create(order=order, standing="in_force", since=LONG_AGO, evidence_sha256=sha("s"), by=world.goto)
+    with as_superuser() as cursor:
+        cursor.execute("UPDATE destinations_destination SET order_id = %s", [order.pk])
+    assert closed(first) == []
+
+    OrderStanding.objects.create(order=order, standing="stayed", since=db_now(), evidence_sha256=sha("s"), by=world.goto)
+
+    assert closed(first) == ["order"]
+
+
+def test_a_batched_return_is_bound_to_its_own_destination(world, as_superuser):
+    world.frozen()
+    row = world.returns()[0]
+    with as_superuser() as cursor:
+        cursor.execute(
+            "UPDATE destinations_destination SET state = 'revoked', revoked_at = now(), revoke_reason = 'x' WHERE id = %s",
+            [row.destination_id],
+        )
+    world.give_destinations([row.claim_line.claim_id], version=2, asset=row.asset.code)
+
+    assert "destination" in closed(row)
+
+
+def test_a_frozen_batch_awaits_its_approval(world):
+    batch = world.frozen()
+    row = world.returns()[0]
+    assert closed(row) == ["approval"]
+    world.approve(batch)
+    assert closed(row) == []
+
+
+def test_held_returns_name_their_gate_and_go_once_it_opens(first, world):
+    lien = hold(world, first.claim_line.claim)
+    current = world.case.rounds.get()
+
+    batches.hold(world.case, current, "rehearsal", by=world.goto, at=db_now())
+
+    held = AssetReturn.objects.filter(state=ReturnState.HELD)
+    assert set(held.values_list("held_by_gate", "claim_line__claim")) == {("hold", first.claim_line.claim_id)}
+    Hold.objects.filter(pk=lien.pk).update(lifted_at=db_now(), lifted_by=world.goto, lift_reason="released")
+    assert world.drafted().items == 12
+
+
+def test_a_return_without_a_destination_waits_for_the_customer_and_then_goes(committed_world):
+    world = committed_world
+    world.scheduled()
+    with pytest.raises(batches.NothingToBatch):
+        world.drafted()
+    batches.hold(world.case, world.case.rounds.get(), "rehearsal", by=world.goto, at=db_now())
+    assert {row.state for row in world.returns()} == {"scheduled"}
+
+    claim = world.case.claims.earliest("number")
+    world.give_destinations([claim.pk])
+
+    assert world.drafted().items == 3
+    assert all(row.destination.claim_id == claim.pk for row in world.returns(state="batched"))
+
+
+@pytest.fixture
+def committed_world(committed, as_superuser):
+    from tests.returns.world import build
+
+    return build(as_superuser, claims_count=2, destinations=False)
+
+
+# --- why ------------------------------------------------------------------------------------------------
+
+
+def why(world, row):
+    return gates.why(row.claim_line.claim.number, at=db_now())
+
+
+def test_why_says_the_first_closed_gate_whose_move_it_is_and_until_when(first, world):
+    hold(world, first.claim_line.claim)
+
+    answer = why(world, first)
+
+    assert set(answer) == {"claim", "office_sentence", "customer_sentence", "lines"}
+    assert answer["office_sentence"] == "The claim is on hold: attached by a creditor."
+    assert answer["customer_sentence"] == "Your return is on hold; next update by 2026-12-24."
+    line = answer["lines"][0]
+    assert {"asset": "BTC", "gate": "hold", "owner": "office", "next_act": "Look at the hold", "next_date": "2026-12-24"}.items() <= (
+        line.items()
+    )
+
+
+@pytest.mark.parametrize(("kind", "confidential"), [("str", True), ("police", False), ("order", True)])
+def test_a_confidential_reason_is_told_to_no_customer(first, world, kind, confidential):
+    hold(world, first.claim_line.claim, kind=kind, confidential=confidential, reason="suspicious transaction report")
+
+    answer = why(world, first)
+
+    assert "suspicious" in answer["office_sentence"]
+    assert answer["customer_sentence"] == "Your claim is under review; next update by 2026-12-24."
+    shown = gates.for_customers(gates.of_claim(first.claim_line.claim, at=db_now())[0])
+    assert shown["gate"] == "review"
+    assert "suspicious" not in str(shown)
+    assert kind not in str(shown)
+
+
+def test_a_secret_hold_looks_to_the_customer_like_any_review(first, world):
+    hold(world, first.claim_line.claim, kind="sanctions")
+    open_answer = why(world, first)["customer_sentence"]
+    hold(world, first.claim_line.claim, kind="str", confidential=True)
+
+    assert why(world, first)["customer_sentence"] == open_answer
+
+
+def test_why_follows_a_return_through_its_stages(world):
+    world.scheduled()
+    row = world.returns()[0]
+    assert why(world, row)["customer_sentence"] == "Approved: your return will be sent with the next batch."
+    world.exported()
+    assert why(world, row)["office_sentence"] == "It is in batch T-1-B01-001 (exported)."
+    assert why(world, row)["lines"][0]["gate"] == "batched"
+
+
+def test_what_has_left_is_not_said_to_be_held_back(world):
+    world.exported()
+    row = world.returns()[0]
+    hold(world, row.claim_line.claim)
+    assert why(world, row)["lines"][0]["gate"] == "batched"
+
+
+def test_why_of_a_claim_nothing_was_given_to_yet(world):
+    answer = gates.why(world.case.claims.earliest("number").number, at=db_now())
+    assert answer["lines"][0]["gate"] == "none"
+    assert answer["customer_sentence"] == "Nothing has been distributed on this asset yet."
+
+
+@pytest.mark.django_db
+def test_an_unknown_claim_is_refused_with_a_sentence():
+    with pytest.raises(gates.NoSuchClaim, match="There is no claim X-1"):
+        gates.why("X-1", at=datetime.datetime.now(datetime.UTC))
+
+
+
+
+def test_the_command_prints_the_object(first, capsys):
+    call_command("why", first.claim_line.claim.number, "--json")
+    assert '"gate": "scheduled"' in capsys.readouterr().out
