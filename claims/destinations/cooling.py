@@ -41,7 +41,9 @@ FROM ({NEWEST}) newest
 WHERE d.claim_id = newest.claim_id AND d.asset_id = newest.asset_id AND d.version = newest.version
   AND d.state = 'cooling' AND d.usable_from <= clock_timestamp()
 """  # noqa: S608 - of our own texts only
-DUE = "SELECT EXISTS (SELECT FROM destinations_destination WHERE state = 'cooling' AND usable_from <= clock_timestamp())"
+DUE = (
+    "SELECT EXISTS (SELECT FROM destinations_destination WHERE state = 'cooling' AND usable_from <= clock_timestamp())"
+)
 
 
 @transaction.atomic

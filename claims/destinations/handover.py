@@ -5,6 +5,7 @@ Destinations from the exchange's files: proposed with the claims, proved by an o
 """
 
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
@@ -95,7 +96,7 @@ def verify_by_order(case: Case, order: CourtOrder, *, by: User, at: datetime) ->
             % {"order": order, "case": case}
         )
     orders.require(order, at)
-    given = {"case": case.pk, "order": order.pk, "at": at}
+    given: dict[str, Any] = {"case": case.pk, "order": order.pk, "at": at}
     with connection.cursor() as cursor:
         cursor.execute("SELECT destinations_analyze()")
         cursor.execute(PROVE, given)

@@ -8,9 +8,10 @@ class RegisterConfig(AppConfig):
     verbose_name = _("Claims register")
 
     def ready(self) -> None:
-        from administration.record import covers
+        from administration.record import covers, verify
         from administration.work import jobs
-        from claims.register import schedule
+        from claims.register import derivation, schedule
 
         jobs.register(schedule.KIND, schedule.step)
         covers.register(schedule.COVER, schedule.SCHEDULED)
+        verify.register_derivation("register", derivation.derive)

@@ -12,7 +12,7 @@ from administration.record.log import named
 
 ROWS_MAX = 5000  # positions_move takes no more in one call
 
-MOVE = "SELECT positions_move(%s, %s, %s, %s::bigint[], %s::numeric[], %s, %s, %s, %s)"
+MOVE = "SELECT positions_move(%s, %s, %s, %s::bigint[], %s::numeric[], %s, %s, %s, %s, %s)"
 
 
 def move(
@@ -24,11 +24,13 @@ def move(
     subject: Subject,
     by: User | None,
     at: datetime,
+    ref: str = "",
 ) -> bool:
     """
     Move `rows` of (claim line number, units) and post one entry with their sums per asset.
 
     The same key with the same rows changes nothing and returns False; with other rows it is refused.
+    `ref` names the suspense, for the kind that has one (identify).
     """
     lines, amounts = [], []
     for line, amount in rows:
@@ -37,6 +39,6 @@ def move(
     subject_kind, subject_id = named(subject)
     who = by.username if by else ""
     with refusing(kind), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(MOVE, [case.pk, kind, key, lines, amounts, subject_kind, subject_id, who, at])
+        cursor.execute(MOVE, [case.pk, kind, key, lines, amounts, subject_kind, subject_id, who, at, ref])
         (moved,) = cursor.fetchone()
     return bool(moved)

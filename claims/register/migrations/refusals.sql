@@ -205,10 +205,10 @@ CREATE TRIGGER move_key_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON regis
 
 -- Moves the positions of some lines of one case and posts one entry with their sums, in one transaction.
 -- Order: the key, the positions by line number, the entry. So two calls never wait for each other in a
--- circle. False: this very move was made before.
+-- circle. False: this very move was made before. `p_ref` names the suspense, for the kind that has one.
 CREATE FUNCTION positions_move(
     p_case_id bigint, p_kind text, p_key text, p_lines bigint[], p_amounts numeric[],
-    p_subject_kind text, p_subject_id text, p_by text, p_at timestamptz
+    p_subject_kind text, p_subject_id text, p_by text, p_at timestamptz, p_ref text DEFAULT ''
 ) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     k register_movekind;
@@ -246,7 +246,7 @@ BEGIN
     END IF;
 
     body := sha256(
-        frame(p_kind) || frame(p_subject_kind) || frame(p_subject_id) || frame(
+        frame(p_kind) || frame(p_ref) || frame(p_subject_kind) || frame(p_subject_id) || frame(
             (SELECT string_agg(line || ':' || trunc(amount), ',' ORDER BY line) FROM unnest(p_lines, p_amounts) AS m (line, amount))
         )
     );
@@ -301,7 +301,7 @@ BEGIN
     END IF;
 
     IF k.entry_kind_id IS NOT NULL AND books_enter(
-        p_case_id, k.entry_kind_id, p_key, assets, sums, '', p_subject_kind, p_subject_id, p_by, p_at
+        p_case_id, k.entry_kind_id, p_key, assets, sums, p_ref, p_subject_kind, p_subject_id, p_by, p_at
     ) IS NULL THEN
         RAISE EXCEPTION 'entry_key_posts_once: the key "%" was used in the books before this move', p_key
             USING ERRCODE = '23505';
