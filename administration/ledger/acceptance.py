@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from administration.books.models import Asset
 from administration.errors import Refused
@@ -166,7 +167,7 @@ def step(job: Job) -> jobs.Progress:
         prepared_by=User.objects.get(pk=job.params["prepared_by"]),
         at=datetime.fromisoformat(job.params["at"]),
     )
-    state: dict[str, Any] = json.loads(job.cursor or '{"stage": "assets", "part": 0, "row": 1, "done": 0}')
+    state = begin(job)
     finished = _STAGES[state["stage"]](work, state)
     return jobs.Progress(
         json.dumps(state), state["done"], state["stage"], finished=bool(finished), result=finished or None
@@ -204,8 +205,7 @@ def _rows(work: _Work, state: dict[str, Any]) -> None:
             [work.intake.pk, after, upto],
         )
         if cursor.fetchone()[0] != upto - after:
-            staging.clear(work.intake.pk)
-            state.update(stage="read again", inspection="")
+            _begin_again(work, state)
             return
         file = work.intake.files.get(name=part.table.file)
         cursor.execute(
@@ -213,7 +213,10 @@ def _rows(work: _Work, state: dict[str, Any]) -> None:
             {"intake": work.intake.pk, "case": work.intake.case_id, "file": file.pk, "after": after, "upto": upto},
         )
         if cursor.rowcount != upto - after:
-            raise NotAccepted(f"{part.table.file}: {cursor.rowcount} of rows {after + 1} to {upto} could be written.")
+            raise NotAccepted(
+                _("%(file)s: only %(many)d of rows %(first)d to %(last)d fit what is written already.")
+                % {"file": part.table.file, "many": cursor.rowcount, "first": after + 1, "last": upto}
+            )
         if upto == last and part.table in (package.CUSTOMERS, package.ACCOUNTS):
             cursor.execute("SELECT ledger_analyze()")  # the next part looks them up
     state.update(row=upto, done=state["done"] + upto - after)
@@ -223,12 +226,34 @@ def _rows(work: _Work, state: dict[str, Any]) -> None:
             state["stage"] = "negatives"
 
 
+def _begin_again(work: _Work, state: dict[str, Any]) -> None:
+    """Read the files as they were signed, once: whatever else is amiss, reading does not mend it."""
+    this = takeover.staged(work.intake)
+    if state.get("read_again") or package.check_files(this.directory, this.manifest):
+        raise NotAccepted(
+            _("The files of %(intake)s in the archive are not what was signed. Bring them back from the backup.")
+            % {"intake": work.intake}
+        )
+    staging.clear(work.intake.pk)
+    state.update(stage="read again", inspection="", read_again=True)
+
+
 def _read_again(work: _Work, state: dict[str, Any]) -> None:
     did = inspection.step(takeover.staged(work.intake), state["inspection"])
     state["inspection"] = did.cursor
     if inspection.all_read(did.cursor):
         del state["inspection"]
         state["stage"] = "rows"
+
+
+def begin(job: Job) -> dict[str, Any]:
+    """Where a job begins: at the beginning, or where an earlier one that failed had come to."""
+    earlier = Job.objects.filter(kind=job.kind, subject_id=job.subject_id, pk__lt=job.pk).order_by("-pk").first()
+    cursor = job.cursor or (earlier.cursor if earlier else "")
+    state: dict[str, Any] = json.loads(cursor or '{"stage": "assets", "part": 0, "row": 1, "done": 0}')
+    if not job.cursor:
+        state.pop("read_again", None)
+    return state
 
 
 def _negatives(work: _Work, state: dict[str, Any]) -> None:
@@ -260,7 +285,7 @@ def _accept(work: _Work, state: dict[str, Any]) -> dict[str, Any]:
         state=IntakeState.ACCEPTED, accepted_at=work.at
     )
     if moved != 1:
-        raise NotAccepted(f"{intake} is not being accepted.")
+        raise NotAccepted(_("%(intake)s is not being accepted. Reload it and look again.") % {"intake": intake})
     staging.clear(intake.pk)
     with connection.cursor() as cursor:
         cursor.execute("SELECT ledger_analyze()")

@@ -27,14 +27,21 @@ def scales(this: Package) -> list[Any]:
     return [[asset.code for asset in this.manifest.assets], [asset.scale for asset in this.manifest.assets]]
 
 
-def later_ones(table: Table) -> str:
-    """The rows whose key stood in an earlier row, and that row."""
+def later_ones(this: Package, table: Table) -> tuple[str, list[Any]]:
+    """The rows whose key stood in an earlier row, and that row. An asset nobody knows makes no key."""
     key = ", ".join(map(connection.ops.quote_name, table.key))
-    return f"""
-        SELECT "row", shown FROM (
+    params: list[Any] = [this.key]
+    known = ""
+    if "asset" in table.key:
+        known = "AND asset = ANY(%s)"
+        params.append([asset.code for asset in this.manifest.assets])
+    return (
+        f"""SELECT "row", shown FROM (
             SELECT "row", row_number() OVER same AS nth, first_value("row") OVER same AS shown
-            FROM {TABLES[table.file]} WHERE intake = %s WINDOW same AS (PARTITION BY {key} ORDER BY "row")
-        ) keyed WHERE nth > 1"""
+            FROM {TABLES[table.file]} WHERE intake = %s {known} WINDOW same AS (PARTITION BY {key} ORDER BY "row")
+        ) keyed WHERE nth > 1""",
+        params,
+    )
 
 
 def conclude(this: Package) -> Report:
@@ -86,14 +93,15 @@ def _sums(this: Package) -> dict[tuple[str, str], _Sum]:
             f"SELECT EXISTS (SELECT FROM {STAGED} WHERE intake = %s AND kind = 'duplicate_balance')", [this.key]
         )
         (doubled,) = cursor.fetchone()
-        without = f'AND "row" NOT IN (SELECT "row" FROM ({later_ones(package.BALANCES)}) later)' if doubled else ""
+        later, params = later_ones(this, package.BALANCES) if doubled else ("", [])
+        without = f'AND "row" NOT IN (SELECT "row" FROM ({later}) later)' if doubled else ""
         cursor.execute(
             f"""SELECT asset, product, count(*), count(*) FILTER (WHERE amount IS NULL OR scale(trim_scale(amount)) > places),
                        trunc(coalesce(sum(amount), 0) * ('1e' || coalesce(places, 0))::numeric)::text,
                        count(*) FILTER (WHERE amount < 0), min("row") FILTER (WHERE amount < 0)
                 FROM ledger_staging_balances LEFT JOIN {SCALES} USING (asset)
                 WHERE intake = %s {without} GROUP BY asset, product, places""",
-            [*scales(this), this.key, *([this.key] if doubled else [])],
+            [*scales(this), this.key, *params],
         )
         return {
             (asset, product): _Sum(rows, unreadable, int(units), negative, first)

@@ -73,7 +73,7 @@ def _duplicates(this: Package, table: Table, kind: str) -> None:
         if not cursor.fetchone()[0]:
             return
     Findings(this.key).add_rows(
-        table, table.key[-1], kind, later_ones(table), [this.key],
+        table, table.key[-1], kind, *later_ones(this, table),
         reason="Row %s has the same " + ", ".join(table.key) + ".", remedy="Leave one of the rows out.",
     )  # fmt: skip
 

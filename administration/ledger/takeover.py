@@ -45,7 +45,7 @@ from administration.ledger.package import Fault
 from administration.people.models import User
 from administration.record import log
 from administration.work import jobs
-from administration.work.models import Job
+from administration.work.models import Job, JobState
 
 POWER = "ledger.take_over"
 INSPECT, ACCEPT, SUSPENSE = "ledger.inspect", "ledger.accept", "ledger.suspense"
@@ -161,9 +161,8 @@ def inspect(intake: Intake, *, by: User, at: datetime) -> Job:
     moved = Intake.objects.filter(pk=intake.pk, state=IntakeState.RECEIVED).update(state=IntakeState.INSPECTING)
     if moved != 1:
         raise NotInspected(_("%(intake)s is inspected already. Reload it and look again.") % {"intake": intake})
-    rows = sum(file["rows"] or 0 for file in intake.manifest["files"])
     params = {"by": by.pk, "at": at.isoformat()}
-    return jobs.start(intake.case, INSPECT, intake.pk, total=rows, params=params)
+    return jobs.start(intake.case, INSPECT, intake.pk, total=_rows_of(intake), params=params)
 
 
 def inspection_step(job: Job) -> jobs.Progress:
@@ -385,9 +384,25 @@ def acceptance_signed(request: ApprovalRequest, by: User, at: datetime) -> Job:
     moved = Intake.objects.filter(pk=intake.pk, state=IntakeState.INSPECTED).update(state=IntakeState.ACCEPTING)
     if moved != 1:
         raise NotInspected(_("%(intake)s is not waiting for acceptance any more.") % {"intake": intake})
-    rows = sum(file.rows or 0 for file in intake.files.all())
     params = {"by": by.pk, "prepared_by": request.prepared_by_id, "at": at.isoformat()}
-    return jobs.start(intake.case, ACCEPT, intake.pk, total=rows, params=params)
+    return jobs.start(intake.case, ACCEPT, intake.pk, total=_rows_of(intake), params=params)
+
+
+@transaction.atomic
+def go_on(intake: Intake, *, by: User, at: datetime) -> Job:
+    """Go on with a signed acceptance whose job failed, once what stood in its way is mended: from where it stopped."""
+    appointments.require(intake.case, by, POWER, at=at)
+    failed = Job.objects.filter(kind=ACCEPT, subject_id=intake.pk).order_by("-pk").first()
+    row = Intake.objects.select_for_update(of=("self",)).select_related("case").get(pk=intake.pk)
+    if row.state != IntakeState.ACCEPTING or failed is None or failed.state != JobState.FAILED:
+        raise NotInspected(_("There is no failed acceptance of %(intake)s to go on with.") % {"intake": row})
+    job = jobs.start(row.case, ACCEPT, row.pk, total=_rows_of(row), params=failed.params)
+    log.append(row.case, "ledger.acceptance_resumed", subject=row, by=by, at=at, body={"error": failed.error})
+    return job
+
+
+def _rows_of(intake: Intake) -> int:
+    return sum(file["rows"] or 0 for file in intake.manifest["files"])
 
 
 def find(text: str) -> int | None:

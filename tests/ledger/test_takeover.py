@@ -392,6 +392,36 @@ def test_a_server_that_lost_the_staging_has_the_files_read_again(
     assert LedgerBalance.objects.count() == intake.balances
 
 
+def test_an_acceptance_that_failed_goes_on_where_it_stopped_once_the_archive_is_mended(
+    secured: Case, cast: Cast, folder: Path, monkeypatch: pytest.MonkeyPatch, as_owner
+):
+    monkeypatch.setattr(acceptance, "ROWS", 30)
+    intake = inspected(secured, cast, folder)
+    approvals.sign(takeover.accept(intake, by=cast.goto, at=NOON), by=cast.baba, at=NOON)
+    job = jobs._take(Job.objects.get(kind=takeover.ACCEPT).pk)
+    for _ in range(5):
+        jobs._chunk(job)
+    jobs._let_go(job)
+    with as_owner() as cursor:
+        cursor.execute("TRUNCATE " + ", ".join(staging.TABLES.values()))
+    kept = takeover.archive_of(intake.directory) / "balances.csv"
+    content = kept.read_bytes()
+    kept.write_bytes(content[:-20])
+    jobs.advance(job.pk)
+    with pytest.raises(jobs.JobFailed, match="not what was signed"):
+        jobs.wait(job)
+    with pytest.raises(NotEmpowered):
+        takeover.go_on(intake, by=cast.chiba, at=NOON)
+
+    kept.write_bytes(content)
+    work(takeover.go_on(intake, by=cast.goto, at=NOON))
+    intake.refresh_from_db()
+    assert intake.state == IntakeState.ACCEPTED
+    assert LedgerBalance.objects.count() == intake.balances
+    with pytest.raises(NotInspected):
+        takeover.go_on(intake, by=cast.goto, at=NOON)
+
+
 def test_nothing_of_a_package_can_be_read_by_others_on_the_machine(secured: Case, cast: Cast, clean_package: Path):
     intake = inspected(secured, cast, clean_package)
 
