@@ -71,18 +71,22 @@ def begin(plan: Plan, *, by: User, at: datetime) -> Run:
     Case.objects.select_for_update().get(pk=case.pk)  # numbers follow one another
     rules = plans.read(plan.body)
     assets = [sharing.asset for sharing in plans.pairs(case, rules)]
-    declaring = Run.objects.filter(case=case, state=RunState.APPROVED).first()
-    if declaring:
-        raise StillDeclaring(
-            _("Run %(run)s is approved and being declared. Compute again when that is done.")
-            % {"run": declaring.number}
-        )
+    _require_none_declaring(case)
     tie_out.require(case, assets)
     _require_reconciled(case, assets)
     newest = Run.objects.filter(case=case).order_by("-number").first()
     return Run.objects.create(
         case=case, plan=plan, number=newest.number + 1 if newest else 1, kind=rules.kind, computed_by=by
     )
+
+
+def _require_none_declaring(case: Case) -> None:
+    declaring = Run.objects.filter(case=case, state=RunState.APPROVED).first()
+    if declaring:
+        raise StillDeclaring(
+            _("Run %(run)s is approved and being declared. Compute again when that is done.")
+            % {"run": declaring.number}
+        )
 
 
 def _require_reconciled(case: Case, assets: list[Asset]) -> None:
@@ -170,6 +174,7 @@ def request_approval(run: Run, *, by: User, at: datetime) -> ApprovalRequest:
 def precondition(request: ApprovalRequest) -> None:
     """What must hold before the last signature: the estate ties, and the run still stands on what it was computed over."""
     run = Run.objects.select_related("case").get(pk=request.object_id)
+    _require_none_declaring(run.case)
     tie_out.require(run.case, [line.asset for line in run.pools.select_related("asset")])
     require_current(run)
 
