@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
+from administration.books.models import Asset
 from administration.cases import appointments, approvals, orders, stops
 from administration.cases.models import ApprovalRequest, Case, CourtOrder
 from administration.errors import Refused
@@ -168,8 +169,8 @@ def freeze(batch: Batch, *, by: User, at: datetime) -> ApprovalRequest:
             _("%(batch)s was drafted by %(user)s, who freezes it or voids it.")
             % {"batch": batch, "user": batch.prepared_by.username}
         )
-    tie_out.require(case)
     _count(batch)
+    tie_out.require(case, assets_of(batch))
     with connection.cursor() as cursor:
         cursor.execute(MANIFEST, {"batch": batch.pk})
         (sha256,) = cursor.fetchone()
@@ -231,7 +232,7 @@ def ready_to_approve(request: ApprovalRequest) -> None:
             _("%(batch)s is %(state)s; only a frozen batch can be approved.")
             % {"batch": batch, "state": batch.get_state_display().lower()}
         )
-    tie_out.require(batch.case)
+    tie_out.require(batch.case, assets_of(batch))
     if batch.order:
         orders.require(batch.order, request.requested_at)
 
@@ -263,6 +264,11 @@ def can_still_move(batch_id: int) -> bool:
     return batch.submissions.filter(
         state__in=["prepared", "exported", "signed", "submitting", "unknown"]
     ).exists()
+
+
+def assets_of(batch: Batch) -> list[Asset]:
+    """A difference in one asset stops the batches that carry it, not the whole case."""
+    return list(Asset.objects.filter(case=batch.case, code__in=batch.totals))
 
 
 def find(text: str) -> int | None:

@@ -115,30 +115,31 @@ def observe(case: Case, rail_code: str, *, by: User | None, at: datetime) -> Job
 
 def step(job: Job) -> Progress:
     """One page: the call outside any transaction, then the page and the place where the next begins, together."""
-    case = Case.objects.get(pk=job.subject_id)
-    lines = take_page(case, str(job.params["rail"]))
+    case, rail_code = Case.objects.get(pk=job.subject_id), str(job.params["rail"])
+    lines, following = take_page(case, rail_code, job.cursor or cursor_of(case, rail_code))
     done = job.done + lines
-    return Progress(str(done), done, "reading the rail's statement", finished=not lines, result={"count": done})
+    return Progress(following, done, "reading the rail's statement", finished=not lines, result={"count": done})
 
 
 def observe_now(case: Case, rail_code: str) -> int:
     """Read the statement to its end at once. Returns how many lines it had."""
-    total = 0
-    while lines := take_page(case, rail_code):
+    total, cursor = 0, cursor_of(case, rail_code)
+    while True:
+        lines, cursor = take_page(case, rail_code, cursor)
+        if not lines:
+            return total
         total += lines
-    return total
 
 
-def take_page(case: Case, rail_code: str) -> int:
-    rail = routes.rail(rail_code)
-    cursor = cursor_of(case, rail_code)
-    observations, following = rail.observe(cursor)
+def take_page(case: Case, rail_code: str, cursor: str) -> tuple[int, str]:
+    """How many lines the page after `cursor` has, and where the next begins."""
+    observations, following = routes.rail(rail_code).observe(cursor)
     if not observations:
-        return 0
+        return 0, cursor
     data = "".join(seen.raw + "\n" for seen in observations).encode()
     name = f"{rail_code} statement {cursor or '0'}-{following}"
     receive(case, rail_code, name=name, data=data, by=None, at=db_now(), cursor=following)
-    return len(observations)
+    return len(observations), following
 
 
 def cursor_of(case: Case, rail_code: str) -> str:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from administration.books import books
 from administration.books.models import Asset
 from administration.cases import appointments, stops
-from administration.cases.models import Case
+from administration.cases.models import Case, Stop
 from administration.people.models import User
 from administration.record import log
 from administration.returns.models import EvidenceLine, Overpayment
@@ -170,20 +170,30 @@ def chunk(case: Case, after: int, *, by: User | None, at: datetime) -> Found:
         matched += cursor.rowcount
         cursor.execute(QUEUE, {"lines": lines})
         queued = cursor.fetchall()
-    overpaid = [line for line, problem in queued if problem == "overpaid"]
-    if overpaid:
-        _record_overpayments(case, overpaid, by=by, at=at)
     if queued:
+        # In the order in which every act takes its locks: the case's stops, the books, the record.
+        made = _stop_if_alarming(case, [line for line, problem in queued if problem in ALARMING], at=at)
+        overpaid = _overpayments(case, [line for line, problem in queued if problem == "overpaid"], by=by, at=at)
+        for stop in made:
+            body = {"rail": stop.rail, "reason": stop.reason}
+            log.append(case, "stop.made", subject=stop, by=None, at=at, body=body)
+        for row in overpaid:
+            log.append(
+                case, "overpayment.found", subject=row, by=by, at=at,
+                body={"reference": row.attempt.asset_return.reference, "asset": row.asset.code, "amount": row.amount},
+            )  # fmt: skip
         counts: dict[str, int] = {}
         for _line, problem in queued:
             counts[problem] = counts.get(problem, 0) + 1
-        _stop_if_alarming(case, [line for line, problem in queued if problem in ALARMING], at=at)
         log.append(case, "evidence.queued", subject=case, by=by, at=at, body={"problems": counts})
     return Found(len(lines), matched, len(queued), lines[-1])
 
 
-def _record_overpayments(case: Case, lines: list[int], *, by: User | None, at: datetime) -> None:
+def _overpayments(case: Case, lines: list[int], *, by: User | None, at: datetime) -> list[Overpayment]:
     """More left the estate than was owed: a receivable, line by line."""
+    found: list[Overpayment] = []
+    if not lines:
+        return found
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT l.id, t.id, r.asset_id, l.amount, encode(l.fingerprint, 'hex')
@@ -207,23 +217,22 @@ def _record_overpayments(case: Case, lines: list[int], *, by: User | None, at: d
         books.post(
             case, "overpay", idem_key=f"overpay:{mark}", lines=[(asset, int(amount))], subject=made, by=by, at=at
         )
-        log.append(
-            case, "overpayment.found", subject=made, by=by, at=at,
-            body={"reference": made.attempt.asset_return.reference, "asset": asset.code, "amount": int(amount)},
-        )  # fmt: skip
+        found.append(made)
+    return found
 
 
-def _stop_if_alarming(case: Case, lines: list[int], *, at: datetime) -> None:
+def _stop_if_alarming(case: Case, lines: list[int], *, at: datetime) -> list[Stop]:
     """Stop the rails on which something moved that should not have, unless they are stopped already."""
+    made: list[Stop] = []
     first = EvidenceLine.objects.filter(pk__in=lines).select_related("evidence").order_by("pk").first()
     if first is None:
-        return
+        return made
     for rail in sorted(set(EvidenceLine.objects.filter(pk__in=lines).values_list("evidence__rail", flat=True))):
         if case.stops.filter(rail__in=["", rail], lifted_at__isnull=True).exists():
             continue
         reason = f"{first.evidence.name}, line {first.line}: {first.problem}"
-        made = stops.put(case, reason=reason, by=None, at=at, rail=rail)
-        log.append(case, "stop.made", subject=made, by=None, at=at, body={"rail": rail, "reason": reason})
+        made.append(stops.put(case, reason=reason, by=None, at=at, rail=rail))
+    return made
 
 
 def sentence(line: EvidenceLine) -> str:

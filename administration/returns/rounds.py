@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Max
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from administration.cases import appointments
@@ -99,7 +100,7 @@ def schedule(
             raise NotScheduled(_("Nothing is left to schedule in case %(case)s.") % {"case": case})
         number = (case.rounds.aggregate(last=Max("number"))["last"] or 0) + 1
         open_round = Round.objects.create(
-            case=case, number=number, run=run, record_at=at, value_date=at.date(), rails=rails, by=by
+            case=case, number=number, run=run, record_at=at, value_date=timezone.localdate(at), rails=rails, by=by
         )
         log.append(
             case,

@@ -14,11 +14,10 @@ from django.utils.translation import gettext as _
 
 from administration.cases import appointments, stops
 from administration.cases.models import Case
-from administration.fields import db_now
 from administration.people.models import User
 from administration.record import covers, log
 from administration.returns import evidence, matching
-from administration.returns.models import Batch, BatchState
+from administration.returns.models import Batch, BatchState, EvidenceLine
 from administration.work import jobs
 from administration.work.jobs import Progress
 from administration.work.models import Job
@@ -53,10 +52,12 @@ def step(job: Job) -> Progress:
         applied = apply(case, int(after), by=by, at=at)
         following = f"apply:{applied.last}" if applied.looked_at else "close"
         return Progress(following, job.done + applied.count, "settling")
-    ties = close(case, by=by, at=at)
-    queued = case_queue(case)
+    if phase == "close":
+        close(case, by=by, at=at)
+        return Progress("tie", job.done, "closing")
+    ties = tie_or_stop(case, at=at)
     return Progress(
-        "close", job.done, "settled", finished=True, result={"count": job.done, "queued": queued, "ties": ties}
+        "tie", job.done, "settled", finished=True, result={"count": job.done, "queued": queue_of(case), "ties": ties}
     )
 
 
@@ -78,10 +79,12 @@ class Applied:
     last: int
 
 
+# The attempts are held still from here on: a rail's answer to their part may be coming in at this moment.
 NEXT = """
-SELECT m.id, e.kind FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id
-WHERE e.case_id = %s AND m.id > %s AND m.applied_at IS NULL
-ORDER BY m.id LIMIT %s
+SELECT m.id, e.kind, t.id, t.state, e.id
+FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id JOIN returns_attempt t ON t.id = m.attempt_id
+WHERE e.case_id = %s AND m.id > %s AND m.applied_at IS NULL AND e.problem = ''
+ORDER BY m.id LIMIT %s FOR NO KEY UPDATE OF t
 """
 
 # What settles: attempts first, then their returns. One row back for each return.
@@ -134,9 +137,7 @@ def apply(case: Case, after: int, *, by: User | None, at: datetime) -> Applied:
     if not found:
         return Applied(0, 0, after)
     first, last = found[0][0], found[-1][0]
-    of_kind: dict[str, list[int]] = {}
-    for match, kind in found:
-        of_kind.setdefault(kind, []).append(match)
+    of_kind, late = _sorted(found)
     span = f"{first}-{last}"
     settled = of_kind.get("settled", [])
     let_go = of_kind.get("refused", []) + of_kind.get("dead", [])
@@ -148,10 +149,13 @@ def apply(case: Case, after: int, *, by: User | None, at: datetime) -> Applied:
         count += _move(case, came_back, LET_GO, RETURNS_CAME_BACK, "bounce", span, by=by, at=at, open_states=["settled"])
         with connection.cursor() as cursor:
             cursor.execute(BLOCK, {"matches": came_back, "at": at})
-    if count != len(found):
-        raise RuntimeError(f"{len(found) - count} matches of {span} speak of attempts that moved meanwhile.")
-
-    matches = [match for match, _kind in found]
+    matches = [match for keys in of_kind.values() for match in keys]
+    if count != len(matches):
+        raise RuntimeError(f"{len(matches) - count} matches of {span} were not applied.")
+    if late:
+        EvidenceLine.objects.filter(pk__in=late).update(problem="contradicts")
+    if not matches:
+        return Applied(len(found), 0, last)
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         (applied_at,) = cursor.fetchone()
@@ -165,6 +169,25 @@ def apply(case: Case, after: int, *, by: User | None, at: datetime) -> Applied:
         body={kind: len(keys) for kind, keys in of_kind.items()},
     )  # fmt: skip
     return Applied(len(found), count, last)
+
+
+def _sorted(found: list[tuple[int, str, int, str, int]]) -> tuple[dict[str, list[int]], list[int]]:
+    """
+    The matches of each kind that can be applied, and the lines of those that cannot any more.
+
+    Between matching and now the rail's answer to a whole part may have ended an attempt: a person looks at the line.
+    """
+    of_kind: dict[str, list[int]] = {}
+    late: list[int] = []
+    state_now: dict[int, str] = {}
+    for match, kind, attempt, state, line in found:
+        state = state_now.get(attempt, state)
+        if (state in ("pending", "unknown") and kind in ("settled", "refused", "dead")) or (state, kind) == ("settled", "returned"):
+            state_now[attempt] = kind
+            of_kind.setdefault(kind, []).append(match)
+        else:
+            late.append(line)
+    return of_kind, late
 
 
 def _move(
@@ -243,14 +266,13 @@ ORDER BY b.id
 """
 
 
-def close(case: Case, *, by: User | None, at: datetime) -> bool:
-    """Close the batches of which nothing is open, then prove both statements. False: they do not tie, and rails stopped."""
+def close(case: Case, *, by: User | None, at: datetime) -> None:
+    """Close the batches of which nothing is open."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT FROM returns_batch WHERE case_id = %s ORDER BY id FOR NO KEY UPDATE", [case.pk])
         cursor.execute(OUT, [case.pk])
         cursor.execute(DONE, [case.pk])
         done = [row[0] for row in cursor.fetchall()]
-    ties = _tie_or_stop(case, at=at)
     for batch in Batch.objects.filter(pk__in=done).order_by("pk"):
         Batch.objects.filter(pk=batch.pk, state=BatchState.SETTLING).update(state=BatchState.CLOSED)
         batch.conflict_keys.filter(released_at__isnull=True).update(released_at=at)
@@ -258,11 +280,14 @@ def close(case: Case, *, by: User | None, at: datetime) -> bool:
         log.append(
             case, "batch.closed", subject=batch, by=by, at=at, body={"reference": batch.reference}, covers=cover
         )
-    return ties
 
 
-def _tie_or_stop(case: Case, *, at: datetime) -> bool:
-    """After every batch both statements must tie; a difference stops the rails of its asset, loudly."""
+def tie_or_stop(case: Case, *, at: datetime) -> bool:
+    """
+    After every batch both statements must tie; a difference stops the rails of its asset, loudly.
+
+    In a transaction of its own: stopping takes the case's lock, which comes before those of batches.
+    """
     off = [row["code"] for rows in (tie_out.tie_out(case)[name] for name in ("assets", "claims")) for row in rows
            if row["difference"] != "0"]  # fmt: skip
     if not off:
@@ -277,15 +302,9 @@ def _tie_or_stop(case: Case, *, at: datetime) -> bool:
     return False
 
 
-def case_queue(case: Case) -> int:
+def queue_of(case: Case) -> int:
     """How many lines of evidence wait for a person."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM returns_evidenceline WHERE case_id = %s AND problem <> ''", [case.pk])
         (many,) = cursor.fetchone()
     return int(many)
-
-
-def observe_and_settle(case: Case, rail: str, *, by: User) -> Job:
-    """Read the rail's statement to its end, then settle what it says: what the beat and the operator's command do."""
-    jobs.wait(evidence.observe(case, rail, by=by, at=db_now()))
-    return settle(case, by=by, at=db_now())

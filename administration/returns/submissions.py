@@ -110,7 +110,7 @@ def export(batch: Batch, *, by: User, at: datetime, submit: bool = False) -> Job
             % {"batch": batch, "state": batch.get_state_display().lower()}
         )
     require_approval(batch, at=at)
-    tie_out.require(case)
+    tie_out.require(case, batches.assets_of(batch))
     if rail.version != batch.rail_version:
         raise NotExported(
             _("%(batch)s was frozen for version %(old)s of rail %(rail)s, which is now %(new)s. Void it and freeze again.")
