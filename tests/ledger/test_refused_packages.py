@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from administration.cases.models import Case
 from administration.ledger import findings, inspection, package, takeover
 from administration.ledger.package import PackageRefused
 from administration.ledger.takeover import HandoverRefused
-from tests.cast import NOON, Cast
+from tests.cast import Cast
 from tests.ledger.helpers import counts, edit, inspected, manifest_of, rewrite, sample, write_manifest
 
 
@@ -406,6 +406,18 @@ def test_the_command_takes_over_and_asks_for_acceptance(
     assert all(total["declared"] == total["computed"] for total in said["control_totals"])
 
 
+def test_the_command_takes_another_package_instead_if_it_is_told_why(
+    secured: Case, cast: Cast, clean_package: Path, capsys: pytest.CaptureFixture[str]
+):
+    _, first = run("take_over", "T-1", str(clean_package), capsys=capsys)
+    with pytest.raises(CommandError, match="Cancel that one first"):
+        call_command("take_over", "T-1", str(clean_package))
+
+    code, second = run("take_over", "T-1", str(clean_package), "--instead", "a newer backup", capsys=capsys)
+    assert (code, second["state"]) == (0, "inspected")
+    assert takeover.Intake.objects.get(pk=first["intake"]).state == "cancelled"
+
+
 def test_a_dry_run_and_a_validation_find_the_same_and_change_nothing(
     secured: Case, cast: Cast, folder: Path, capsys: pytest.CaptureFixture[str]
 ):  # fmt: skip
@@ -441,4 +453,3 @@ def test_a_difference_that_is_to_be_suspended_is_shown_as_quarantined(
     assert (code, said["state"]) == (0, "inspected")
     assert said["quarantined"] == [{"asset": "JPY", "product": "spot", "rows": 0, "amount": "7"}]
     assert takeover.Intake.objects.get().state == "inspected"
-    assert NOON is not None

@@ -12,9 +12,10 @@ from administration.books.models import Asset
 from administration.cases import appointments
 from administration.ledger import inspection, takeover
 from administration.ledger.findings import Report, from_faults
-from administration.ledger.models import Differences, NegativePolicy
+from administration.ledger.models import Differences, IntakeState, NegativePolicy
 from administration.ledger.package import PackageRefused
 from administration.office.command import ActCommand
+from administration.work.jobs import JobFailed
 
 
 class Command(ActCommand):
@@ -35,6 +36,9 @@ class Command(ActCommand):
             "--negative", choices=NegativePolicy.values, default=NegativePolicy.EXCLUDE,
             help=_("what becomes of negative balances"),
         )  # fmt: skip
+        parser.add_argument(
+            "--instead", default="", metavar="REASON", help=_("give up the package that is there, for this reason")
+        )
 
     def run(self, **options: Any) -> dict[str, Any]:
         started = time.monotonic()
@@ -45,10 +49,16 @@ class Command(ActCommand):
             known = dict(Asset.objects.filter(case=case).values_list("code", "scale"))
             report = inspection.validate(directory, known=known, cutoff_at=case.cutoff_at, suspend=suspend)
             return report_object(report.as_json(), ok=not report.refused, state="dry run", since=started)
+        if options["instead"]:
+            for waiting in case.intakes.exclude(state__in=[IntakeState.ACCEPTED, IntakeState.CANCELLED]):
+                takeover.cancel(waiting, by=by, at=self.now(), reason=options["instead"])
         try:
             intake = takeover.receive(case, directory, by=by, at=self.now(), differences=options["differences"])
             job = self.wait(takeover.inspect(intake, by=by, at=self.now()))
             intake = takeover.outcome(job)
+        except JobFailed:
+            takeover.cancel(intake, by=by, at=self.now(), reason="")  # nothing was read to its end, nothing remains
+            raise
         except takeover.HandoverRefused as refused:
             return report_object(dict(refused.report), ok=False, state="refused", since=started)
         except PackageRefused as refused:
