@@ -219,6 +219,8 @@ def _own_doorbell(number: int) -> str:
 
 def _ring_at(redis_url: str) -> None:
     """Point this process's own Celery app at a broker."""
+    from kombu import pools
+
     from config.celery import app
     from config.stack import broker_url
 
@@ -226,6 +228,7 @@ def _ring_at(redis_url: str) -> None:
     if app.conf.broker_url == url:
         return
     app.pool.force_close_all()
+    pools.reset()  # kombu remembers a closed pool by its address, and addresses come round
     app.conf.broker_url = app.conf.broker_read_url = app.conf.broker_write_url = url
     app.set_current()
     app._pool = None

@@ -252,6 +252,9 @@ class Pull:
         if kind == "batch.frozen":
             self.frozen[body["reference"]] = (number, body["manifest_sha256"])
         if kind == "approval.granted":
+            signers = body["signers"]
+            if len(set(signers)) != len(signers) or body["prepared_by"] in signers:
+                raise Misfit(f"Event {number}: {body['act']} was not signed by distinct people beside its preparer.")
             self.granted[body["act"]].add(body["content_sha256"])
         if "cover" in body:
             self.covers[number] = (kind, body["cover"])

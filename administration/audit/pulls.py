@@ -91,6 +91,26 @@ def make(
     return pull
 
 
+@transaction.atomic
+def hand_out_again(pull: Pull, *, out: Path, by: User, at: datetime) -> Path:
+    """The same pull from the archive, byte for byte; refused if the archive's file is not what was recorded."""
+    appointments.require(pull.case, by, "audit.pull", at=at)
+    path = path_of(pull)
+    if not path.exists():
+        raise NotPulled(_("The archive has no %(file)s any more. Restore it from its copy.") % {"file": pull.file_name})
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").digest() != bytes(pull.sha256):
+            raise NotPulled(
+                _("%(file)s in the archive is not the file that was pulled. Restore it from its copy.")
+                % {"file": pull.file_name}
+            )
+    _hand_out(pull, out)
+    log.append(
+        pull.case, "pull.handed_out", subject=pull, by=by, at=at, body={"number": pull.number, "file": pull.file_name}
+    )
+    return out / pull.file_name
+
+
 def path_of(pull: Pull) -> Path:
     """Where the archive keeps the pull's file."""
     return Path(settings.ARCHIVE_DIR) / "pulls" / pull.file_name

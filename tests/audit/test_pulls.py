@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import DatabaseError, connection, transaction
 
 from administration.audit import henkan_verify, pulls
@@ -121,6 +122,22 @@ def test_a_csv_pull_has_every_return_once_and_its_population_beside_it(world, pu
         assert (str(len(same)), str(sum(int(row["amount"]) for row in same))) == (line["count"], line["amount"])
     settled = [row for row in rows if row["state"] == "settled"]
     assert all(row["settled_at"].endswith("Z") and row["destination"] for row in settled)
+
+
+def test_the_same_pull_can_be_had_again_from_the_archive_and_no_other(world, pull, tmp_path):
+    path = pull()
+    before = path.read_bytes()
+    made = Pull.objects.get()
+    by = world.people.chiba
+    again = pulls.hand_out_again(made, out=tmp_path / "again", by=by, at=db_now())
+    assert again.read_bytes() == before
+    assert Event.objects.latest("number").kind == "pull.handed_out"
+    path.write_bytes(before + b"\n")
+    with pytest.raises(Refused, match="is not the file that was pulled"):
+        pulls.hand_out_again(made, out=tmp_path / "again", by=by, at=db_now())
+    path.unlink()
+    with pytest.raises(Refused, match="no T-1-pull-0001"):
+        pulls.hand_out_again(made, out=tmp_path / "again", by=by, at=db_now())
 
 
 def test_a_csv_cell_is_never_a_formula(db):
@@ -276,6 +293,11 @@ def test_the_commands_say_what_they_did(world, capsys, tmp_path):
     assert said["count"] == 36
     assert said["totals"] == {"BTC": str(24 * 10**8), "ETH": str(36 * 10**18), "JPY": "12000"}
     assert Path(said["file"]).exists()
+    call_command("pull_returns", "T-1", "--again", "1", "--out", str(tmp_path / "again"), "--json")
+    assert json.loads(capsys.readouterr().out)["content_sha256"] == said["content_sha256"]
+    with pytest.raises(CommandError) as usage:
+        call_command("pull_returns", "T-1")
+    assert usage.value.returncode == 2
     call_command("verify_record", "T-1", "--json")
     said = json.loads(capsys.readouterr().out)
     assert (said["ok"], said["first_bad"]) == (True, None)

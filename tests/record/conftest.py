@@ -1,12 +1,13 @@
 """A case as far as the record knows it, and how to act in it."""
 
 import datetime
+import threading
 from dataclasses import dataclass
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 
-from administration.record import heads, log
+from administration.record import heads, log, verify
 
 NOON = datetime.datetime(2027, 4, 1, 3, 0, tzinfo=datetime.UTC)
 
@@ -28,6 +29,12 @@ class ACase:
         return heads.seal(self, at=NOON)
 
 
+@pytest.fixture(autouse=True)
+def only_the_record(monkeypatch):
+    """What other rooms derive needs a case that is more than a name."""
+    monkeypatch.setattr(verify, "_derivations", {})
+
+
 @pytest.fixture
 def a_case(db):
     return ACase(7, "T-7")
@@ -36,3 +43,17 @@ def a_case(db):
 @pytest.fixture
 def another_case(db):
     return ACase(8, "T-8")
+
+
+def beside(act, *arguments):
+    """Do it in a thread with a connection of its own."""
+
+    def run():
+        try:
+            act(*arguments)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread

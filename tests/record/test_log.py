@@ -3,11 +3,11 @@
 import threading
 
 import pytest
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import DatabaseError, connection, transaction
 
 from administration.record import covers, encoding, log
 from administration.record.models import Counter, Event
-from tests.record.conftest import NOON, ACase
+from tests.record.conftest import NOON, ACase, beside
 
 RAW = """
 INSERT INTO record_event (case_id, case_reference, number, kind, subject_kind, subject_id, by, at, body)
@@ -126,24 +126,9 @@ def test_the_owner_may_go_on_where_the_record_ends(a_case, as_owner):
 
 def test_a_case_keeps_its_reference(a_case):
     a_case.act()
-    with pytest.raises(DatabaseError, match="no gap and no repeat"):
-        ACase(7, "T-8").act()
-    with pytest.raises(DatabaseError, match="case_reference"):
-        ACase(9, "T-7").act()
-
-
-def beside(act, *arguments):
-    """Do it in a thread with a connection of its own."""
-
-    def run():
-        try:
-            act(*arguments)
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
+    for other in (ACase(7, "T-8"), ACase(9, "T-7")):
+        with pytest.raises(DatabaseError, match="a case keeps its reference and no other has it"):
+            other.act()
 
 
 def test_two_at_once_are_numbered_in_the_order_they_commit(committed):
@@ -176,7 +161,7 @@ def test_two_at_once_are_numbered_in_the_order_they_commit(committed):
 def test_racing_appenders_leave_no_gap(committed):
     case = ACase(7, "T-7")
 
-    threads = [beside(case.acts, 20) for _ in range(4)]
+    threads = [beside(case.acts, 20) for _ in range(4)]  # the first of all among them: no counter is there yet
     for thread in threads:
         thread.join(60)
     assert list(Event.objects.order_by("number").values_list("number", flat=True)) == list(range(1, 81))

@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection, transaction
 from administration.errors import Refused
 from administration.record import covers, heads, keys, log, merkle, tasks, verify
 from administration.record.models import Head, Leaves
-from tests.record.conftest import NOON, ACase
+from tests.record.conftest import NOON, ACase, beside
 
 
 def first_bad(case):
@@ -87,6 +87,24 @@ def test_the_bell_seals_every_case_with_something_new(a_case, another_case):
     another_case.acts(1)
     tasks.seal()
     assert list(Head.objects.order_by("case_id", "size").values_list("case_id", "size")) == [(7, 1), (8, 2), (8, 3)]
+
+
+def test_sealers_and_appenders_that_race_leave_a_record_that_verifies(committed):
+    case = ACase(7, "T-7")
+    case.act()
+
+    def seal_often():
+        for _ in range(10):
+            case.seal()
+
+    threads = [beside(case.acts, 20), beside(case.acts, 20), beside(seal_often), beside(seal_often)]
+    for thread in threads:
+        thread.join(60)
+    case.seal()
+    assert verify.verify(case) == {"ok": True, "events": 41, "heads": Head.objects.count(), "first_bad": None}
+    assert [int(head["size"]) for head in heads.logged(case)] == list(
+        Head.objects.order_by("size").values_list("size", flat=True)
+    )
 
 
 def test_sealing_inside_an_act_is_refused(committed):

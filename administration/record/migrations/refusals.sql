@@ -50,7 +50,7 @@ BEGIN
         FROM new_events GROUP BY case_id, case_reference ORDER BY case_id, case_reference
     LOOP
         INSERT INTO record_counter (case_id, case_reference, last) VALUES (added.case_id, added.case_reference, 0)
-        ON CONFLICT (case_id) DO NOTHING;
+        ON CONFLICT DO NOTHING;
         UPDATE record_counter SET last = added.highest
         WHERE case_id = added.case_id AND case_reference = added.case_reference
           AND last = added.lowest - 1 AND added.highest - added.lowest + 1 = added.many;
@@ -65,6 +65,26 @@ $$;
 CREATE TRIGGER event_numbers_have_no_gap_and_no_repeat AFTER INSERT ON record_event
     REFERENCING NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION record_count();
 
+-- The number of the case's last event, its counter locked until commit. (No conflict target: of two first acts at
+-- once the second may meet the first's reference before its id.)
+CREATE FUNCTION record_lock(of_case bigint, reference text) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    counted record_counter;
+BEGIN
+    SELECT * INTO counted FROM record_counter WHERE case_id = of_case FOR UPDATE;
+    IF NOT FOUND THEN
+        INSERT INTO record_counter (case_id, case_reference, last) VALUES (of_case, reference, 0) ON CONFLICT DO NOTHING;
+        SELECT * INTO counted FROM record_counter WHERE case_id = of_case FOR UPDATE;
+    END IF;
+    IF counted.case_reference IS DISTINCT FROM reference THEN
+        RAISE EXCEPTION 'a case keeps its reference and no other has it: case %, reference %', of_case, reference
+            USING ERRCODE = '23514';
+    END IF;
+    RETURN counted.last;
+END
+$$;
+
 -- The last statement of every act.
 CREATE FUNCTION record_append(
     case_id bigint, case_reference text, kind text, subject_kind text, subject_id text, by text, at timestamptz, body text
@@ -75,12 +95,7 @@ DECLARE
     previous bigint;
     appended record_event;
 BEGIN
-    SELECT last INTO previous FROM record_counter c WHERE c.case_id = record_append.case_id FOR UPDATE;
-    IF NOT FOUND THEN
-        INSERT INTO record_counter (case_id, case_reference, last)
-        VALUES (record_append.case_id, record_append.case_reference, 0) ON CONFLICT (case_id) DO NOTHING;
-        SELECT last INTO previous FROM record_counter c WHERE c.case_id = record_append.case_id FOR UPDATE;
-    END IF;
+    previous := record_lock(record_append.case_id, record_append.case_reference);
     INSERT INTO record_event AS e (case_id, case_reference, number, kind, subject_kind, subject_id, by, at, body)
     VALUES (record_append.case_id, record_append.case_reference, previous + 1, record_append.kind,
             record_append.subject_kind, record_append.subject_id, record_append.by, record_append.at, record_append.body)
@@ -100,12 +115,7 @@ DECLARE
     previous bigint;
     many bigint;
 BEGIN
-    SELECT last INTO previous FROM record_counter c WHERE c.case_id = record_append_many.case_id FOR UPDATE;
-    IF NOT FOUND THEN
-        INSERT INTO record_counter (case_id, case_reference, last)
-        VALUES (record_append_many.case_id, record_append_many.case_reference, 0) ON CONFLICT (case_id) DO NOTHING;
-        SELECT last INTO previous FROM record_counter c WHERE c.case_id = record_append_many.case_id FOR UPDATE;
-    END IF;
+    previous := record_lock(record_append_many.case_id, record_append_many.case_reference);
     INSERT INTO record_event (case_id, case_reference, number, kind, subject_kind, subject_id, by, at, body)
     SELECT record_append_many.case_id, record_append_many.case_reference, previous + ordinality, record_append_many.kind,
            record_append_many.subject_kind, subject_id, record_append_many.by, record_append_many.at, body
@@ -201,5 +211,5 @@ CREATE TRIGGER head_follows_the_last BEFORE INSERT ON record_head
 -- Events come in through record_append and record_append_many only; the counter moves with them.
 REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON record_event, record_counter FROM henkan_app;
 REVOKE UPDATE, DELETE, TRUNCATE ON record_leaves, record_head FROM henkan_app;
-REVOKE EXECUTE ON FUNCTION record_count(), record_counter_follows_its_events(), record_leaves_follow(), record_head_follows()
-    FROM henkan_app;
+REVOKE EXECUTE ON FUNCTION record_lock(bigint, text), record_count(), record_counter_follows_its_events(),
+    record_leaves_follow(), record_head_follows() FROM henkan_app;
