@@ -10,6 +10,7 @@ after all. The database takes such a step only with its signed correction.
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from administration.cases import appointments, approvals, archive
@@ -22,10 +23,13 @@ from administration.returns.models import (
     Attempt,
     AttemptState,
     Correction,
+    EvidenceLine,
+    Match,
     ReturnState,
     Submission,
     Transition,
 )
+from claims.register import positions
 
 ACT = "returns.correct"
 MACHINES = {"return": AssetReturn, "attempt": Attempt, "submission": Submission}
@@ -76,7 +80,7 @@ def signed(request: ApprovalRequest, by: User, at: datetime) -> None:
             cursor.execute(
                 "SELECT submission_step(ARRAY[%s]::bigint[], %s, %s)", [made.object_id, made.from_state, made.to_state]
             )
-            (moved,) = cursor.fetchone()
+            moved = int(cursor.fetchone()[0])
     elif made.machine == "attempt":
         moved = _attempt(made, at=at)
     else:
@@ -91,18 +95,53 @@ def signed(request: ApprovalRequest, by: User, at: datetime) -> None:
 
 def _attempt(made: Correction, *, at: datetime) -> int:
     """
-    Refused or dead → settled: it was paid. The return waits in no batch, so it takes the attempt's place again and
-    its scheduled amount goes out through take and settle, as if it had never come back.
+    Refused or dead → settled: it was paid after all, and a line of evidence says so.
+
+    The return, which waits in no batch, takes the attempt's place again; what is scheduled of it goes out and settles
+    in the books at once, as if it had never come back.
     """
-    attempt = Attempt.objects.select_related("asset_return", "asset_return__case", "batch").get(pk=made.object_id)
-    row = attempt.asset_return
+    attempt = Attempt.objects.select_related("asset_return", "batch").get(pk=made.object_id)
+    row = AssetReturn.objects.select_for_update(of=("self",)).get(pk=attempt.asset_return_id)
     if made.to_state != AttemptState.SETTLED:
         raise NotCorrected(_("No rail of this version takes a settlement back. It comes back as a return."))
+    line = line_of(attempt)
+    if line is None:
+        raise NotCorrected(_("No line of evidence says that %(return)s was paid in this attempt.") % {"return": row})
     if row.state != ReturnState.SCHEDULED:
         raise NotCorrected(
-            _("%(return)s is %(state)s. Void or settle what holds it first; then this is an over-payment.")
+            _("%(return)s is %(state)s. Void the batch that holds it, or lift what holds it, then correct.")
             % {"return": row, "state": row.get_state_display().lower()}
         )
-    raise NotCorrected(
-        _("%(return)s: the step scheduled → settled needs its own correction. Not offered in this version.") % {"return": row}
+    match = Match.objects.create(line=line, attempt=attempt, amount=row.amount, by=made.by)
+    Correction.objects.create(
+        case=made.case, machine="return", object_id=row.pk, from_state=row.state, to_state=ReturnState.SETTLED,
+        reason=made.reason, evidence_sha256=bytes(made.evidence_sha256), by=made.by, at=at, under=made,
+    )  # fmt: skip
+    moved = Attempt.objects.filter(pk=attempt.pk, state=made.from_state).update(
+        state=AttemptState.SETTLED, holds_return_id=row.pk
     )
+    AssetReturn.objects.filter(pk=row.pk, state=ReturnState.SCHEDULED).update(
+        state=ReturnState.SETTLED, batch=attempt.batch, part=attempt.part
+    )
+    for kind in ("take", "settle"):
+        positions.move(
+            made.case, kind, key=f"correct:{made.pk}:{kind}", rows=[(row.claim_line_id, row.amount)],
+            subject=("return", row.reference), by=made.by, at=at,
+        )  # fmt: skip
+    Match.objects.filter(pk=match.pk).update(applied_at=at)
+    EvidenceLine.objects.filter(pk=line.pk).update(problem="")
+    return moved
+
+
+def line_of(attempt: Attempt) -> EvidenceLine | None:
+    """The queued line that says this attempt paid."""
+    row = attempt.asset_return
+    keys = Submission.objects.filter(batch=attempt.batch, part=attempt.part).values("rail_key")
+    return (
+        EvidenceLine.objects.filter(
+            Q(part="") | Q(part__in=keys), case=row.case, reference=row.reference, kind="settled", amount=row.amount,
+            asset_code=row.asset.code, problem="paid_after_refusal",
+        )
+        .order_by("pk")
+        .first()
+    )  # fmt: skip

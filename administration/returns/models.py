@@ -265,6 +265,8 @@ class Correction(models.Model):
     by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
     at = models.DateTimeField()
     applied_at = models.DateTimeField(null=True)
+    # A return follows its attempt: its own step rests on the signatures under the attempt's correction.
+    under = models.ForeignKey("self", models.PROTECT, null=True, related_name="followed_by")
 
     class Meta:
         constraints = [

@@ -9,11 +9,12 @@ from administration.cases.appointments import NotEmpowered
 from administration.cases.models import Stop
 from administration.fields import db_now
 from administration.record.models import Event
-from administration.returns import evidence, matching, settlement, submissions
+from administration.returns import corrections, evidence, matching, settlement, submissions
 from administration.returns.models import (
     AssetReturn,
     Attempt,
     AttemptState,
+    Correction,
     Evidence,
     EvidenceLine,
     Match,
@@ -22,7 +23,7 @@ from administration.returns.models import (
 )
 from claims.register import tie_out
 from claims.register.models import Position
-from tests.returns.world import done
+from tests.returns.world import done, sign
 
 
 @pytest.fixture
@@ -223,6 +224,37 @@ def test_a_payment_of_what_was_refused_waits_for_two_people(world, batch):
     settle(world)
     assert problems() == ["paid_after_refusal"]
     assert Attempt.objects.get(asset_return=row).state == AttemptState.REFUSED
+
+
+def test_two_people_correct_a_refusal_that_was_paid(world, batch):
+    row = world.returns()[0]
+    receive(world, line(row, "refused", ref=1))
+    settle(world)
+    receive(world, line(row, ref=2), name="later")
+    settle(world)
+    attempt = Attempt.objects.get(asset_return=row)
+
+    asked = corrections.propose(
+        world.case, attempt, "settled", reason="the bank paid it", evidence=b"letter of the bank", by=world.goto, at=db_now()
+    )
+    sign(asked, world.people.aoki)
+    attempt.refresh_from_db()
+    assert attempt.state == AttemptState.REFUSED
+    sign(asked, world.people.baba)
+
+    attempt.refresh_from_db()
+    row.refresh_from_db()
+    assert (attempt.state, row.state, row.batch) == ("settled", "settled", batch)
+    assert problems() == []
+    assert Position.objects.get(claim_line=row.claim_line).settled == row.amount
+    assert not Correction.objects.filter(applied_at=None).exists()
+    tie_out.require(world.case)
+
+
+def test_a_step_that_is_not_two_peoples_is_not_corrected(world, batch):
+    attempt = Attempt.objects.all()[0]
+    with pytest.raises(corrections.NotCorrected, match="no step that two people can sign"):
+        corrections.propose(world.case, attempt, "settled", reason="x", evidence=b"x", by=world.goto, at=db_now())
 
 
 def test_a_payment_beside_the_attempt_that_holds_the_return_is_an_overpayment(world, batch):

@@ -3,6 +3,7 @@
 import pytest
 
 from administration.fields import db_now
+from administration.record import verify
 from administration.record.models import Event
 from administration.returns import evidence, rounds, sending, settlement, submissions
 from administration.returns.models import (
@@ -72,6 +73,7 @@ def test_what_settles_is_settled_once_everywhere(world, rail):
     assert not ConflictKey.objects.filter(released_at=None).exists()
     assert Submission.objects.get().state == SubmissionState.FINAL
     assert simulator.summary()["paid_twice"] == []
+    assert verify.verify(world.case)["first_bad"] is None
     assert net(simulator, "BTC") == 40 * 2 * 10**8 == sum(p.settled for p in Position.objects.filter(asset__code="BTC"))
     tie_out.require(world.case)
 
@@ -112,6 +114,7 @@ def test_what_came_back_is_owed_again_and_its_destination_blocked(world, rail):
     assert all(p.settled == 0 for p in Position.objects.filter(claim_line__returns__in=back))
     tie_out.require(world.case)
 
+    assert verify.verify(world.case)["first_bad"] is None
     first = back.first()
     with pytest.raises(rounds.NotScheduled, match="no other usable destination"):
         rounds.schedule_again(first, by=world.goto, at=db_now())

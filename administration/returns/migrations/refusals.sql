@@ -114,9 +114,9 @@ BEGIN
               AND c.machine = TG_ARGV[0] AND c.object_id = o.id
               AND c.from_state = step.from_state AND c.to_state = step.to_state AND c.applied_at IS NULL
               AND EXISTS (
-                  SELECT FROM cases_approvalrequest a
-                  WHERE a.case_id = c.case_id AND a.act = 'returns.correct' AND a.object_id = c.id
-                    AND a.state = 'granted' AND a.signers >= step.people AND a.content_sha256 = correction_sha256(c)
+                  SELECT FROM returns_correction s JOIN cases_approvalrequest a ON a.object_id = s.id
+                  WHERE s.id = coalesce(c.under_id, c.id) AND a.case_id = c.case_id AND a.act = 'returns.correct'
+                    AND a.state = 'granted' AND a.signers >= step.people AND a.content_sha256 = correction_sha256(s)
               );
             GET DIAGNOSTICS signed = ROW_COUNT;
             IF signed <> step.many THEN
@@ -802,6 +802,24 @@ END $$;
 CREATE TRIGGER correction_is_as_signed BEFORE UPDATE ON returns_correction
     FOR EACH ROW EXECUTE FUNCTION correction_is_as_signed();
 REVOKE UPDATE ON returns_correction FROM henkan_app;
+
+-- What follows an attempt's correction is its own return's step, and that only.
+CREATE FUNCTION correction_follows_its_attempt() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF NEW.applied_at IS NOT NULL OR NEW.under_id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM returns_correction s JOIN returns_attempt t ON t.id = s.object_id
+        WHERE s.id = NEW.under_id AND s.case_id = NEW.case_id AND s.machine = 'attempt' AND s.under_id IS NULL
+          AND NEW.machine = 'return' AND NEW.object_id = t.asset_return_id
+          AND (s.to_state, NEW.from_state, NEW.to_state)
+              IN (('settled', 'scheduled', 'settled'), ('pending', 'settled', 'batched'))
+    ) THEN
+        RAISE EXCEPTION 'correction_follows_its_attempt: % %', NEW.machine, NEW.object_id USING ERRCODE = '23514';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER correction_follows_its_attempt BEFORE INSERT ON returns_correction
+    FOR EACH ROW EXECUTE FUNCTION correction_follows_its_attempt();
 
 CREATE FUNCTION overpayment_is_only_recovered() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
