@@ -10,16 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from administration.amounts import show
-from administration.cases.models import Case
 from administration.errors import Refused
 from administration.returns.models import AssetReturn, ReturnState
 from claims.register.models import Claim, ClaimLine, Hold
@@ -174,6 +172,13 @@ STAGES: dict[str, tuple[Words, Words, str, Words]] = {
         gettext_lazy("Schedule the next round"),
     ),
 }
+# A destination that only needs time is nobody's move.
+COOLING = (
+    gettext_lazy("The destination for %(asset)s cools off until %(date)s."),
+    gettext_lazy("Your destination for %(asset)s can be used from %(date)s: a waiting time that protects you."),
+    "time",
+    gettext_lazy("None: wait until it has cooled off"),
+)
 NOTHING_YET = (
     gettext_lazy("Nothing of it is scheduled: no run has given this line anything that can be paid yet."),
     gettext_lazy("Nothing has been distributed on this asset yet."),
@@ -243,13 +248,23 @@ def of_claim(claim: Claim, *, at: datetime) -> list[Answer]:
         newest[row.claim_line_id] = row
     shut = closed(row.pk for row in newest.values())
     holds = list(Hold.objects.filter(claim=claim, lifted_at__isnull=True).order_by("next_look"))
-    return [_answer(claim.case, line, newest.get(line.pk), shut, holds, at) for line in lines]
+    cooling = {
+        row.asset_id: timezone.localdate(row.usable_from)
+        for row in claim.destinations.filter(state="cooling", usable_from__isnull=False)
+        if row.usable_from is not None
+    }
+    return [_answer(line, newest.get(line.pk), shut, holds, cooling, at) for line in lines]
 
 
 def _answer(
-    case: Case, line: ClaimLine, row: AssetReturn | None, shut: dict[int, list[str]], holds: list[Hold], at: datetime
+    line: ClaimLine,
+    row: AssetReturn | None,
+    shut: dict[int, list[str]],
+    holds: list[Hold],
+    cooling: dict[int, date],
+    at: datetime,
 ) -> Answer:
-    today = at.astimezone(ZoneInfo(settings.TIME_ZONE)).date()
+    today = timezone.localdate(at)
     code = line.asset.code
     if row is None:
         return Answer(
@@ -265,6 +280,13 @@ def _answer(
             code, row.state, str(office) % words, str(customer) % words, owner, str(act), None, amount, row.reference
         )
     gate = BY_CODE[gates[0]]
+    if gate.code == "destination" and line.asset_id in cooling:
+        usable = cooling[line.asset_id]
+        words = {"asset": code, "date": usable.isoformat()}
+        return Answer(
+            code, gate.code, str(COOLING[0]) % words, str(COOLING[1]) % words, COOLING[2], str(COOLING[3]), usable, amount,
+            row.reference,
+        )  # fmt: skip
     own = [hold for hold in holds if _gate_of(hold) == gate.code]
     secret = any(hold.confidential or hold.kind in CONFIDENTIAL_KINDS for hold in holds)
     next_date = own[0].next_look if own else today + timedelta(days=gate.days) if gate.days else None

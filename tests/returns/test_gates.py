@@ -178,6 +178,18 @@ def test_what_has_left_is_not_said_to_be_held_back(world):
     assert why(world, row)["lines"][0]["gate"] == "batched"
 
 
+def test_a_destination_that_cools_off_is_nobodys_move(world, as_superuser):
+    world.scheduled()
+    row = world.returns()[0]
+    with as_superuser() as cursor:
+        cursor.execute(
+            "UPDATE destinations_destination SET state = 'cooling', usable_from = '2099-01-02 03:00+00' WHERE id = %s",
+            [row.destination_id],
+        )
+    answer = why(world, row)["lines"][0]
+    assert (answer["gate"], answer["owner"], answer["next_date"]) == ("destination", "time", "2099-01-02")
+
+
 def test_why_of_a_claim_nothing_was_given_to_yet(world):
     answer = gates.why(world.case.claims.earliest("number").number, at=db_now())
     assert answer["lines"][0]["gate"] == "none"
