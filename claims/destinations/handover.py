@@ -57,17 +57,13 @@ def propose(case: Case, after: int, last: int, at: datetime) -> None:
 
 # Where the files name several for one asset, nobody knows which is right: those wait for the customer.
 PROVE = """
-UPDATE destinations_destination d SET state = 'proved', proved_at = %(at)s, order_id = %(order)s
+UPDATE destinations_destination d
+SET state = 'cooling', proved_at = %(at)s, order_id = %(order)s,
+    usable_from = clock_timestamp() + make_interval(hours => %(hours)s)
 WHERE d.case_id = %(case)s AND d.origin = 'handover' AND d.state = 'proposed' AND NOT EXISTS (
     SELECT FROM destinations_destination e
     WHERE e.claim_id = d.claim_id AND e.asset_id = d.asset_id AND e.id <> d.id AND e.state <> 'revoked'
 )
-"""
-COOL = """
-UPDATE destinations_destination d
-SET state = 'cooling', usable_from = clock_timestamp() + make_interval(hours => c.cooling_off_hours)
-FROM cases_case c
-WHERE c.id = d.case_id AND d.case_id = %(case)s AND d.order_id = %(order)s AND d.state = 'proved'
 """
 
 VERIFIED = """
@@ -96,12 +92,11 @@ def verify_by_order(case: Case, order: CourtOrder, *, by: User, at: datetime) ->
             % {"order": order, "case": case}
         )
     orders.require(order, at)
-    given: dict[str, Any] = {"case": case.pk, "order": order.pk, "at": at}
+    given: dict[str, Any] = {"case": case.pk, "order": order.pk, "at": at, "hours": case.cooling_off_hours}
     with connection.cursor() as cursor:
         cursor.execute("SELECT destinations_analyze()")
         cursor.execute(PROVE, given)
         proved = int(cursor.rowcount)
-        cursor.execute(COOL, given)
     covered = covers.cover(COVER, order=order.pk, at=at.isoformat())
     body = {"order": order.number, "proved": proved, "cooling_off_hours": case.cooling_off_hours}
     log.append(case, "destinations.verified", subject=order, by=by, at=at, body=body, covers=covered)

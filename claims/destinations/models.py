@@ -30,7 +30,7 @@ class Destination(models.Model):
     """
 
     # The database's foreign keys of claim and asset include the case (first migration).
-    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+", db_constraint=False)
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     claim = models.ForeignKey(
         "register.Claim", models.PROTECT, related_name="destinations", db_index=False, db_constraint=False
     )
@@ -41,8 +41,10 @@ class Destination(models.Model):
     fingerprint = models.BinaryField(max_length=32)
     origin = models.CharField(max_length=12, choices=Origin)
     state = models.CharField(max_length=10, choices=DestinationState, default=DestinationState.PROPOSED)
-    # handover and court_order rest on it
-    order = models.ForeignKey("cases.CourtOrder", models.PROTECT, null=True, related_name="+", db_index=False)
+    # handover and court_order rest on it; a trigger looks that it is the case's and permits it
+    order = models.ForeignKey(
+        "cases.CourtOrder", models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False
+    )
     keyed_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+", db_index=False)
     second_keyed_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+", db_index=False)
     proposed_at = models.DateTimeField()

@@ -19,8 +19,15 @@ from administration.errors import Refused
 from administration.people.models import User
 from administration.rails import accounts, addresses
 from administration.record import log
-from claims.destinations.models import Destination, DestinationState, Origin
+from claims.destinations.models import Destination, Origin
 from claims.register.models import Claim
+
+PROVE = """
+UPDATE destinations_destination
+SET state = 'cooling', proved_at = %(at)s, second_keyed_by_id = %(by)s,
+    usable_from = clock_timestamp() + make_interval(hours => %(hours)s)
+WHERE id = %(destination)s AND origin = 'paper' AND state = 'proposed'
+"""
 
 
 class NotPayable(Refused):
@@ -67,18 +74,10 @@ def second_key(
         raise NotTheSame(
             _("This is not what the first person read. Look at the paper together; if the first was wrong, revoke it.")
         )
-    moved = Destination.objects.filter(
-        pk=destination.pk, origin=Origin.PAPER, state=DestinationState.PROPOSED, second_keyed_by__isnull=True
-    ).update(state=DestinationState.PROVED, proved_at=at, second_keyed_by=by)
-    if moved != 1:
-        raise NotTheSame(_("This destination waits for no second key any more. Reload it and look again."))
     with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE destinations_destination d SET state = 'cooling',"
-            " usable_from = clock_timestamp() + make_interval(hours => c.cooling_off_hours)"
-            " FROM cases_case c WHERE c.id = d.case_id AND d.id = %s",
-            [destination.pk],
-        )
+        cursor.execute(PROVE, {"at": at, "by": by.pk, "destination": destination.pk, "hours": case.cooling_off_hours})
+        if cursor.rowcount != 1:
+            raise NotTheSame(_("This destination waits for no second key any more. Reload it and look again."))
     destination.refresh_from_db()
     body = {
         "claim": destination.claim.number, "asset": destination.asset.code, "version": destination.version,

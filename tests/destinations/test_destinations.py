@@ -201,6 +201,13 @@ def test_a_step_that_is_not_in_the_table_is_refused(scheduled, as_role, change, 
         cursor.execute(f"UPDATE destinations_destination SET {change}")
 
 
+def test_the_database_refuses_an_order_that_does_not_permit_it(scheduled, other_order, as_role):
+    change = "UPDATE destinations_destination SET state = 'proved', proved_at = now(), order_id = %s"
+    for order in (other_order.pk, 0):
+        with pytest.raises(IntegrityError, match="on_an_order_that_permits_it"), as_role("henkan_app") as cursor:
+            cursor.execute(change, [order])
+
+
 @pytest.mark.parametrize(
     "change", ["details = '{}'", "fingerprint = '\\x00'", "origin = 'paper'", "keyed_by_id = NULL"]
 )

@@ -41,68 +41,69 @@ END $$;
 CREATE TRIGGER destination_begins_as_proposed AFTER INSERT ON destinations_destination
     REFERENCING NEW TABLE AS proposed FOR EACH STATEMENT EXECUTE FUNCTION destination_begins_as_proposed();
 
--- EXECUTE, and no LIMIT: a plan kept from a statement of one row, or made for the first row alone, would join old
--- and new row by row, which is square in the rows of a statement of many.
+-- SECURITY DEFINER: the portal's role does not read orders.
+CREATE FUNCTION destination_rests_on_an_order() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    wrong bigint;
+BEGIN
+    SELECT p.order_id INTO wrong FROM (SELECT DISTINCT order_id, case_id FROM proposed WHERE order_id IS NOT NULL) p
+    WHERE NOT EXISTS (SELECT FROM cases_courtorder o WHERE o.id = p.order_id AND o.case_id = p.case_id);
+    IF FOUND THEN
+        RAISE EXCEPTION 'destination_rests_on_an_order_that_permits_it: order %', wrong USING ERRCODE = '23503';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER destination_rests_on_an_order AFTER INSERT ON destinations_destination
+    REFERENCING NEW TABLE AS proposed FOR EACH STATEMENT EXECUTE FUNCTION destination_rests_on_an_order();
+
 -- What a version says never changes. Its state moves as the table of transitions says, each step with its
 -- own moment, and time is the database's: nothing is usable before it has cooled off.
+-- EXECUTE, and no LIMIT: a plan kept from a statement of one row, or made for the first row alone, would join
+-- old and new row by row, which is square in the rows of a statement of many. The fingerprint stands for
+-- network and details (a CHECK holds them together).
 CREATE FUNCTION destination_moves_forward() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     wrong text;
 BEGIN
     EXECUTE $q$
-    SELECT min(format('version %s of claim %s', o.version, o.claim_id))
-    FROM before_it o FULL JOIN after_it n USING (id)
-    WHERE (o.id, o.case_id, o.claim_id, o.asset_id, o.version, o.network, o.details, o.fingerprint, o.origin,
-           o.keyed_by_id, o.proposed_at, o.recorded_at)
-        IS DISTINCT FROM (n.id, n.case_id, n.claim_id, n.asset_id, n.version, n.network, n.details, n.fingerprint, n.origin,
-           n.keyed_by_id, n.proposed_at, n.recorded_at)
-       OR (o.second_keyed_by_id IS NOT NULL AND n.second_keyed_by_id IS DISTINCT FROM o.second_keyed_by_id)
-       OR (o.order_id IS NOT NULL AND n.order_id IS DISTINCT FROM o.order_id)
-    $q$ INTO wrong;
-    IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION 'destination_never_changes: %', coalesce(wrong, 'unknown') USING ERRCODE = '23001';
-    END IF;
-
-    EXECUTE $q$
-    SELECT min(format('%s → %s, version %s of claim %s', o.state, n.state, o.version, o.claim_id))
-    FROM before_it o JOIN after_it n USING (id)
+    SELECT min(CASE
+        WHEN (o.id, o.case_id, o.claim_id, o.asset_id, o.version, o.fingerprint, o.origin, o.keyed_by_id, o.proposed_at, o.recorded_at)
+            IS DISTINCT FROM
+             (n.id, n.case_id, n.claim_id, n.asset_id, n.version, n.fingerprint, n.origin, n.keyed_by_id, n.proposed_at, n.recorded_at)
+          THEN 'destination_never_changes'
+        WHEN t.from_state IS NULL
+          THEN 'destination_moves_forward'
+        WHEN (n.proved_at IS DISTINCT FROM o.proved_at) <> (o.state = 'proposed' AND n.state <> 'revoked')
+          OR (n.usable_from IS DISTINCT FROM o.usable_from) <> (n.state = 'cooling')
+          OR (n.revoked_at IS DISTINCT FROM o.revoked_at) <> (n.state = 'revoked')
+          OR (n.state = 'revoked') <> (n.revoke_reason <> '')
+          OR n.proved_at IS NULL AND (n.order_id, n.second_keyed_by_id) IS DISTINCT FROM (o.order_id, o.second_keyed_by_id)
+          OR o.proved_at IS NOT NULL AND (n.order_id, n.second_keyed_by_id) IS DISTINCT FROM (o.order_id, o.second_keyed_by_id)
+          OR o.order_id IS NOT NULL AND n.order_id IS DISTINCT FROM o.order_id
+          THEN 'destination_takes_each_step_with_its_own_moment'
+        WHEN n.state = 'cooling' AND n.usable_from < transaction_timestamp() + make_interval(hours => c.cooling_off_hours)
+          THEN 'destination_cools_off_for_as_long_as_the_case_says'
+        WHEN n.state = 'usable' AND n.usable_from > clock_timestamp()
+          THEN 'destination_is_not_used_before_its_time'
+        END || format(': %s → %s, version %s of claim %s', o.state, n.state, o.version, o.claim_id))
+    FROM before_it o FULL JOIN after_it n ON n.id = o.id
     LEFT JOIN destinations_destinationtransition t ON t.from_state = o.state AND t.to_state = n.state
-    WHERE t.from_state IS NULL
+    LEFT JOIN cases_case c ON c.id = n.case_id
     $q$ INTO wrong;
     IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION 'destination_moves_forward: %', wrong USING ERRCODE = '23514';
+        RAISE EXCEPTION '%', wrong USING ERRCODE = '23514';
     END IF;
-
+    -- What the files handed over say is relied on by an order of the same case that permits just that.
     EXECUTE $q$
-    SELECT min(format('%s → %s, version %s of claim %s', o.state, n.state, o.version, o.claim_id))
-    FROM before_it o JOIN after_it n USING (id)
-    WHERE (n.proved_at IS DISTINCT FROM o.proved_at) <> (n.state = 'proved')
-       OR (n.usable_from IS DISTINCT FROM o.usable_from) <> (n.state = 'cooling')
-       OR (n.revoked_at IS DISTINCT FROM o.revoked_at) <> (n.state = 'revoked')
-       OR (n.state = 'proved') <> (n.proved_at IS NOT NULL AND o.proved_at IS NULL)
-       OR (n.state = 'revoked') <> (n.revoke_reason <> '')
-       OR ((n.order_id, n.second_keyed_by_id) IS DISTINCT FROM (o.order_id, o.second_keyed_by_id) AND n.state <> 'proved')
+    SELECT min(n.order_id::text) FROM (SELECT DISTINCT order_id, case_id, origin FROM after_it WHERE order_id IS NOT NULL) n
+    LEFT JOIN cases_courtorder o ON o.id = n.order_id AND o.case_id = n.case_id
+        AND (n.origin <> 'handover' OR 'destinations.verify_handover' = ANY (o.permits))
+    WHERE o.id IS NULL
     $q$ INTO wrong;
     IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION 'destination_takes_each_step_with_its_own_moment: %', wrong USING ERRCODE = '23514';
-    END IF;
-
-    EXECUTE $q$
-    SELECT min(format('version %s of claim %s', n.version, n.claim_id))
-    FROM after_it n JOIN cases_case c ON c.id = n.case_id
-    WHERE n.state = 'cooling' AND n.usable_from < transaction_timestamp() + make_interval(hours => c.cooling_off_hours)
-    $q$ INTO wrong;
-    IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION 'destination_cools_off_for_as_long_as_the_case_says: %', wrong USING ERRCODE = '23514';
-    END IF;
-
-    EXECUTE $q$
-    SELECT min(format('version %s of claim %s, usable from %s', n.version, n.claim_id, n.usable_from))
-    FROM after_it n WHERE n.state = 'usable' AND n.usable_from > clock_timestamp()
-    $q$ INTO wrong;
-    IF wrong IS NOT NULL THEN
-        RAISE EXCEPTION 'destination_is_not_used_before_its_time: %', wrong USING ERRCODE = '23514';
+        RAISE EXCEPTION 'destination_rests_on_an_order_that_permits_it: order %', wrong USING ERRCODE = '23503';
     END IF;
     RETURN NULL;
 END $$;
@@ -132,4 +133,5 @@ REVOKE SELECT ON destinations_destination FROM henkan_reader;
 
 INSERT INTO destinations_destinationtransition (from_state, to_state) VALUES
     ('proposed', 'proved'), ('proved', 'cooling'), ('cooling', 'usable'),
+    ('proposed', 'cooling'),  -- proved, and cooling off from the same moment on
     ('proposed', 'revoked'), ('proved', 'revoked'), ('cooling', 'revoked'), ('usable', 'revoked');
