@@ -7,7 +7,7 @@ was, and then the row no longer follows from it.
 
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from administration.record import verify
@@ -95,7 +95,10 @@ def returns(case: Any) -> str | None:
 
 
 def _first(sql: str, case: Any) -> tuple[str, ...] | None:
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Nothing is known of the size of what a manifest says, and LIMIT 1 makes the planner hope: hash, do not loop.
+        cursor.execute("SET LOCAL enable_nestloop = off")
         cursor.execute(sql, {"case": case.pk})
         row: tuple[str, ...] | None = cursor.fetchone()
+        cursor.execute("SET LOCAL enable_nestloop = on")
     return row
