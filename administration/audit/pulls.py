@@ -19,8 +19,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+import psycopg
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
@@ -188,12 +189,22 @@ def _write_lines(output: "_Output", case: Case, statement: dict[str, Any], size:
         events = cursor.fetchall()
     for number, body in events:
         stated = json.loads(body)["cover"]
-        rows = covers.Rows(stated["name"], **stated["params"])
-        output.line({"type": "cover", "event": str(number), "name": rows.name, "columns": rows.columns})
-        cells = ", ".join(f'covered."{column}"' for column in rows.columns)
-        query = f"SELECT 'row' AS type, ARRAY[{cells}] AS v FROM ({rows.sql}) covered"  # noqa: S608  registered code
-        _copy_lines(output, query, rows.params)
+        try:
+            _write_cover(output, number, stated)
+        except (LookupError, DatabaseError, psycopg.Error) as error:
+            raise NotPulled(
+                _("Nothing was pulled: the rows that event %(number)s covers cannot be read (%(error)s). Run verify_record.")
+                % {"number": number, "error": str(error).splitlines()[0]}
+            ) from error
     output.line({"type": "end", "lines": str(output.count + 1)})
+
+
+def _write_cover(output: "_Output", number: int, stated: dict[str, Any]) -> None:
+    rows = covers.Rows(stated["name"], **stated["params"])
+    output.line({"type": "cover", "event": str(number), "name": rows.name, "columns": rows.columns})
+    cells = ", ".join(f'covered."{column}"' for column in rows.columns)
+    query = f"SELECT 'row' AS type, ARRAY[{cells}] AS v FROM ({rows.sql}) covered"  # noqa: S608  registered code
+    _copy_lines(output, query, rows.params)
 
 
 def _copy_lines(output: "_Output", query: str, params: dict[str, Any]) -> None:

@@ -9,7 +9,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.db import connection
+import psycopg
+from django.db import DatabaseError, connection, transaction
 from django.utils.translation import gettext as _
 
 from administration.record import covers, heads, merkle, stream
@@ -49,8 +50,17 @@ def _findings(case: HasRecord, counter: Counter | None) -> Iterator[str]:
     yield from _leaves(case, signed, last)
     yield from _covers(case)
     for name, derivation in sorted(_derivations.items()):
-        if finding := derivation(case):
+        if finding := _derived(derivation, case):
             yield _("%(name)s: %(finding)s") % {"name": name, "finding": finding}
+
+
+def _derived(derivation: Derivation, case: HasRecord) -> str | None:
+    """Rows that were tampered with may not even be readable; that is a finding too."""
+    try:
+        with transaction.atomic():
+            return derivation(case)
+    except DatabaseError as error:
+        return _("cannot be derived from the rows as they are: %(error)s") % {"error": str(error).splitlines()[0]}
 
 
 def _numbers(case: HasRecord, last: int) -> Iterator[str]:
@@ -189,10 +199,11 @@ def _covers(case: HasRecord) -> Iterator[str]:
     for number, kind, body in rows:
         stated = json.loads(body)["cover"]
         try:
-            found = covers.cover(stated["name"], **stated["params"])
-        except LookupError as error:
+            with transaction.atomic():
+                found = covers.cover(stated["name"], **stated["params"])
+        except (LookupError, DatabaseError, psycopg.Error) as error:
             yield _("Event %(number)s of %(case)s (%(kind)s): %(error)s") % {
-                "number": number, "case": case.reference, "kind": kind, "error": error,
+                "number": number, "case": case.reference, "kind": kind, "error": str(error).splitlines()[0],
             }  # fmt: skip
             continue
         if difference := _difference(stated, found):

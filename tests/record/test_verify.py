@@ -286,6 +286,21 @@ def test_rows_that_an_event_covers_are_hashed_again(covered, as_owner, statement
     assert difference in first_bad(covered)
 
 
+def test_rows_that_cannot_even_be_read_are_a_finding(covered, as_owner):
+    with as_owner() as cursor:
+        cursor.execute("DROP TABLE paid")
+    assert "Event 1 of T-7 (paid.done): relation \"paid\" does not exist" in first_bad(covered)
+
+
+def test_a_derivation_that_breaks_on_tampered_rows_is_a_finding(a_case, monkeypatch):
+    def broken(case):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 / 0")
+
+    monkeypatch.setattr(verify, "_derivations", {"positions": broken})
+    assert first_bad(a_case) == "positions: cannot be derived from the rows as they are: division by zero"
+
+
 def test_derivations_of_other_rooms_are_asked(a_case, monkeypatch):
     monkeypatch.setattr(verify, "_derivations", {})
     verify.register_derivation("positions", lambda case: f"line 3 of {case.reference} holds 5, derived 4")
