@@ -10,7 +10,7 @@ How a run is computed: set-based, over one snapshot of the claims, in phases tha
 Each phase leaves rows, and the next is found by looking at them: a phase cut short is done again from its beginning.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ from administration.custody import holdings
 from administration.custody.models import POOLED, Access
 from administration.distribution import hashes, plans, shares
 from administration.distribution.models import PoolHolding, PoolLine, Run, RunState
-from administration.distribution.shares import Shared
+from administration.distribution.shares import Before, Shared
 from administration.errors import Refused
 from administration.record import covers, log
 from administration.work.jobs import Progress
@@ -95,13 +95,20 @@ def advance(run: Run, *, at: datetime, record: bool = True) -> str | None:
 
 @contextmanager
 def one_snapshot() -> Iterator[None]:
-    """A transaction all of whose statements see the database as it was at the first."""
+    """
+    A transaction all of whose statements see the database as it was at the first, planned for all rows at once.
+
+    The planner knows little of rows just written, and would look up a million claim lines one by one.
+    """
     outermost = not connection.in_atomic_block
-    with transaction.atomic():
+    with transaction.atomic(), connection.cursor() as cursor:
         if outermost:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SET LOCAL enable_nestloop = off")
+        cursor.execute("SET LOCAL work_mem = '64MB'")
         yield
+        cursor.execute("SET LOCAL enable_nestloop = DEFAULT")
+        cursor.execute("SET LOCAL work_mem = DEFAULT")
 
 
 def _write_entitlements(run: Run) -> None:
@@ -126,8 +133,9 @@ def _sharing_now(run: Run, sharings: list[plans.Sharing]) -> Found:
         one.asset.pk: Shared(one.asset.pk, one.classes, one.pool.reserve_disputed, earlier.get(one.asset.pk))
         for one in sharings
     }
+    before = _before(run, every.values())
     for asset_id, lines, total, given, kept, disputed in _rows(
-        shares.totals(earlier=bool(earlier)), shares.parameters(run.case_id, every.values())
+        shares.totals(before=before), shares.parameters(run.case_id, every.values())
     ):
         one = every[asset_id]
         one.lines, one.total, one.given, one.kept, one.disputed = map(int, (lines, total, given, kept, disputed))
@@ -155,6 +163,14 @@ def _sharing_now(run: Run, sharings: list[plans.Sharing]) -> Found:
             % {"case": run.case}
         )
     return found
+
+
+def _before(run: Run, every: Iterable[Shared]) -> Before:
+    if any(one.earlier for one in every):
+        return Before.DECLARED
+    sql = "SELECT EXISTS (SELECT FROM register_movekey WHERE case_id = %(case)s AND kind = 'declare')"
+    ((given,),) = _rows(sql, {"case": run.case_id})
+    return Before.GIVEN if given else Before.NOTHING
 
 
 def free(run: Run) -> dict[int, int]:
@@ -186,7 +202,7 @@ def _effective_pools(run: Run, every: list[Shared]) -> None:
                 one.effective = end.value
     while searches:
         asked = [one for one, _ in searches.values()]
-        sql = shares.needed(earlier=any(one.earlier for one in every))
+        sql = shares.needed(before=_before(run, every))
         for asset_id, needed, weights in _rows(sql, shares.parameters(run.case_id, asked)):
             one, search = searches[asset_id]
             try:
@@ -198,21 +214,19 @@ def _effective_pools(run: Run, every: list[Shared]) -> None:
 
 def _insert_entitlements(run: Run, found: Found) -> None:
     every = [shared for shared, _ in found]
-    earlier = any(one.earlier for one in every)
+    before = _before(run, every)
     by_remainder = [shared for shared, line in found if line.rounding == plans.LARGEST_REMAINDER]
     rest = [shared for shared, line in found if line.rounding != plans.LARGEST_REMAINDER]
     if by_remainder:
         params = shares.parameters(run.case_id, every)
         heads = hashes.heads(line for _, line in found)
-        inputs = hashes.inputs_sha256(run, heads, live=(shares.lines(earlier=earlier), params))
+        inputs = hashes.inputs_sha256(run, heads, live=(shares.lines(before=before), params))
         needed = {
             asset_id: int(units)
-            for asset_id, units, _ in _rows(
-                shares.needed(earlier=earlier), shares.parameters(run.case_id, by_remainder)
-            )
+            for asset_id, units, _ in _rows(shares.needed(before=before), shares.parameters(run.case_id, by_remainder))
         }
         _execute(
-            shares.entitle_by_largest_remainder(earlier=earlier),
+            shares.entitle_by_largest_remainder(before=before),
             shares.parameters(
                 run.case_id, by_remainder, run=run.pk, inputs=inputs.hex(),
                 left_assets=[one.asset_id for one in by_remainder],
@@ -220,15 +234,15 @@ def _insert_entitlements(run: Run, found: Found) -> None:
             ),
         )  # fmt: skip
     if rest:
-        write_in_ranges(run.pk, run.case_id, rest, earlier=earlier)
+        write_in_ranges(run.pk, run.case_id, rest, before=before)
 
 
-def write_in_ranges(run_id: int, case_id: int, every: list[Shared], *, earlier: bool) -> None:
+def write_in_ranges(run_id: int, case_id: int, every: list[Shared], *, before: Before) -> None:
     """Interim shares, one INSERT for each range of claim lines, in the order of their key."""
     ((first, last),) = _rows(
         "SELECT min(id), max(id) FROM register_claimline WHERE case_id = %(case)s", {"case": case_id}
     )
-    sql, params = shares.entitle(earlier=earlier), shares.parameters(case_id, every, run=run_id)
+    sql, params = shares.entitle(before=before), shares.parameters(case_id, every, run=run_id)
     for after in range(first - 1, last, shares.RANGE):
         _execute(sql, {**params, "after": after, "until": after + shares.RANGE})
 

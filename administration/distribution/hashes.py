@@ -90,7 +90,10 @@ def roots(run: Run) -> dict[int, tuple[bytes, int, int]]:
     """For each asset: the root of the Merkle sum tree over what the run gives, its leaves and its total."""
     pools = {line.asset_id: line for line in run.pools.select_related("asset")}
     found = {pk: (sumtree.root_of(line.pool, line.asset.code, 0, None), 0, 0) for pk, line in pools.items()}
-    secret, inputs = bytes(run.case.salt), bytes(run.inputs_sha256 or b"")  # before COPY: until it ends nothing else is asked
+    secret, inputs = (
+        bytes(run.case.salt),
+        bytes(run.inputs_sha256 or b""),
+    )  # before COPY: until it ends nothing else is asked
     for asset_id, rows in by_asset(LEAVES, {"run": run.pk}):
         builder = sumtree.Builder()
         for node in nodes(rows, secret=secret, inputs_sha256=inputs):
@@ -103,13 +106,13 @@ def roots(run: Run) -> dict[int, tuple[bytes, int, int]]:
 
 def nodes(rows: Iterable[bytes], *, secret: bytes, inputs_sha256: bytes) -> Iterator[sumtree.Node]:
     """The leaves of framed rows of claim number, asset, class, amount: as sumtree.leaf makes them, without unframing."""
-    said = frames(("leaf", inputs_sha256.hex()))
+    said, number = frames(("leaf", inputs_sha256.hex())), int.from_bytes
     for row in rows:
-        at = 0
-        for _ in range(3):
-            at += 4 + int.from_bytes(row[at : at + 4])
-        salt = hmac.digest(secret, said + row[:at], "sha256")[: sumtree.SALT_BYTES]
-        yield sumtree.Node(hashlib.sha256(b"\x00" + salt + row).digest(), int(row[at + 4 :]))
+        claim = 4 + number(row[:4])
+        asset = claim + 4 + number(row[claim : claim + 4])
+        who = asset + 4 + number(row[asset : asset + 4])
+        salt = hmac.digest(secret, said + row[:who], "sha256")[: sumtree.SALT_BYTES]
+        yield sumtree.Node(hashlib.sha256(b"\x00" + salt + row).digest(), int(row[who + 4 :]))
 
 
 def outputs_root(run: Run, pools: Iterable[PoolLine]) -> bytes:

@@ -30,6 +30,8 @@ import json
 import struct
 import sys
 import tomllib
+from collections.abc import Iterable
+from typing import Any
 
 FORMAT = "henkan-run-inputs/1"
 
@@ -38,49 +40,49 @@ class Differs(Exception):
     """The file contradicts itself or the plan in it."""
 
 
-def frames(*texts):
+def frames(*texts: str) -> bytes:
     """Each text as four bytes of length and its UTF-8 bytes: nothing else can be read out of it."""
     return b"".join(struct.pack(">I", len(text.encode())) + text.encode() for text in texts)
 
 
-def sha256(data):
+def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
 class Line:
     """One claim line that shares."""
 
-    def __init__(self, claim, claim_class, *figures):
+    def __init__(self, claim: str, claim_class: str, *figures: str) -> None:
         self.claim, self.claim_class = claim, claim_class
         self.weight, self.disputed, self.given, self.kept = map(whole, figures)
         self.counted = self.weight + self.disputed
         self.cumulative = 0
 
-    def framed(self):
+    def framed(self) -> bytes:
         figures = (self.weight, self.disputed, self.given, self.kept)
         return frames(self.claim, self.claim_class, *map(str, figures))
 
     @property
-    def stands_at(self):
+    def stands_at(self) -> int:
         return max(self.kept, self.cumulative)
 
     @property
-    def gives(self):
+    def gives(self) -> int:
         return max(0, self.stands_at - self.given)
 
 
 class Pool:
     """One asset, what is there of it, and the lines that share."""
 
-    def __init__(self, said):
+    def __init__(self, said: dict[str, Any]) -> None:
         self.name, self.asset, self.rounding, self.scale = said["pool"], said["asset"], said["rounding"], said["scale"]
         self.free, self.held_back = whole(said["free"]), whole(said["held_back"])
-        self.lines = []
+        self.lines: list[Line] = []
 
-    def key(self):
+    def key(self) -> tuple[bytes, bytes]:
         return self.name.encode(), self.asset.encode()
 
-    def inputs_sha256(self):
+    def inputs_sha256(self) -> bytes:
         digest = hashlib.sha256(
             frames("henkan-pool-inputs/1", self.name, self.asset, self.rounding, str(self.free), str(self.held_back))
         )
@@ -90,7 +92,7 @@ class Pool:
 
     # --- shares ---
 
-    def share(self, inputs_sha256):
+    def share(self, inputs_sha256: bytes) -> None:
         self.given = sum(line.given for line in self.lines)
         self.kept = sum(line.kept for line in self.lines)
         self.total = sum(line.counted for line in self.lines)
@@ -109,7 +111,7 @@ class Pool:
             if line.disputed
         )
 
-    def search(self):
+    def search(self) -> int:
         """Plain bisection: slower than the system's own search, and easy to believe."""
         if not self.total:
             return 0
@@ -120,9 +122,9 @@ class Pool:
             low, high = (middle, high) if needed <= self.amount - self.kept else (low, middle - 1)
         return low
 
-    def give_the_last_units(self, inputs_sha256):
+    def give_the_last_units(self, inputs_sha256: bytes) -> None:
         units = self.amount - sum(line.stands_at for line in self.lines)
-        waiting = []
+        waiting: list[tuple[int, bytes, Line]] = []
         for line in self.lines:
             remainder = line.weight * self.effective % self.total if self.total else 0
             if remainder and line.cumulative >= line.kept:
@@ -133,7 +135,7 @@ class Pool:
 
     # --- the Merkle sum tree ---
 
-    def root(self, salt, inputs_sha256):
+    def root(self, salt: bytes, inputs_sha256: bytes) -> bytes:
         level = [(self.leaf(line, salt, inputs_sha256), line.gives) for line in self.lines]
         size = len(level)
         while len(level) > 1:
@@ -146,19 +148,19 @@ class Pool:
         top, total = level[0] if level else (b"", 0)
         return sha256(b"\x02" + frames(self.name, self.asset, str(size), str(total)) + top)
 
-    def leaf(self, line, secret, inputs_sha256):
+    def leaf(self, line: Line, secret: bytes, inputs_sha256: bytes) -> bytes:
         who = frames(line.claim, self.asset, line.claim_class)
         salt = hmac.new(secret, frames("leaf", inputs_sha256.hex()) + who, "sha256").digest()[:16]
         return sha256(b"\x00" + salt + who + frames(str(line.gives)))
 
 
-def whole(text):
+def whole(text: Any) -> int:
     if not isinstance(text, str) or not text.isdecimal() or not text.isascii():
         raise Differs(f"{text!r} is not a whole number of units.")
     return int(text)
 
 
-def read(lines):
+def read(lines: Iterable[str]) -> tuple[dict[str, Any], list[Pool]]:
     """The head and the pools of a file of JSON lines."""
     rows = iter(lines)
     head = json.loads(next(rows))
@@ -176,7 +178,7 @@ def read(lines):
     return head, sorted(pools.values(), key=Pool.key)
 
 
-def follow_the_plan(head, pools):
+def follow_the_plan(head: dict[str, Any], pools: list[Pool]) -> None:
     """What the plan's text says, and the file must not contradict: kind, pools, classes, rounding, what is held back."""
     plan = tomllib.loads(head["plan"])
     if plan["kind"] != head["kind"]:
@@ -200,14 +202,15 @@ def follow_the_plan(head, pools):
             raise Differs(f"What is held back of {pool.asset} is not what the plan says.")
 
 
-def held_back(said, pool):
+def held_back(said: dict[str, Any], pool: Pool) -> int:
     everything = pool.free + sum(line.given for line in pool.lines)
-    fraction = -(-everything * said.get("num", 0) // said.get("den", 1))
+    fraction = -(-everything * int(said.get("num", 0)) // int(said.get("den", 1)))
     whole_part, _, places = said.get("amounts", {}).get(pool.asset, "0").partition(".")
-    return min(pool.free, fraction + int(whole_part + places.rstrip("0").ljust(pool.scale, "0")))
+    fixed = int(whole_part + places.rstrip("0").ljust(pool.scale, "0"))
+    return min(pool.free, fraction + fixed)
 
 
-def recompute(lines):
+def recompute(lines: Iterable[str]) -> tuple[dict[str, Any], list[Pool]]:
     """(result, pools) of a file's lines. Raises Differs where the file contradicts itself."""
     head, pools = read(lines)
     follow_the_plan(head, pools)
@@ -245,7 +248,7 @@ def recompute(lines):
     return result, pools
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
     if len(arguments) not in (1, 2) or arguments[1:] not in ([], ["--entitlements"]):
         print(__doc__, file=sys.stderr)
         return 2

@@ -11,6 +11,7 @@ exactly and drops the rest.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 RANGE = 50_000  # claim lines of one INSERT: each range joins in memory, in order of the key
@@ -21,57 +22,68 @@ SHARES = """unnest(
     %(totals)s::numeric[]
 ) AS s (asset_id, claim_class, reserve, earlier, pool, total)"""
 
-KEEPS_ALL = "p.given"
+# What a line was given and keeps, by what happened in the case before.
+NOTHING_YET = "0::numeric AS given, 0::numeric AS kept"  # no run was declared: positions need not be read
+KEEPS_ALL = "p.given, p.given AS kept"
 # A claim below what it was in the last declared run has been lowered by a decision since.
-KEEPS = """CASE WHEN e.weight > l.admitted + l.converted_in - l.converted_out
-            THEN least(p.given, p.scheduled + p.in_flight + p.settled + p.deposited) ELSE p.given END"""
+KEEPS = """p.given, CASE WHEN e.weight > l.admitted + l.converted_in - l.converted_out
+            THEN least(p.given, p.scheduled + p.in_flight + p.settled + p.deposited) ELSE p.given END AS kept"""
+POSITION = """
+    JOIN register_position p ON p.claim_line_id = l.id"""
 EARLIER = """
     LEFT JOIN distribution_entitlement e ON e.run_id = s.earlier AND e.claim_line_id = l.id"""
+IN_RANGE = " AND l.id > %(after)s AND l.id <= %(until)s"
+POSITION_IN_RANGE = " AND p.claim_line_id > %(after)s AND p.claim_line_id <= %(until)s"
 
 
-def lines(*, earlier: bool, ranged: bool = False) -> str:
-    """The lines that share. `earlier`: some asset was in a declared run before. `ranged`: only lines of an id range."""
+class Before(Enum):
+    """What happened in the case before this run."""
+
+    NOTHING = "nothing was given yet"
+    GIVEN = "something was given, by no run of this room's"
+    DECLARED = "an earlier run was declared"
+
+
+def lines(*, before: Before, ranged: bool = False) -> str:
+    """The lines that share. `ranged`: only those of an id range."""
+    given = {Before.NOTHING: NOTHING_YET, Before.GIVEN: KEEPS_ALL, Before.DECLARED: KEEPS}[before]
+    position = "" if before is Before.NOTHING else POSITION
     return f"""
     SELECT l.id, l.asset_id, s.pool, s.total,
            greatest(0, l.admitted + l.converted_in - l.converted_out) AS weight,
-           CASE WHEN s.reserve THEN l.disputed ELSE 0 END AS disputed,
-           p.given, {KEEPS if earlier else KEEPS_ALL} AS kept
+           CASE WHEN s.reserve THEN l.disputed ELSE 0 END AS disputed, {given}
     FROM register_claimline l
-    JOIN {SHARES} ON s.asset_id = l.asset_id AND s.claim_class = l.claim_class
-    JOIN register_position p ON p.claim_line_id = l.id{EARLIER if earlier else ""}
-    WHERE l.case_id = %(case)s{
-        " AND l.id > %(after)s AND l.id <= %(until)s AND p.claim_line_id > %(after)s AND p.claim_line_id <= %(until)s"
-        if ranged
-        else ""
-    }"""  # noqa: S608 - of our own texts only
+    JOIN {SHARES} ON s.asset_id = l.asset_id AND s.claim_class = l.claim_class{position}{
+        EARLIER if before is Before.DECLARED else ""
+    }
+    WHERE l.case_id = %(case)s{IN_RANGE if ranged else ""}{POSITION_IN_RANGE if ranged and position else ""}"""  # noqa: S608 - of our own texts only
 
 
-def totals(*, earlier: bool) -> str:
+def totals(*, before: Before) -> str:
     """Per asset: how many lines share, T, what they were given, what they keep, and whether anything is disputed."""
     return f"""
 SELECT asset_id, count(*), sum(weight + disputed), sum(given), sum(kept), sum(disputed)
-FROM ({lines(earlier=earlier)}) l GROUP BY asset_id"""  # noqa: S608 - of our own texts only
+FROM ({lines(before=before)}) l GROUP BY asset_id"""  # noqa: S608 - of our own texts only
 
 
-def needed(*, earlier: bool) -> str:
+def needed(*, before: Before) -> str:
     """Per asset: what the raises at a candidate P′ add up to, and the weight of the lines that are raised."""
     return f"""
 SELECT asset_id, sum(greatest(share - kept, 0)), coalesce(sum(weight + disputed) FILTER (WHERE share > kept), 0)
-FROM (SELECT *, div((weight + disputed) * pool, total) AS share FROM ({lines(earlier=earlier)}) l OFFSET 0) l
+FROM (SELECT *, div((weight + disputed) * pool, total) AS share FROM ({lines(before=before)}) l OFFSET 0) l
 GROUP BY asset_id"""  # noqa: S608 - of our own texts only
 
 
-def entitle(*, earlier: bool) -> str:
+def entitle(*, before: Before) -> str:
     """Write what each line of a range is given: its share rounded down, or what it keeps, less what it was given."""
     return f"""
 INSERT INTO distribution_entitlement
     (run_id, claim_line_id, asset_id, weight, disputed, given, kept, cumulative, amount)
 SELECT %(run)s, id, asset_id, weight, disputed, given, kept, share, greatest(0, greatest(kept, share) - given)
-FROM (SELECT *, div(weight * pool, total) AS share FROM ({lines(earlier=earlier, ranged=True)}) l OFFSET 0) l
-ORDER BY id"""  # noqa: S608 - of our own texts only
+FROM (SELECT *, div(weight * pool, total) AS share FROM ({lines(before=before, ranged=True)}) l OFFSET 0) l"""  # noqa: S608 - of our own texts only
 
 
-def entitle_by_largest_remainder(*, earlier: bool) -> str:
+def entitle_by_largest_remainder(*, before: Before) -> str:
     """
     As above for a final round: the units that rounding down would leave go one by one to the largest remainders.
 
@@ -91,7 +103,7 @@ FROM (
         SELECT l.*, div(weight * pool, total) AS down, mod(weight * pool, total) AS rest,
                mod(weight * pool, total) > 0 AND div(weight * pool, total) >= kept AS raised,
                cl.claim_id, cl.claim_class
-        FROM ({lines(earlier=earlier)}) l JOIN register_claimline cl ON cl.id = l.id
+        FROM ({lines(before=before)}) l JOIN register_claimline cl ON cl.id = l.id
     ) l
     JOIN register_claim c ON c.id = l.claim_id
     JOIN books_asset a ON a.id = l.asset_id

@@ -23,25 +23,26 @@ Pure. `make`, `prove`, `verify` are for one tree in memory; `Builder` takes any 
 keeps one node per level. The database builds the same leaves (trees.py); recompute.py has its own copy.
 """
 
-import hashlib
 import hmac
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import NamedTuple
 
 BOUND = 10**78 - 1  # the largest amount the database holds
 SALT_BYTES = 16
+LENGTH = [struct.pack(">I", digits) for digits in range(80)]  # frames' lengths of amounts
 
 
 class BadSum(ValueError):
     """An amount that no sum tree may hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """A hash and the sum of everything below it."""
 
-    sha256: bytes
+    hash: bytes
     total: int
 
 
@@ -73,19 +74,27 @@ def salt_of(secret: bytes, *, inputs_sha256: bytes, claim: str, asset: str, clai
 
 def leaf(salt: bytes, *, claim: str, asset: str, claim_class: str, amount: int) -> Node:
     said = b"".join(map(frame, (claim, asset, claim_class, str(bounded(amount)))))
-    return Node(hashlib.sha256(b"\x00" + salt + said).digest(), amount)
+    return Node(sha256(b"\x00" + salt + said).digest(), amount)
 
 
 def parent(left: Node, right: Node) -> Node:
-    said = b"\x01" + frame(str(bounded(left.total))) + left.sha256 + frame(str(bounded(right.total))) + right.sha256
-    return Node(hashlib.sha256(said).digest(), bounded(left.total + right.total))
+    """The node over two. Written out, for there are as many as leaves: a tree of a million is built at every run."""
+    (left_hash, left_sum), (right_hash, right_sum) = left, right
+    total = left_sum + right_sum
+    if left_sum < 0 or right_sum < 0 or total > BOUND:
+        raise BadSum(f"{left_sum} + {right_sum} is not a sum from 0 to 10^78 - 1.")
+    left_text, right_text = b"%d" % left_sum, b"%d" % right_sum
+    said = b"\x01%b%b%b%b%b%b" % (
+        LENGTH[len(left_text)], left_text, left_hash, LENGTH[len(right_text)], right_text, right_hash,
+    )  # fmt: skip
+    return Node(sha256(said).digest(), total)
 
 
 def root_of(pool: str, asset: str, size: int, top: Node | None) -> bytes:
     """What is published of one tree: 32 bytes that bind the pool, the asset, the number of leaves and their total."""
     total = bounded(top.total) if top else 0
     said = b"".join(map(frame, (pool, asset, str(size), str(total))))
-    return hashlib.sha256(b"\x02" + said + (top.sha256 if top else b"")).digest()
+    return sha256(b"\x02" + said + (top.hash if top else b"")).digest()
 
 
 class Builder:

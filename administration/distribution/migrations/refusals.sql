@@ -45,70 +45,71 @@ SET search_path = pg_catalog, public, pg_temp AS $$
     WHERE r.id = asked
 $$;
 
--- Everything a run wrote, against the claims as they are at this moment and against what its pool lines say.
+-- Everything a run wrote, in one pass: against the claims as they are at this moment, against what its pool lines
+-- say, and each share once more by the rule (rounded down, or one unit above in a round by largest remainder).
+-- The planner knows little of rows just written: looking them up one by one is never the better way here.
 CREATE FUNCTION distribution_run_is_right(asked distribution_run) RETURNS void LANGUAGE plpgsql
-SET search_path = pg_catalog, public, pg_temp SET work_mem = '128MB' AS $$
+SET search_path = pg_catalog, public, pg_temp SET work_mem = '128MB' SET enable_nestloop = off AS $$
 DECLARE
     wrong record;
-    counted bigint;
 BEGIN
-    SELECT a.code, l.*, e.* INTO wrong
+    SELECT a.code, l.*, e.*, sum(e.n) OVER () AS entitlements INTO wrong
     FROM (SELECT * FROM distribution_poolline WHERE run_id = asked.id) l
     FULL JOIN (
         SELECT e.asset_id, count(*) AS n, sum(e.amount) AS amounts, sum(e.weight + e.disputed) AS weighed,
                sum(e.given) AS held, sum(greatest(e.given - greatest(e.kept, e.cumulative), 0)) AS taken,
                count(*) FILTER (WHERE c.id IS NULL) AS orphans,
-               count(*) FILTER (WHERE e.weight > greatest(0, c.admitted + c.converted_in - c.converted_out)) AS above
+               count(*) FILTER (WHERE e.weight > greatest(0, c.admitted + c.converted_in - c.converted_out)) AS above,
+               count(*) FILTER (
+                   WHERE e.cumulative <> div(e.weight * l.effective, l.weights)
+                     AND (l.rounding = 'floor' OR e.cumulative <> div(e.weight * l.effective, l.weights) + 1)
+               ) AS unruly
         FROM distribution_entitlement e
         LEFT JOIN register_claimline c
             ON c.id = e.claim_line_id AND c.asset_id = e.asset_id AND c.case_id = asked.case_id
+        LEFT JOIN (
+            SELECT asset_id, effective, greatest(weights, 1) AS weights, rounding
+            FROM distribution_poolline WHERE run_id = asked.id
+        ) l ON l.asset_id = e.asset_id
         WHERE e.run_id = asked.id
         GROUP BY e.asset_id
     ) e ON e.asset_id = l.asset_id
     LEFT JOIN books_asset a ON a.id = coalesce(l.asset_id, e.asset_id)
-    WHERE l.id IS NULL OR l.root IS NULL OR coalesce(e.n, 0) <> l.lines OR coalesce(e.amounts, 0) <> l.distributed
-       OR coalesce(e.weighed, 0) <> l.weights OR coalesce(e.held, 0) <> l.given_before
-       OR coalesce(e.taken, 0) <> l.withdrawn OR e.orphans > 0 OR e.above > 0
-    ORDER BY coalesce(e.orphans, 0) DESC, coalesce(e.above, 0) DESC
+    ORDER BY coalesce(e.orphans, 0) DESC, coalesce(e.above, 0) DESC, (
+        l.id IS NULL OR l.root IS NULL OR coalesce(e.n, 0) <> l.lines OR coalesce(e.amounts, 0) <> l.distributed
+        OR coalesce(e.weighed, 0) <> l.weights OR coalesce(e.held, 0) <> l.given_before
+        OR coalesce(e.taken, 0) <> l.withdrawn
+    ) DESC, coalesce(e.unruly, 0) DESC
     LIMIT 1;
-    IF FOUND THEN
-        IF wrong.orphans > 0 THEN
-            RAISE EXCEPTION 'run_entitles_claim_lines_of_its_case: % entitlements of % have no claim line',
-                wrong.orphans, coalesce(wrong.code, 'an asset') USING ERRCODE = '23503';
-        ELSIF wrong.above > 0 THEN
-            RAISE EXCEPTION 'run_gives_nothing_above_what_is_admitted: % claims in % were lowered while it was computed',
-                wrong.above, wrong.code USING ERRCODE = '23514';
-        END IF;
+    IF wrong.orphans > 0 THEN
+        RAISE EXCEPTION 'run_entitles_claim_lines_of_its_case: % entitlements of % have no claim line',
+            wrong.orphans, coalesce(wrong.code, 'an asset') USING ERRCODE = '23503';
+    ELSIF wrong.above > 0 THEN
+        RAISE EXCEPTION 'run_gives_nothing_above_what_is_admitted: % claims in % were lowered while it was computed',
+            wrong.above, wrong.code USING ERRCODE = '23514';
+    ELSIF wrong.id IS NULL OR wrong.root IS NULL OR coalesce(wrong.n, 0) <> wrong.lines
+        OR coalesce(wrong.amounts, 0) <> wrong.distributed OR coalesce(wrong.weighed, 0) <> wrong.weights
+        OR coalesce(wrong.held, 0) <> wrong.given_before OR coalesce(wrong.taken, 0) <> wrong.withdrawn THEN
         RAISE EXCEPTION 'run_adds_up_to_its_pools: entitlements and pool line of % differ', coalesce(wrong.code, 'an asset')
             USING ERRCODE = '23514';
-    END IF;
-
-    -- Each share, once more: rounded down, or one unit above in a round by largest remainder.
-    SELECT count(*) INTO counted
-    FROM distribution_entitlement e JOIN distribution_poolline l ON l.run_id = e.run_id AND l.asset_id = e.asset_id
-    WHERE e.run_id = asked.id AND l.weights > 0 AND e.cumulative - div(e.weight * l.effective, l.weights) <> 0 AND NOT (
-        l.rounding = 'largest remainder' AND e.cumulative - div(e.weight * l.effective, l.weights) = 1
-    );
-    IF counted > 0 THEN
-        RAISE EXCEPTION 'run_shares_by_its_rule: % entitlements are not their line''s share', counted USING ERRCODE = '23514';
-    END IF;
-
-    SELECT count(*) INTO counted FROM distribution_entitlement WHERE run_id = asked.id;
-    IF counted <> asked.entitlement_count THEN
-        RAISE EXCEPTION 'run_counts_its_entitlements: % are there, % are announced', counted, asked.entitlement_count
+    ELSIF wrong.unruly > 0 THEN
+        RAISE EXCEPTION 'run_shares_by_its_rule: % entitlements in % are not their line''s share', wrong.unruly, wrong.code
             USING ERRCODE = '23514';
+    ELSIF coalesce(wrong.entitlements, 0) <> asked.entitlement_count THEN
+        RAISE EXCEPTION 'run_counts_its_entitlements: % are there, % are announced',
+            coalesce(wrong.entitlements, 0), asked.entitlement_count USING ERRCODE = '23514';
     END IF;
 END $$;
 
 -- Lines that do not hold any more what the run was computed over.
 CREATE FUNCTION distribution_moved_lines(asked bigint) RETURNS bigint LANGUAGE sql STABLE
-SET search_path = pg_catalog, public, pg_temp SET work_mem = '128MB' AS $$
+SET search_path = pg_catalog, public, pg_temp SET work_mem = '128MB' SET enable_nestloop = off AS $$
     SELECT count(*) FROM distribution_entitlement e LEFT JOIN register_position p ON p.claim_line_id = e.claim_line_id
     WHERE e.run_id = asked AND p.given IS DISTINCT FROM e.given
 $$;
 
 CREATE FUNCTION distribution_run_is_guarded() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp AS $$
+SET search_path = pg_catalog, public, pg_temp SET enable_nestloop = off AS $$
 DECLARE
     counted bigint;
 BEGIN
