@@ -142,6 +142,7 @@ def draft(
 def hold(case: Case, current: Round, rail_code: str, *, by: User, at: datetime) -> int:
     """Hold what has a closed gate under its name, and let go what has none any more, without drafting a batch."""
     appointments.require(case, by, "returns.batch", at=at)
+    stops.check(case, rail_code)  # a stop is nobody's hold
     params: dict[str, Any] = {"round": current.pk, "rail": rail_code, "batch": None, "part": 1, "limit": 0}
     with connection.cursor() as cursor:
         cursor.execute(REOPEN, params)

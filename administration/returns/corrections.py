@@ -121,7 +121,7 @@ def _attempt(made: Correction, *, at: datetime) -> int:
         state=AttemptState.SETTLED, holds_return_id=row.pk
     )
     AssetReturn.objects.filter(pk=row.pk, state=ReturnState.SCHEDULED).update(
-        state=ReturnState.SETTLED, batch=attempt.batch, part=attempt.part
+        state=ReturnState.SETTLED, batch=attempt.batch, part=attempt.part, destination_id=_went_to(attempt)
     )
     for kind in ("take", "settle"):
         positions.move(
@@ -131,6 +131,25 @@ def _attempt(made: Correction, *, at: datetime) -> int:
     Match.objects.filter(pk=match.pk).update(applied_at=at)
     EvidenceLine.objects.filter(pk=line.pk).update(problem="")
     return moved
+
+
+WENT_TO = """
+SELECT d.id
+FROM returns_manifest m
+CROSS JOIN LATERAL jsonb_array_elements(m.body::jsonb -> 'items') i
+JOIN returns_assetreturn r ON r.id = %s AND r.reference = i ->> 'reference'
+JOIN register_claimline l ON l.id = r.claim_line_id
+JOIN destinations_destination d ON d.claim_id = l.claim_id AND d.asset_id = r.asset_id
+    AND d.fingerprint = decode(i ->> 'destination', 'hex')
+WHERE m.batch_id = %s ORDER BY d.version DESC LIMIT 1
+"""
+
+
+def _went_to(attempt: Attempt) -> int:
+    """The destination that was approved with the attempt; the return may have been given another since."""
+    with connection.cursor() as cursor:
+        cursor.execute(WENT_TO, [attempt.asset_return_id, attempt.batch_id])
+        return int(cursor.fetchone()[0])
 
 
 def line_of(attempt: Attempt) -> EvidenceLine | None:

@@ -57,21 +57,22 @@ WITH lines AS MATERIALIZED (
     WHERE c.case_id = %(case)s AND c.number >= %(number)s
       AND (c.number, a.code, l.claim_class) > (%(number)s, %(code)s, %(class)s) AND f.amount > 0
     ORDER BY c.number, a.code, l.claim_class LIMIT %(chunk)s
+), numbered AS MATERIALIZED (
+    SELECT n.*, return_reference(%(before)s + row_number() OVER (ORDER BY n.number, n.code, n.claim_class)) AS reference
+    FROM lines n
 ), made AS (
     INSERT INTO returns_assetreturn
         (case_id, round_id, reference, claim_line_id, asset_id, amount, destination_id, rail, state, tries, held_by_gate)
-    SELECT %(case)s, %(round)s,
-        return_reference(%(before)s + row_number() OVER (ORDER BY n.number, n.code, n.claim_class)),
-        n.id, n.asset_id, n.amount, d.id, coalesce(%(rails)s::jsonb ->> n.code, %(rails)s::jsonb ->> '*', ''),
-        'scheduled', 0, ''
-    FROM lines n
-    LEFT JOIN destinations_destination d ON d.claim_id = n.claim_id AND d.asset_id = n.asset_id AND d.state = 'usable'
-        AND (d.usable_from IS NULL OR d.usable_from <= statement_timestamp())
-    RETURNING claim_line_id, reference
+    SELECT %(case)s, %(round)s, n.reference, n.id, n.asset_id, n.amount, d.id,
+        coalesce(%(rails)s::jsonb ->> n.code, %(rails)s::jsonb ->> '*', ''), 'scheduled', 0, ''
+    FROM numbered n
+    LEFT JOIN LATERAL (
+        SELECT id FROM destinations_destination
+        WHERE claim_id = n.claim_id AND asset_id = n.asset_id AND state = 'usable'
+          AND (usable_from IS NULL OR usable_from <= statement_timestamp()) LIMIT 1
+    ) d ON true
 )
-SELECT n.id, n.amount, m.reference, n.number, n.code, n.claim_class
-FROM lines n JOIN made m ON m.claim_line_id = n.id
-ORDER BY n.number, n.code, n.claim_class
+SELECT id, amount, reference, number, code, claim_class FROM numbered ORDER BY number, code, claim_class
 """  # noqa: S608 - FREE is a constant above
 
 

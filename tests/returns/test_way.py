@@ -164,3 +164,17 @@ def test_evidence_twice_and_settling_twice_change_nothing(world, rail, tmp_path)
     )  # fmt: skip
     assert Event.objects.count() == events + Evidence.objects.filter(name__contains=".jsonl").count()
     assert simulator.summary()["paid_twice"] == []
+
+
+def test_a_page_that_a_person_imported_before_does_not_stop_the_reading(world, rail, monkeypatch):
+    monkeypatch.setattr(evidence.routes, "PAGE", 50)
+    rail("--refuse", "0.1", "--return", "0.1")
+    send(world, world.exported())
+    first = evidence.routes.rail("rehearsal").observe("")[0]
+    data = "".join(line.raw + "\n" for line in first).encode()
+    evidence.receive(world.case, "rehearsal", name="first page", data=data, by=world.goto, at=db_now())
+
+    settle(world)
+
+    assert Match.objects.count() >= 120
+    assert not Attempt.objects.filter(state=AttemptState.PENDING).exists()
