@@ -83,7 +83,9 @@ class Estate:
 
     def given(self, code: str) -> list[int]:
         """What each line of an asset was given to date, in the order of claims."""
-        rows = Position.objects.filter(claim_line__case=self.case, asset__code=code).order_by("claim_line__claim__number")
+        rows = Position.objects.filter(claim_line__case=self.case, asset__code=code).order_by(
+            "claim_line__claim__number"
+        )
         return list(rows.values_list("given", flat=True))
 
 

@@ -329,7 +329,7 @@ def test_signatures_bind_everything_the_run_says(open_estate, as_superuser):
     run = estate.compute()
     before = runs.content(run.pk)
     with as_superuser() as cursor:
-        cursor.execute('UPDATE distribution_poolline SET distributed = distributed + 1, withdrawn = withdrawn + 1')
+        cursor.execute("UPDATE distribution_poolline SET distributed = distributed + 1, withdrawn = withdrawn + 1")
     assert runs.content(run.pk) != before
 
 
