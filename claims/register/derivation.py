@@ -22,7 +22,7 @@ WHERE l.case_id = %(case)s AND (
     coalesce(n.newest, l.decision_id) <> l.decision_id
     OR (d.claim_line_id IS NULL) <> (n.newest IS NULL)
     OR d.claim_line_id IS NOT NULL AND (l.admitted, l.rejected) IS DISTINCT FROM (d.admitted, d.rejected)
-    OR d.claim_line_id IS NULL AND (l.rejected <> 0 OR l.admitted NOT IN (0, l.recorded - l.out_of_scope))
+    OR d.claim_line_id IS NULL AND (l.rejected <> 0 OR l.admitted NOT IN (0, l.recorded + l.corrected - l.out_of_scope))
     OR l.excess <> greatest(0, p.given + l.converted_out - l.admitted - l.converted_in)
 )
 ORDER BY c.number, s.code LIMIT 1

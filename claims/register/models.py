@@ -69,9 +69,10 @@ class ClaimClass(models.TextChoices):
 
 class ClaimLine(models.Model):
     """
-    One asset and class of one claim. recorded + lodged = admitted + disputed + rejected + out_of_scope.
+    One asset and class of one claim. recorded + corrected + lodged = admitted + disputed + rejected + out_of_scope.
 
-    `recorded` is the ledger's balance with its adjustments; `lodged` is what the customer claims above it.
+    `recorded` is the ledger's balance with its adjustments when the claim was made, and never changes;
+    `corrected` (signed) is what the ledger was adjusted by since; `lodged` is what the customer claims above both.
     """
 
     # The database's foreign keys of claim, asset and decision include the case (first migration).
@@ -80,6 +81,7 @@ class ClaimLine(models.Model):
     asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     claim_class = models.CharField(max_length=20, choices=ClaimClass)
     recorded = UnitsField()
+    corrected = UnitsField(default=0, db_default=0)
     lodged = UnitsField(default=0)
     admitted = UnitsField(default=0)
     disputed = UnitsField(default=0)
@@ -111,7 +113,14 @@ class ClaimLine(models.Model):
                 name="claim_line_has_no_negative_part",
             ),
             models.CheckConstraint(
-                condition=Q(admitted=F("recorded") + F("lodged") - F("disputed") - F("rejected") - F("out_of_scope")),
+                condition=Q(
+                    admitted=F("recorded")
+                    + F("corrected")
+                    + F("lodged")
+                    - F("disputed")
+                    - F("rejected")
+                    - F("out_of_scope")
+                ),
                 name="claim_line_parts_add_up_to_what_is_claimed",
             ),
         ]

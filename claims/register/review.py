@@ -29,6 +29,7 @@ REASONS = (
     "error_of_the_exchange",
     "filed_in_time",
     "not_filed",
+    "ledger_corrected",  # made by corrections.follow
 )
 
 # One guarded UPDATE: it moves only a line that still stands as it was read under its lock.
@@ -99,7 +100,7 @@ def decide_line(
             _("This line of claim %(claim)s has another open dispute, or none any more. Reload it and look again.")
             % {"claim": line.claim}
         )
-    most = line.recorded + line.lodged - line.out_of_scope
+    most = line.recorded + line.corrected + line.lodged - line.out_of_scope
     if not 0 <= admitted <= most:
         raise NotDecided(
             _("Of claim %(claim)s between 0 and %(most)s units of %(asset)s can be admitted: no more is claimed.")

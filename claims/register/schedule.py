@@ -229,7 +229,7 @@ SELECT c.number AS claim, s.code AS asset, l.claim_class, l.recorded::text AS am
 FROM register_claim c
 JOIN register_claimline l ON l.claim_id = c.id
 JOIN books_asset s ON s.id = l.asset_id
-WHERE c.case_id = %(case)s::bigint AND c.kind = 'scheduled' AND c.number COLLATE "C" BETWEEN %(first)s AND %(last)s
+WHERE c.case_id = %(case)s::bigint AND c.kind = 'scheduled' AND l.recorded <> 0 AND c.number COLLATE "C" BETWEEN %(first)s AND %(last)s
 ORDER BY c.number COLLATE "C", s.code COLLATE "C", l.claim_class COLLATE "C"
 """
 COVER = "claims.scheduled"
@@ -322,7 +322,7 @@ def dispute(
     if claimed < 0 or not ground.strip():
         raise NotADispute(_("A dispute needs a figure that is not negative, and a ground. Ask the customer for both."))
     line = ClaimLine.objects.select_for_update(of=("self",), no_key=True).get(pk=line.pk)
-    stands = line.recorded + line.lodged
+    stands = line.recorded + line.corrected + line.lodged
     if claimed == stands and not line.rejected and not line.out_of_scope:
         raise NotADispute(_("Claim %(claim)s stands at just this figure. Confirm it instead.") % {"claim": claim})
     if Dispute.objects.filter(claim_line=line, decision__isnull=True).exists():

@@ -57,7 +57,7 @@ FROM books_posting p JOIN books_account a ON a.id = p.account_id WHERE a.case_id
 
 # One pass over lines and positions.
 CLAIMS = """
-SELECT l.asset_id, sum(l.recorded), sum(l.lodged), sum(l.admitted), sum(l.disputed), sum(l.rejected), sum(l.out_of_scope),
+SELECT l.asset_id, sum(l.recorded + l.corrected), sum(l.lodged), sum(l.admitted), sum(l.disputed), sum(l.rejected), sum(l.out_of_scope),
        sum(l.converted_in), sum(l.converted_out), sum(l.excess),
        sum(p.given), sum(p.scheduled), sum(p.in_flight), sum(p.settled), sum(p.deposited)
 FROM register_claimline l JOIN register_position p ON p.claim_line_id = l.id

@@ -48,7 +48,8 @@ CREATE TRIGGER balance_follows_postings BEFORE INSERT OR UPDATE ON books_balance
     FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION refuse_change();
 
 -- All amounts of an asset are counted at its scale: changing it would change them all.
-CREATE FUNCTION asset_keeps_its_measure() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION asset_keeps_its_measure() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF (NEW.case_id, NEW.code, NEW.scale, NEW.kind) IS DISTINCT FROM (OLD.case_id, OLD.code, OLD.scale, OLD.kind) THEN
         RAISE EXCEPTION 'asset_keeps_its_measure: case, code, scale and kind of % never change', OLD.code
@@ -61,7 +62,8 @@ CREATE TRIGGER asset_keeps_its_measure BEFORE UPDATE ON books_asset
 
 -- --- Balances ----------------------------------------------------------------------------------
 
-CREATE FUNCTION account_opens_its_balance() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION account_opens_its_balance() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     INSERT INTO books_balance (account_id, side, debits, credits) SELECT id, side, 0, 0 FROM opened;
     RETURN NULL;
@@ -71,7 +73,8 @@ CREATE TRIGGER account_opens_its_balance AFTER INSERT ON books_account
 
 -- Balances are locked in the order of account numbers, so that two entries never wait for each other.
 -- The CHECK balance_is_never_overdrawn refuses what is not there.
-CREATE FUNCTION posting_moves_balances() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION posting_moves_balances() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     PERFORM 1 FROM books_balance WHERE account_id IN (SELECT account_id FROM posted)
         ORDER BY account_id FOR NO KEY UPDATE;
@@ -90,7 +93,8 @@ CREATE TRIGGER posting_moves_balances AFTER INSERT ON books_posting
 
 -- --- Entries are whole and balanced --------------------------------------------------------------
 
-CREATE FUNCTION entry_is_whole_and_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION entry_is_whole_and_balanced() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     lines bigint;
     wrong text;

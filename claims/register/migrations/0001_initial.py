@@ -37,6 +37,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("recorded", administration.fields.UnitsField()),
+                ("corrected", administration.fields.UnitsField(db_default=0, default=0)),
                 ("lodged", administration.fields.UnitsField(default=0)),
                 ("admitted", administration.fields.UnitsField(default=0)),
                 ("disputed", administration.fields.UnitsField(default=0)),
@@ -481,7 +482,11 @@ class Migration(migrations.Migration):
                             django.db.models.expressions.CombinedExpression(
                                 django.db.models.expressions.CombinedExpression(
                                     django.db.models.expressions.CombinedExpression(
-                                        models.F("recorded"), "+", models.F("lodged")
+                                        django.db.models.expressions.CombinedExpression(
+                                            models.F("recorded"), "+", models.F("corrected")
+                                        ),
+                                        "+",
+                                        models.F("lodged"),
                                     ),
                                     "-",
                                     models.F("disputed"),

@@ -59,8 +59,8 @@ BEGIN
     SELECT min(n.id) FROM old_lines o JOIN new_lines n USING (id)
     LEFT JOIN register_decision d ON d.id = n.decision_id AND d.claim_line_id = n.id
         AND d.admitted = n.admitted AND d.rejected = n.rejected
-    WHERE (o.admitted, o.rejected, o.out_of_scope, o.decision_id)
-        IS DISTINCT FROM (n.admitted, n.rejected, n.out_of_scope, n.decision_id)
+    WHERE (o.corrected, o.admitted, o.rejected, o.out_of_scope, o.decision_id)
+        IS DISTINCT FROM (n.corrected, n.admitted, n.rejected, n.out_of_scope, n.decision_id)
       AND (d.id IS NULL OR n.decision_id <= o.decision_id)
     $q$ INTO wrong;
     IF wrong IS NOT NULL THEN
@@ -99,7 +99,8 @@ CREATE TRIGGER claim_line_begins_by_decision AFTER INSERT ON register_claimline
     REFERENCING NEW TABLE AS opened FOR EACH STATEMENT EXECUTE FUNCTION claim_line_begins_by_decision();
 
 -- A dispute ends with a decision of its own line, once.
-CREATE FUNCTION dispute_ends_with_a_decision_of_its_line() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION dispute_ends_with_a_decision_of_its_line() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF OLD.decision_id IS NOT NULL
         OR (to_jsonb(NEW) - 'decision_id') IS DISTINCT FROM (to_jsonb(OLD) - 'decision_id')
@@ -115,7 +116,8 @@ CREATE TRIGGER dispute_is_kept BEFORE DELETE OR TRUNCATE ON register_dispute
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- A claim is confirmed once, and says nothing else new.
-CREATE FUNCTION claim_is_confirmed_once() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION claim_is_confirmed_once() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF OLD.confirmed_at IS NOT NULL
         OR (to_jsonb(NEW) - 'confirmed_at' - 'confirmed_how') IS DISTINCT FROM (to_jsonb(OLD) - 'confirmed_at' - 'confirmed_how')
@@ -128,7 +130,8 @@ CREATE TRIGGER claim_is_confirmed_once BEFORE UPDATE ON register_claim
     FOR EACH ROW EXECUTE FUNCTION claim_is_confirmed_once();
 
 -- A hold is lifted once; nothing else of it changes, but for the date of the next look.
-CREATE FUNCTION hold_is_lifted_once() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION hold_is_lifted_once() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF OLD.lifted_at IS NOT NULL
         OR (to_jsonb(NEW) - 'lifted_at' - 'lifted_by_id' - 'lift_reason' - 'next_look')
@@ -324,7 +327,7 @@ REVOKE UPDATE, DELETE ON
     register_transfer, register_defect
     FROM henkan_app;
 GRANT UPDATE (confirmed_at, confirmed_how) ON register_claim TO henkan_app;
-GRANT UPDATE (lodged, admitted, disputed, rejected, out_of_scope, excess, decision_id) ON register_claimline TO henkan_app;
+GRANT UPDATE (corrected, lodged, admitted, disputed, rejected, out_of_scope, excess, decision_id) ON register_claimline TO henkan_app;
 GRANT UPDATE (decision_id) ON register_dispute TO henkan_app;
 GRANT UPDATE (next_look, lifted_by_id, lifted_at, lift_reason) ON register_hold TO henkan_app;
 GRANT UPDATE (cured_at) ON register_defect TO henkan_app;

@@ -1,14 +1,15 @@
-"""`schedule_claims CASE`: one claim for each account of the accepted ledger."""
+"""`schedule_claims CASE`: one claim for each account of the accepted ledger; later, claims follow its corrections."""
 
 import sys
 from argparse import ArgumentParser
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from administration.office.command import ActCommand
 from claims.checks import checks
-from claims.register import schedule
+from claims.register import corrections, schedule
 
 
 class Command(ActCommand):
@@ -20,7 +21,15 @@ class Command(ActCommand):
 
     def run(self, *, case: str, **options: Any) -> dict[str, Any]:
         found = self.case(case)
-        job = self.wait(schedule.schedule(found, by=self.actor(), at=self.now()))
+        by = self.actor()
+        job = self.wait(schedule.schedule(found, by=by, at=self.now()))
+        if changed := corrections.follow(found, by=by, at=self.now()):
+            said = ngettext(
+                "%(count)d line followed a correction of the ledger.",
+                "%(count)d lines followed corrections of the ledger.",
+                changed,
+            )
+            print(said % {"count": changed}, file=sys.stderr)
         for finding in checks.run(found):
             if finding.count:
                 print(f"{finding.sentence} ({', '.join(finding.examples)})", file=sys.stderr)
