@@ -27,6 +27,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -37,6 +38,8 @@ HEAD_FORMAT = "henkan-head/1"
 EVENT_FORMAT = "henkan-event/1"
 Y2000 = 946_684_800_000_000  # microseconds from 1970 to 2000, where PostgreSQL begins to count
 Line = dict[str, Any]
+APPROVED = ("amount", "asset", "claim", "destination", "network", "part")  # what a manifest says of a return
+SEPARATOR = "\x00"  # in no text of a database
 WENT_OUT = ("batched", "settled", "returned")
 
 
@@ -119,6 +122,17 @@ def check_signature(head: Line, case: str, only_key: str | None) -> None:
 # --- the pull ---------------------------------------------------------------------------------
 
 
+class Return:
+    """One return, what was tried for it, and the evidence applied to it. Kept small: there may be a million."""
+
+    __slots__ = ("amount", "applied", "asset", "batch", "state", "tries")
+
+    def __init__(self, state: str, batch: str | None, amount: str, asset: str) -> None:
+        self.state, self.batch, self.amount, self.asset = state, batch, amount, asset
+        self.tries: tuple[tuple[str, str], ...] = ()  # batch, state
+        self.applied: tuple[tuple[str, str, str], ...] = ()  # batch, kind, amount
+
+
 class Cover:
     """The rows that one event speaks for, as they come in."""
 
@@ -146,14 +160,11 @@ class Pull:
         self.frozen: dict[str, tuple[int, str]] = {}  # batch → event and manifest hash
         self.granted: defaultdict[str, set[str]] = defaultdict(set)  # act → hashes of what was approved
         self.covers: dict[int, tuple[str, Line]] = {}  # event → kind and cover
-        self.manifests: dict[str, dict[str, tuple[str, ...]]] = {}
-        self.returns: dict[str, tuple[str, str | None, str, str]] = {}  # state, batch, amount, asset
-        self.attempts: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)  # batch, state
+        self.manifests: dict[str, dict[str, str]] = {}  # batch → reference → what was approved
+        self.returns: dict[str, Return] = {}
         self.sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
-        self.evidence_lines: dict[str, tuple[str, str, str, str]] = {}  # kind, reference, asset, amount
-        self.matches: defaultdict[str, list[tuple[str, str, str]]] = defaultdict(list)  # batch, kind, amount
+        self.evidence_lines: dict[bytes, str] = {}  # fingerprint → what it says
         self.open_cover: Cover | None = None
-        self.outcome: defaultdict[str, list[tuple[str, str, str]]] = defaultdict(list)  # as the record applied it
         self.events_read = self.returns_read = self.ended = False
 
     def lines(self) -> Iterator[tuple[int, str, Line]]:
@@ -295,17 +306,16 @@ class Pull:
         if said["batch"] != batch or said["case"] != self.case:
             raise Misfit(f"The manifest of batch {batch} speaks of batch {said['batch']} of case {said['case']}.")
         self.manifests[batch] = {
-            item["reference"]: (
-                item["amount"], item["asset"], item["claim"], item["destination"], item["network"], item["part"]
-            )
-            for item in said["items"]
-        }  # fmt: skip
+            item["reference"]: SEPARATOR.join(item[name] for name in APPROVED) for item in said["items"]
+        }
 
     def asset_return(self, line: Line) -> None:
         reference, batch = line["reference"], line["batch"]
         if reference in self.returns:
             raise Misfit(f"Return {reference} is listed twice.")
-        self.returns[reference] = (line["state"], batch, line["amount"], line["asset"])
+        self.returns[reference] = Return(
+            intern(line["state"]), batch and intern(batch), line["amount"], intern(line["asset"])
+        )
         tally = self.sums[line["asset"], line["state"]]
         tally[0] += 1
         tally[1] += int(line["amount"])
@@ -318,8 +328,7 @@ class Pull:
         said = self.manifests[batch].get(reference)
         if said is None:
             raise Misfit(f"Return {reference} is in batch {batch}, but not in the manifest that was approved.")
-        names = ("amount", "asset", "claim", "destination", "network", "part")
-        for name, approved in zip(names, said, strict=True):
+        for name, approved in zip(APPROVED, said.split(SEPARATOR), strict=True):
             if line[name] != approved:
                 raise Misfit(
                     f"Return {reference}: {name} is {line[name]}, but {approved} was approved in batch {batch}."
@@ -333,46 +342,51 @@ class Pull:
             raise Misfit(f"An attempt speaks of return {reference}, which is not there.")
         if reference not in self.manifests.get(batch, ()):
             raise Misfit(f"Return {reference} was tried in batch {batch}, whose approved manifest does not name it.")
-        self.attempts[reference].append((batch, line["state"]))
+        self.returns[reference].tries += ((intern(batch), intern(line["state"])),)
 
     def evidence_line(self, line: Line) -> None:
-        self.evidence_lines[line["fingerprint"]] = (line["kind"], line["reference"], line["asset"], line["amount"])
+        self.manifests.clear()  # all attempts are read
+        said = SEPARATOR.join((line["kind"], line["reference"], line["asset"], line["amount"]))
+        self.evidence_lines[bytes.fromhex(line["fingerprint"])] = said
 
     def match(self, line: Line) -> None:
-        found = self.evidence_lines.get(line["fingerprint"])
+        found = self.evidence_lines.get(bytes.fromhex(line["fingerprint"]))
         reference = line["return"]
+        owed = self.returns[reference]
         if found is None:
             raise Misfit(f"A match of return {reference} rests on a line of evidence that is not there.")
-        kind, said, asset, amount = found
-        if (said, amount) != (reference, line["amount"]) or asset != self.returns[reference][3]:
+        kind, said, asset, amount = found.split(SEPARATOR)
+        if (said, amount) != (reference, line["amount"]) or asset != owed.asset:
             raise Misfit(
                 f"Return {reference} was matched with {line['amount']}, "
                 f"but the line of evidence says {said}: {amount} {asset}."
             )
         if line["applied_at"] is not None:
-            self.matches[reference].append((line["batch"], kind, amount))
+            amount = owed.amount if amount == owed.amount else amount
+            owed.applied += ((intern(line["batch"]), intern(kind), amount),)
 
     def returns_are_read(self) -> None:
         self.returns_read = True
-        for reference, (state, _batch, amount, asset) in self.returns.items():
-            tries = self.attempts.get(reference, [])
+        self.evidence_lines.clear()
+        for reference, owed in self.returns.items():
+            state, tries = owed.state, owed.tries
             settled = [tried for tried, became in tries if became == "settled"]
             if len(settled) > 1:
                 raise Misfit(f"Return {reference} was settled by {len(settled)} attempts.")
             if (state == "settled") != bool(settled):
                 raise Misfit(f"Return {reference} is {state}, but its attempts say otherwise: {dict(tries)}.")
             for tried, became in tries:
-                kinds = sorted(kind for b, kind, _ in self.matches.get(reference, []) if b == tried)
+                kinds = sorted(kind for batch, kind, _ in owed.applied if batch == tried)
                 wanted = {"settled": ["settled"], "returned": ["returned", "settled"]}.get(became)
                 if (wanted is not None and kinds != wanted) or (wanted is None and "settled" in kinds):
                     raise Misfit(
                         f"Return {reference} is {became} in batch {tried}, but the evidence applied to it "
                         f"says: {', '.join(kinds) or 'nothing'}."
                     )
-            for _batch, kind, matched in self.matches.get(reference, []):
-                if matched != amount:
+            for _batch, kind, matched in owed.applied:
+                if matched != owed.amount:
                     raise Misfit(
-                        f"Return {reference} owes {amount} {asset}, but {matched} {kind} was applied to it."
+                        f"Return {reference} owes {owed.amount} {owed.asset}, but {matched} {kind} was applied to it."
                     )
             if state == "returned" and not any(became == "returned" for _, became in tries):
                 raise Misfit(f"Return {reference} is returned, but none of its attempts is.")
@@ -400,7 +414,15 @@ class Pull:
             cover.sums[cells[cover.value[0]] or ""] += int(cells[cover.value[1]] or 0)
         if cover.name == "returns.applied":
             row = dict(zip(cover.columns, cells, strict=True))
-            self.outcome[row["reference"]].append((row["batch"], row["kind"], row["amount"]))
+            self.was_applied(row["reference"], (row["batch"], row["kind"], row["amount"]))
+
+    def was_applied(self, reference: str, outcome: tuple[str, str, str]) -> None:
+        """The record says so; then the matches must say it, once. What is left of them at the end is too much."""
+        left = list(self.returns[reference].applied)
+        if outcome not in left:
+            raise Misfit(f"Return {reference}: the record applied {outcome}, but no match says so.")
+        left.remove(outcome)
+        self.returns[reference].applied = tuple(left)
 
     def cover_is_read(self) -> None:
         cover, self.open_cover = self.open_cover, None
@@ -425,12 +447,9 @@ class Pull:
         if self.covers:
             first = min(self.covers)
             raise Misfit(f"The rows that event {first} ({self.covers[first][0]}) covers are missing.")
-        for reference in sorted({*self.outcome, *self.matches}):
-            recorded, applied = self.outcome.get(reference, []), self.matches.get(reference, [])
-            if sorted(recorded) != sorted(applied):
-                raise Misfit(
-                    f"Return {reference}: the record applied {sorted(recorded)}, its matches say {sorted(applied)}."
-                )
+        for reference, owed in self.returns.items():
+            if owed.applied:
+                raise Misfit(f"Return {reference}: a match says {owed.applied[0]}, but the record never applied it.")
         if int(line["lines"]) != number:
             raise Misfit(f"The pull should have {line['lines']} lines, but has {number}.")
         stated = {
