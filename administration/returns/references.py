@@ -7,6 +7,8 @@ killed and resumed gives the same references as one that was not. The database c
 
 import re
 
+from django.utils.translation import gettext as _
+
 from administration.errors import Refused
 
 PATTERN = re.compile(r"R([0-9]{9})([0-9])", re.ASCII)
@@ -37,5 +39,7 @@ def number_of(reference: str) -> int:
     """The number in a reference. Raises NoSuchReference when it is misspelt."""
     found = PATTERN.fullmatch(reference)
     if found is None or check_digit(int(found[1])) != int(found[2]):
-        raise NoSuchReference(f"{reference!r} is not a reference of a return. Check its digits.")
+        raise NoSuchReference(
+            _("%(reference)s is not a reference of a return. Check its digits.") % {"reference": reference}
+        )
     return int(found[1])

@@ -160,6 +160,18 @@ def test_a_round_owes_a_line_one_return(world, app):
     )
 
 
+@pytest.mark.parametrize("column", ["claim_line_id", "round_id", "asset_id", "case_id"])
+def test_a_return_is_of_rows_that_are_there_and_belong_together(world, app, column):
+    world.scheduled()
+    columns = ["case_id", "round_id", "claim_line_id", "asset_id"]
+    values = ", ".join("0" if name == column else name for name in columns)
+    app(
+        "return_is_of_its_line|round_owes",
+        f"""INSERT INTO returns_assetreturn ({", ".join(columns)}, reference, amount, rail, state, tries, held_by_gate, after_id)
+            SELECT {values}, 'R9', amount, rail, 'scheduled', 0, '', NULL FROM returns_assetreturn LIMIT 1""",
+    )
+
+
 @pytest.mark.parametrize("change", ["amount = amount + 1", "claim_line_id = 0", "asset_id = asset_id + 1",
                                     "reference = 'x' || reference", "round_id = 0"])  # fmt: skip
 def test_what_a_return_owes_never_changes(world, app, owner, change):
@@ -417,6 +429,12 @@ def test_matches_are_at_most_their_line(world, line, app):
     Match.objects.create(line=line, attempt=first, amount=line.amount)
     app("matches_fit_in_their_line", MATCH, line.pk, 1, second.asset_return_id)
     app("line_matches_an_attempt_once|matches_fit", MATCH, line.pk, 1, first.asset_return_id)
+
+
+def test_a_match_is_of_a_line_and_an_attempt_that_are_there(world, line, app):
+    app("match_is_of_one_case_and_asset", "INSERT INTO returns_match (line_id, attempt_id, amount) VALUES (%s, 0, 1)", line.pk)
+    attempt = Attempt.objects.all()[0]
+    app("match_is_of_one_case_and_asset", "INSERT INTO returns_match (line_id, attempt_id, amount) VALUES (0, %s, 1)", attempt.pk)
 
 
 def test_a_match_is_of_one_asset(world, line, app):
