@@ -27,7 +27,9 @@ class Command(ActCommand):
             off = row["difference"] if row["difference"] != "0" else claim["difference"]
             state = _("ties") if off == "0" else _("is off by %(amount)s") % {"amount": show(int(off), scale)}
             lines.append(
-                _("%(asset)s %(state)s: custody %(closing)s, admitted %(admitted)s, settled %(settled)s, entitled %(entitled)s")
+                _(
+                    "%(asset)s %(state)s: custody %(closing)s, admitted %(admitted)s, settled %(settled)s, entitled %(entitled)s"
+                )
                 % {
                     "asset": code,
                     "state": state,
