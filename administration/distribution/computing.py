@@ -119,8 +119,7 @@ def _write_entitlements(run: Run) -> None:
         _effective_pools(run, [shared for shared, _ in found])
         for shared, line in found:
             line.effective, line.weights = shared.effective, shared.total
-        _insert_entitlements(run, found)
-        _write_pool_lines(run, found)
+        _write_pool_lines(run, found, _insert_entitlements(run, found))
 
 
 Found = list[tuple[Shared, PoolLine]]
@@ -212,11 +211,16 @@ def _effective_pools(run: Run, every: list[Shared]) -> None:
                 del searches[asset_id]
 
 
-def _insert_entitlements(run: Run, found: Found) -> None:
+# What was written, by asset: lines, weights, given, kept, given now, taken back, raised above what is kept.
+Written = dict[int, tuple[int, ...]]
+
+
+def _insert_entitlements(run: Run, found: Found) -> Written:
     every = [shared for shared, _ in found]
     before = _before(run, every)
     by_remainder = [shared for shared, line in found if line.rounding == plans.LARGEST_REMAINDER]
     rest = [shared for shared, line in found if line.rounding != plans.LARGEST_REMAINDER]
+    written: Written = {}
     if by_remainder:
         params = shares.parameters(run.case_id, every)
         heads = hashes.heads(line for _, line in found)
@@ -225,41 +229,47 @@ def _insert_entitlements(run: Run, found: Found) -> None:
             asset_id: int(units)
             for asset_id, units, _ in _rows(shares.needed(before=before), shares.parameters(run.case_id, by_remainder))
         }
-        _execute(
-            shares.entitle_by_largest_remainder(before=before),
-            shares.parameters(
-                run.case_id, by_remainder, run=run.pk, inputs=inputs.hex(),
-                left_assets=[one.asset_id for one in by_remainder],
-                left=[one.pool - one.kept - needed.get(one.asset_id, 0) for one in by_remainder],
-            ),
+        params = shares.parameters(
+            run.case_id, by_remainder, run=run.pk, inputs=inputs.hex(),
+            left_assets=[one.asset_id for one in by_remainder],
+            left=[one.pool - one.kept - needed.get(one.asset_id, 0) for one in by_remainder],
         )  # fmt: skip
+        _add(written, _rows(shares.entitle_by_largest_remainder(before=before), params))
     if rest:
-        write_in_ranges(run.pk, run.case_id, rest, before=before)
+        _write_in_ranges(run, rest, before, written)
+    return written
 
 
-def write_in_ranges(run_id: int, case_id: int, every: list[Shared], *, before: Before) -> None:
+def _write_in_ranges(run: Run, every: list[Shared], before: Before, written: Written) -> None:
     """Interim shares, one INSERT for each range of claim lines, in the order of their key."""
-    ((first, last),) = _rows(
-        "SELECT min(id), max(id) FROM register_claimline WHERE case_id = %(case)s", {"case": case_id}
-    )
-    sql, params = shares.entitle(before=before), shares.parameters(case_id, every, run=run_id)
+    bounds = "SELECT min(id), max(id) FROM register_claimline WHERE case_id = %(case)s"
+    ((first, last),) = _rows(bounds, {"case": run.case_id})
+    sql, params = shares.entitle(before=before), shares.parameters(run.case_id, every, run=run.pk)
     for after in range(first - 1, last, shares.RANGE):
-        _execute(sql, {**params, "after": after, "until": after + shares.RANGE})
+        _add(written, _rows(sql, {**params, "after": after, "until": after + shares.RANGE}))
 
 
-def _write_pool_lines(run: Run, found: Found) -> None:
-    params = {
-        "run": run.pk,
-        "left_assets": [one.asset_id for one, _ in found],
-        "left_pools": [one.effective for one, _ in found],
-        "left_totals": [max(1, one.total) for one, _ in found],
-    }
-    written = {row[0]: tuple(map(int, row[1:])) for row in _rows(shares.WRITTEN, params)}
+def _add(written: Written, rows: list[tuple[Any, ...]]) -> None:
+    for asset_id, *figures in rows:
+        so_far = written.get(asset_id, (0,) * len(figures))
+        written[asset_id] = tuple(a + int(b) for a, b in zip(so_far, figures, strict=True))
+
+
+def _write_pool_lines(run: Run, found: Found, written: Written) -> None:
+    reserved = {}
+    if any(one.disputed for one, _ in found):
+        params = {
+            "run": run.pk,
+            "asset": [one.asset_id for one, _ in found],
+            "pool": [one.effective for one, _ in found],
+            "total": [max(1, one.total) for one, _ in found],
+        }
+        reserved = {asset_id: int(units) for asset_id, units in _rows(shares.RESERVED, params)}
     for one, line in found:
-        lines, weights, given, kept, distributed, withdrawn, raised, reserved = written.get(one.asset_id, (0,) * 8)
+        lines, weights, given, kept, line.distributed, line.withdrawn, raised = written[one.asset_id]
         if (lines, weights, given, kept) != (one.lines, one.total, one.given, one.kept):
             raise AssertionError(f"Lines of {line.asset.code} changed within one snapshot.")
-        line.distributed, line.withdrawn, line.reserved = distributed, withdrawn, reserved
+        line.reserved = reserved.get(one.asset_id, 0)
         line.left = line.amount - kept - raised
     PoolLine.objects.bulk_create([line for _, line in found])
     _name_holdings(run, [line for _, line in found])
@@ -338,8 +348,3 @@ def _rows(sql: str, params: dict[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return list(cursor.fetchall())
-
-
-def _execute(sql: str, params: dict[str, Any]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)

@@ -74,55 +74,86 @@ FROM (SELECT *, div((weight + disputed) * pool, total) AS share FROM ({lines(bef
 GROUP BY asset_id"""  # noqa: S608 - of our own texts only
 
 
+INTO = """INSERT INTO distribution_entitlement
+    (run_id, claim_line_id, asset_id, weight, disputed, given, kept, cumulative, amount)"""
+
+
 def entitle(*, before: Before) -> str:
     """Write what each line of a range is given: its share rounded down, or what it keeps, less what it was given."""
-    return f"""
-INSERT INTO distribution_entitlement
-    (run_id, claim_line_id, asset_id, weight, disputed, given, kept, cumulative, amount)
-SELECT %(run)s, id, asset_id, weight, disputed, given, kept, share, greatest(0, greatest(kept, share) - given)
-FROM (SELECT *, div(weight * pool, total) AS share FROM ({lines(before=before, ranged=True)}) l OFFSET 0) l"""  # noqa: S608 - of our own texts only
+    amount = "share" if before is Before.NOTHING else "greatest(0, greatest(kept, share) - given)"
+    return _summed(
+        f"""{INTO}
+SELECT %(run)s, id, asset_id, weight, disputed, given, kept, share, {amount}
+FROM (SELECT *, div(weight * pool, total) AS share FROM ({lines(before=before, ranged=True)}) l OFFSET 0) l""",  # noqa: S608 - of our own texts only
+        before,
+    )
 
 
 def entitle_by_largest_remainder(*, before: Before) -> str:
     """
     As above for a final round: the units that rounding down would leave go one by one to the largest remainders.
 
-    %(left)s: the units there are to give for each asset. Ties go by SHA-256 of the inputs' hash and the line's number.
+    %(left)s: the units there are to give for each asset. The remainder at which they end is found by sorting numbers;
+    only among equals of that one do ties go by SHA-256 of the inputs' hash and the line's number.
     """
-    return f"""
-INSERT INTO distribution_entitlement
-    (run_id, claim_line_id, asset_id, weight, disputed, given, kept, cumulative, amount)
+    tie = " || ".join(map(framed, ("%(inputs)s::text", "c.number", "a.code", "cl.claim_class")))
+    return _summed(
+        f"""{INTO}
 SELECT %(run)s, id, asset_id, weight, disputed, given, kept, share, greatest(0, greatest(kept, share) - given)
 FROM (
-    SELECT l.*, down + CASE WHEN raised AND row_number() OVER (
-               PARTITION BY l.asset_id, raised
-               ORDER BY rest DESC, sha256({framed("%(inputs)s::text")} || {framed("c.number")} || {framed("a.code")}
-                                          || {framed("l.claim_class")})
-           ) <= x.units THEN 1 ELSE 0 END AS share
-    FROM (
-        SELECT l.*, div(weight * pool, total) AS down, mod(weight * pool, total) AS rest,
-               mod(weight * pool, total) > 0 AND div(weight * pool, total) >= kept AS raised,
-               cl.claim_id, cl.claim_class
-        FROM ({lines(before=before)}) l JOIN register_claimline cl ON cl.id = l.id
-    ) l
-    JOIN register_claim c ON c.id = l.claim_id
-    JOIN books_asset a ON a.id = l.asset_id
-    JOIN unnest(%(left_assets)s::bigint[], %(left)s::numeric[]) AS x (asset_id, units) ON x.asset_id = l.asset_id
+    WITH base AS MATERIALIZED (
+        SELECT l.*, weight * pool - down * total AS rest,
+               weight * pool - down * total > 0 AND down >= kept AS raised
+        FROM (SELECT *, div(weight * pool, total) AS down FROM ({lines(before=before)}) l OFFSET 0) l
+    ), cut AS (
+        SELECT r.asset_id, r.rest, x.units - r.above AS units
+        FROM (
+            SELECT asset_id, rest, row_number() OVER larger AS n, rank() OVER larger - 1 AS above
+            FROM base WHERE raised WINDOW larger AS (PARTITION BY asset_id ORDER BY rest DESC)
+        ) r
+        JOIN unnest(%(left_assets)s::bigint[], %(left)s::numeric[]) AS x (asset_id, units)
+            ON x.asset_id = r.asset_id AND x.units = r.n
+    ), tied AS (
+        SELECT b.id, row_number() OVER (PARTITION BY b.asset_id ORDER BY sha256({tie})) AS n
+        FROM base b
+        JOIN cut ON cut.asset_id = b.asset_id AND cut.rest = b.rest
+        JOIN register_claimline cl ON cl.id = b.id
+        JOIN register_claim c ON c.id = cl.claim_id
+        JOIN books_asset a ON a.id = b.asset_id
+        WHERE b.raised
+    )
+    SELECT b.*, down + CASE WHEN raised AND (b.rest > cut.rest OR tied.n <= cut.units) THEN 1 ELSE 0 END AS share
+    FROM base b LEFT JOIN cut ON cut.asset_id = b.asset_id LEFT JOIN tied ON tied.id = b.id
+    OFFSET 0
 ) l
-ORDER BY id"""  # noqa: S608 - of our own texts only
+ORDER BY id""",  # noqa: S608 - of our own texts only
+        before,
+    )
 
 
-# What one run wrote, per asset. `needed` counts disputed quantities as if admitted.
-WRITTEN = """
-SELECT asset_id, count(*), sum(weight + disputed), sum(given), sum(kept), sum(amount),
-       sum(greatest(given - greatest(kept, cumulative), 0)),
-       sum(greatest(cumulative - kept, 0)),
-       coalesce(sum(greatest(div((weight + disputed) * s.pool, s.total) - kept, 0) - greatest(cumulative - kept, 0))
-                FILTER (WHERE disputed > 0), 0)
+def _summed(insert: str, before: Before) -> str:
+    """
+    The same INSERT, answering per asset what was written: lines, weights, given, kept, given now, taken back, raised.
+
+    Taken back is what lowered claims hold above their share; raised is what shares come to above what is kept.
+    """
+    sums = """sum(given), sum(kept), sum(amount), sum(greatest(given - greatest(kept, cumulative), 0)),
+       sum(greatest(cumulative - kept, 0))"""
+    if before is Before.NOTHING:
+        sums = "0, 0, sum(amount), 0, sum(amount)"
+    return f"""
+WITH written AS ({insert} RETURNING asset_id, weight, disputed, given, kept, cumulative, amount)
+SELECT asset_id, count(*), sum(weight + disputed), {sums} FROM written GROUP BY asset_id"""  # noqa: S608 - of our own texts only
+
+
+# Per asset, what is set aside for quantities in dispute: their shares as if admitted, above what their lines get.
+RESERVED = """
+SELECT e.asset_id,
+       sum(greatest(div((weight + disputed) * s.pool, s.total) - kept, 0) - greatest(cumulative - kept, 0))
 FROM distribution_entitlement e
-JOIN unnest(%(left_assets)s::bigint[], %(left_pools)s::numeric[], %(left_totals)s::numeric[]) AS s (asset, pool, total)
-    ON s.asset = e.asset_id
-WHERE run_id = %(run)s GROUP BY asset_id"""
+JOIN unnest(%(asset)s::bigint[], %(pool)s::numeric[], %(total)s::numeric[]) AS s (asset_id, pool, total)
+    ON s.asset_id = e.asset_id
+WHERE e.run_id = %(run)s AND e.disputed > 0 GROUP BY e.asset_id"""
 
 
 def framed(text: str) -> str:

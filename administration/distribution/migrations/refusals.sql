@@ -61,8 +61,7 @@ BEGIN
                count(*) FILTER (WHERE c.id IS NULL) AS orphans,
                count(*) FILTER (WHERE e.weight > greatest(0, c.admitted + c.converted_in - c.converted_out)) AS above,
                count(*) FILTER (
-                   WHERE e.cumulative <> div(e.weight * l.effective, l.weights)
-                     AND (l.rounding = 'floor' OR e.cumulative <> div(e.weight * l.effective, l.weights) + 1)
+                   WHERE rest >= l.weights OR rest < 0 AND (l.rounding = 'floor' OR rest <= -l.weights)
                ) AS unruly
         FROM distribution_entitlement e
         LEFT JOIN register_claimline c
@@ -71,6 +70,8 @@ BEGIN
             SELECT asset_id, effective, greatest(weights, 1) AS weights, rounding
             FROM distribution_poolline WHERE run_id = asked.id
         ) l ON l.asset_id = e.asset_id
+        -- What the share leaves of weight · P', in parts of 1/T: from 0 to T when rounded down, below 0 when up.
+        CROSS JOIN LATERAL (SELECT e.weight * l.effective - e.cumulative * l.weights AS rest OFFSET 0) r
         WHERE e.run_id = asked.id
         GROUP BY e.asset_id
     ) e ON e.asset_id = l.asset_id
