@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -60,11 +60,13 @@ def receive(
     by: User | None,
     at: datetime,
     cursor: str = "",
+    page: Sequence[Observation] | None = None,
 ) -> Evidence:
     """
     Take a statement or report in, as it is. The same bytes again are no news; a broken file is refused whole.
 
-    `by` is None when we asked the rail ourselves; `cursor` is then where its next page begins.
+    `by` is None when we asked the rail ourselves; `cursor` is then where its next page begins, and `page` what its
+    lines say, already read.
     """
     if by is not None:
         appointments.require(case, by, "returns.evidence", at=at)
@@ -85,7 +87,7 @@ def receive(
             db.execute("SELECT nextval(pg_get_serial_sequence('returns_evidence', 'id'))")
             (evidence_id,) = db.fetchone()
             fresh = 0
-            for block in _blocks(rail, name, data):
+            for block in _blocks(rail, name, data) if page is None else [list(enumerate(page, start=1))]:
                 db.execute(INSERT, [evidence_id, case.pk, *_columns(rail.code, block)])
                 fresh += db.rowcount
         made = Evidence.objects.create(
@@ -138,7 +140,7 @@ def take_page(case: Case, rail_code: str, cursor: str) -> tuple[int, str]:
         return 0, cursor
     data = "".join(seen.raw + "\n" for seen in observations).encode()
     name = f"{rail_code} statement {cursor or '0'}-{following}"
-    receive(case, rail_code, name=name, data=data, by=None, at=db_now(), cursor=following)
+    receive(case, rail_code, name=name, data=data, by=None, at=db_now(), cursor=following, page=observations)
     return len(observations), following
 
 
