@@ -109,6 +109,17 @@ def test_earlier_heads_must_be_the_beginning_of_a_later_pull(world, pull, tmp_pa
     assert len(kept) == 2
 
 
+def test_what_no_head_covers_yet_is_said_and_not_trusted(world, pull, monkeypatch):
+    """An office so busy that something always happens between the seal and the look."""
+    pull()
+    heads.seal(world.case, at=db_now())
+    monkeypatch.setattr(heads, "seal", lambda case, at: None)
+    pull("csv")
+    found = henkan_verify.verify(pull())
+    assert found["unsealed"] == "1"
+    assert found["events"] == int(found["head"]["size"]) + 1
+
+
 def test_a_csv_pull_has_every_return_once_and_its_population_beside_it(world, pull, tmp_path):
     path = pull("csv", out=tmp_path / "out")
     with (tmp_path / "out" / path.name).open(encoding="utf-8", newline="") as file:
