@@ -55,7 +55,7 @@ class Found:
 NEW = """
 SELECT e.id FROM returns_evidenceline e
 WHERE e.case_id = %(case)s AND e.id > %(after)s AND e.problem = '' AND e.kind <> 'seen'
-  AND NOT EXISTS (SELECT FROM returns_match m WHERE m.line_id = e.id)
+  AND NOT EXISTS (SELECT FROM returns_match m WHERE m.line_id = e.id AND m.line_id > %(after)s)
 ORDER BY e.id LIMIT %(chunk)s
 """
 

@@ -228,7 +228,9 @@ class Attempt(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["batch", "asset_return"], name="batch_tries_a_return_once"),
+            # In a batch a return has one part, and its attempt has the same: so this is once in the batch. With the part
+            # in the middle the index finds a part's attempts without reading the whole batch.
+            models.UniqueConstraint(fields=["batch", "part", "asset_return"], name="batch_tries_a_return_once"),
             models.CheckConstraint(
                 condition=Q(state__in=["refused", "dead", "returned"], holds_return_id__isnull=True)
                 # Not null, said outright: a CHECK that comes to NULL passes.

@@ -235,7 +235,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='attempt',
-            constraint=models.UniqueConstraint(fields=('batch', 'asset_return'), name='batch_tries_a_return_once'),
+            constraint=models.UniqueConstraint(fields=('batch', 'part', 'asset_return'), name='batch_tries_a_return_once'),
         ),
         migrations.AddConstraint(
             model_name='attempt',
