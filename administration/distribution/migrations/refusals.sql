@@ -56,10 +56,14 @@ BEGIN
     SELECT a.code, l.*, e.*, sum(e.n) OVER () AS entitlements INTO wrong
     FROM (SELECT * FROM distribution_poolline WHERE run_id = asked.id) l
     FULL JOIN (
-        SELECT e.asset_id, count(*) AS n, sum(e.amount) AS amounts, sum(e.weight + e.disputed) AS weighed,
-               sum(e.given) AS held, sum(greatest(e.given - greatest(e.kept, e.cumulative), 0)) AS taken,
+        SELECT e.asset_id, count(*) AS n, sum(e.amount) AS amounts,
+               sum(e.weight) + coalesce(sum(e.disputed) FILTER (WHERE e.disputed <> 0), 0) AS weighed,
+               coalesce(sum(e.given) FILTER (WHERE e.given <> 0), 0) AS held,
+               coalesce(sum(greatest(e.given - greatest(e.kept, e.cumulative), 0)) FILTER (WHERE e.given <> 0), 0) AS taken,
                count(*) FILTER (WHERE c.id IS NULL) AS orphans,
-               count(*) FILTER (WHERE e.weight > greatest(0, c.admitted + c.converted_in - c.converted_out)) AS above,
+               count(*) FILTER (
+                   WHERE e.weight > c.admitted + c.converted_in - c.converted_out AND e.weight > 0
+               ) AS above,
                count(*) FILTER (
                    WHERE rest >= l.weights OR rest < 0 AND (l.rounding = 'floor' OR rest <= -l.weights)
                ) AS unruly
