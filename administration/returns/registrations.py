@@ -9,6 +9,7 @@ from administration.cases.models import Case
 from administration.record import covers
 from administration.returns import batches, corrections, evidence, rounds, sending, settlement, submissions
 from administration.work import jobs
+from claims.register import review
 
 # Rows in natural keys only, of what never changes any more.
 ROUND = """
@@ -100,6 +101,7 @@ def register() -> None:
         resumed=submissions.resumed,
         declined=submissions.declined,
     )
+    review.register_follower(rounds.follow_decision)
     approvals.register(corrections.ACT, content=corrections.content, after=corrections.signed)
     _give_account()
 
