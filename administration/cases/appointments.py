@@ -55,7 +55,7 @@ def require(case: Case, user: User | None, power: str, *, at: datetime) -> Appoi
                 "%(user)s may not do this in case %(case)s: no appointment there carries the power “%(power)s” now. "
                 "Ask the office-holder to grant it, or let somebody act who has it."
             )
-            % {"user": user.username if user else _("Nobody"), "case": case, "power": power}
+            % {"user": user.username if user else _("Somebody who is not signed in"), "case": case, "power": power}
         )
     return found
 

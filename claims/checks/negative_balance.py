@@ -15,7 +15,7 @@ CHECK = Check(
     sentence=lambda count: (
         ngettext(
             "%(count)d account has a negative balance in the exchange's ledger: it was excluded from its claim.",
-            "%(count)d accounts have a negative balance in the exchange's ledger: it was excluded from their claims.",
+            "%(count)d accounts have a negative balance in the exchange's ledger: they were excluded from their claims.",
             count,
         )
         % {"count": count}

@@ -14,7 +14,7 @@ from administration.cases.models import Case
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import log
-from claims.register.models import ClaimLine, Decision, Dispute, Position
+from claims.register.models import Claim, ClaimLine, Decision, Dispute, Position
 from claims.register.schedule import MUST_BE_FILED
 
 RULE = "ledger_corrected_after_scheduling"
@@ -85,7 +85,10 @@ def _wanted(case: Case) -> dict[Key, tuple[int, int]]:
     wanted: dict[Key, tuple[int, int]] = {}
     for account, asset, product, kind, amount, in_scope in rows:
         if amount < 0:
-            raise Refused(_("A balance would become negative. Correct the ledger first."))
+            raise Refused(
+                _("“%(product)s” of claim %(claim)s would become negative. Correct the ledger first.")
+                % {"product": product, "claim": Claim.objects.get(pk=claims[account]).number}
+            )
         key = (claims[account], asset, profiles.claim_class(case, kind=kind, product=product))
         total, outside = wanted.get(key, (0, 0))
         wanted[key] = (total + int(amount), outside + (0 if in_scope else int(amount)))

@@ -4,7 +4,6 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from administration.office.command import ActCommand
@@ -35,4 +34,4 @@ class Command(ActCommand):
                 print(f"{finding.sentence} ({', '.join(finding.examples)})", file=sys.stderr)
         result = job.result or {}
         totals = {code: int(units) for code, units in result.get("totals", {}).items()}
-        return self.outcome(found, _("scheduled"), count=int(result.get("claims", 0)), totals=totals)
+        return self.outcome(found, "scheduled", count=int(result.get("claims", 0)), totals=totals)
