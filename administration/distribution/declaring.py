@@ -9,6 +9,7 @@ not left the house.
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from administration.cases import approvals
 from administration.cases.models import ApprovalRequest
@@ -58,7 +59,10 @@ def after(request: ApprovalRequest, by: User, at: datetime) -> Job:
     run = Run.objects.select_related("case").get(pk=request.object_id)
     moved = Run.objects.filter(pk=run.pk, state=RunState.COMPUTED).update(state=RunState.APPROVED)
     if moved != 1:
-        raise runs.NotComputed(f"Run {run.number} is {run.state}.")
+        raise runs.NotComputed(
+            _("Run %(run)s is %(state)s. Only a computed run can be approved.")
+            % {"run": run.number, "state": run.get_state_display().lower()}
+        )
     return begin(run, at=at)
 
 

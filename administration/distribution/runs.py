@@ -254,13 +254,23 @@ def _pools(run: Run) -> list[PoolLine]:
     return sorted(run.pools.select_related("asset"), key=lambda line: (line.pool.encode(), line.asset.code.encode()))
 
 
-def export_inputs(run: Run, out: IO[str]) -> int:
+@transaction.atomic
+def hand_out_inputs(run: Run, out: IO[str], *, by: User, at: datetime) -> int:
     """
-    Write everything a run depends on as JSON lines; recompute.py makes the same result of it. Returns the lines.
+    Write a run's inputs for an auditor or the court, and record to whom they went. Returns the lines.
 
-    Whoever gets this file sees every claim, and the secret that salts the published tree: it is for auditors
-    and the court, not for publication.
+    Whoever gets this file sees every claim, and the secret that salts the published tree: it is not for publication.
     """
+    appointments.require(run.case, by, "audit.pull", at=at)
+    count = export_inputs(run, out)
+    log.append(
+        run.case, "run.inputs_handed_out", subject=run, by=by, at=at, body={"run": run.number, "lines": count}
+    )  # fmt: skip
+    return count
+
+
+def export_inputs(run: Run, out: IO[str]) -> int:
+    """Write everything a run depends on as JSON lines; recompute.py makes the same result of it. Returns the lines."""
     if run.inputs_sha256 is None:
         raise NotComputed(_("Run %(run)s has no inputs yet. Wait until it is computed.") % {"run": run.number})
     pools = {line.asset_id: line for line in _pools(run)}

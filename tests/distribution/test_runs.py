@@ -1,5 +1,6 @@
 """Runs: what each line gets, round after round."""
 
+import io
 import json
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from django.core.management import CommandError, call_command
 from administration.books import books
 from administration.cases import approvals
 from administration.cases.appointments import NotEmpowered
-from administration.distribution import computing, plans, runs
+from administration.distribution import computing, declaring, plans, runs
 from administration.distribution.models import Entitlement, Plan, PoolHolding, PoolLine, Run
 from administration.record import covers
 from administration.record.models import Event
@@ -398,6 +399,68 @@ def test_a_declaration_in_many_chunks_gives_the_same_as_in_one(open_estate, monk
     estate.round()
     assert estate.given("BTC") == [n // 2 for n in range(1, 8)]
     assert Position.objects.filter(given=0).count() == 1
+
+
+def approved(estate):
+    """A run with both signatures, whose declaration nobody has begun."""
+    run = estate.compute()
+    request = runs.request_approval(run, by=estate.by, at=NOON)
+    for signer in (estate.cast.baba, estate.cast.aoki):
+        request = approvals.sign(request, by=signer, at=NOON)
+    run.refresh_from_db()
+    return run, request
+
+
+def test_a_run_the_successor_declines_is_withdrawn_if_nothing_of_it_is_declared(open_estate):
+    estate = open_estate({"BTC": 6}, {"BTC": 6}, BTC=10)
+    run, request = approved(estate)
+    declaring.declined(request, estate.cast.aoki, NOON)
+    done(request.followed_by)
+    run.refresh_from_db()
+    assert (run.state, estate.given("BTC")) == ("withdrawn", [0, 0])
+    estate.round()
+    assert estate.given("BTC") == [5, 5]
+
+
+def test_of_a_run_the_successor_declines_halfway_what_is_declared_stands(open_estate, monkeypatch):
+    monkeypatch.setattr(positions, "ROWS_MAX", 1)
+    estate = open_estate({"BTC": 6}, {"BTC": 6}, BTC=10)
+    run, request = approved(estate)
+    job = request.followed_by
+    for _ in range(2):  # the pass that takes back has nothing to do; then one line of two is declared
+        progress = declaring.step(job)
+        job.cursor, job.done = progress.cursor, progress.done
+    declaring.declined(request, estate.cast.aoki, NOON)
+    run.refresh_from_db()
+    assert (run.state, estate.given("BTC")) == ("declared", [5, 0])
+    estate.round()
+    assert estate.given("BTC") == [5, 5]
+
+
+def test_a_run_the_successor_stands_by_is_declared_to_the_end(open_estate):
+    estate = open_estate({"BTC": 6}, {"BTC": 6}, BTC=10)
+    run, request = approved(estate)
+    assert declaring.is_live(run.pk)
+    done(declaring.resumed(request, estate.cast.aoki, NOON))
+    assert estate.given("BTC") == [5, 5]
+    assert not declaring.is_live(run.pk)
+    assert declaring.resumed(request, estate.cast.aoki, NOON) is None
+
+
+def test_a_person_finds_a_run_by_its_reference(open_estate):
+    run = open_estate({"BTC": 6}, BTC=10).compute()
+    assert str(run) == "T-1-R1"
+    assert declaring.find("T-1-R1") == run.pk
+    assert declaring.find("T-1-R2") is declaring.find("nonsense") is None
+
+
+def test_inputs_are_handed_to_who_may_pull_and_the_record_says_so(open_estate):
+    estate = open_estate({"BTC": 6}, {"BTC": 6}, BTC=10)
+    run = estate.compute()
+    with pytest.raises(NotEmpowered):
+        runs.hand_out_inputs(run, io.StringIO(), by=estate.cast.fujii, at=NOON)
+    assert runs.hand_out_inputs(run, io.StringIO(), by=estate.cast.chiba, at=NOON) == 2
+    assert Event.objects.order_by("number").last().kind == "run.inputs_handed_out"
 
 
 # --- the command ------------------------------------------------------------------------------
