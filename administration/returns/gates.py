@@ -100,7 +100,7 @@ GATES = (
     ),
     Gate(
         "approval",
-        gettext_lazy("The batch, or the run it rests on, is not approved, or its approval is suspended."),
+        gettext_lazy("The batch or its run is not approved, or the approval is suspended, or the claim was lowered since."),
         gettext_lazy("Your return is prepared and awaits approval."),
         "approvers",
         gettext_lazy("Sign the batch"),

@@ -19,12 +19,13 @@ from administration.distribution.models import Run, RunState
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import covers, log
-from administration.returns import routes
-from administration.returns.models import AssetReturn, ReturnState, Round
+from administration.returns import batches, routes
+from administration.returns.models import AssetReturn, Batch, ReturnState, Round
 from administration.work import jobs
 from administration.work.jobs import Progress
 from administration.work.models import Job
 from claims.register import positions
+from claims.register.models import ClaimLine
 
 JOB = "returns.schedule"
 CHUNK = 5_000
@@ -35,13 +36,15 @@ class NotScheduled(Refused):
     """Nothing was scheduled."""
 
 
-# What a line has been given and is not on its way, settled or deposited, floored to what a rail can pay.
-# The rest stays on the position and rides with the next round.
-FREE = "p.given - p.scheduled - p.in_flight - p.settled - p.deposited"
+# What a line has been given, is still admitted, and is not on its way, settled or deposited. Of it, what a rail can pay;
+# the rest stays on the position and rides with the next round.
+FREE = "p.given - l.excess - p.scheduled - p.in_flight - p.settled - p.deposited"
 
 COUNT = f"""
 SELECT count(*)
-FROM register_position p JOIN books_asset a ON a.id = p.asset_id
+FROM register_position p
+JOIN register_claimline l ON l.id = p.claim_line_id
+JOIN books_asset a ON a.id = p.asset_id
 WHERE p.case_id = %s AND {FREE} >= a.payable_step
 """  # noqa: S608 - FREE is a constant above
 
@@ -173,7 +176,8 @@ def schedule_again(back: AssetReturn, *, by: User, at: datetime) -> AssetReturn:
             % {"return": back, "asset": back.asset}
         )
     position = back.claim_line.position
-    free = position.given - position.scheduled - position.in_flight - position.settled - position.deposited
+    free = position.given - back.claim_line.excess - position.scheduled - position.in_flight
+    free -= position.settled + position.deposited
     amount = min(back.amount, free - free % back.asset.payable_step)
     if amount <= 0:
         raise NotScheduled(_("Nothing of %(return)s is left to schedule; a later round has it.") % {"return": back})
@@ -202,6 +206,10 @@ def cancel(asset_return: AssetReturn, *, reason: str, by: User, at: datetime) ->
     appointments.require(asset_return.case, by, "returns.schedule", at=at)
     if not reason.strip():
         raise NotScheduled(_("Say why %(return)s is cancelled.") % {"return": asset_return})
+    return _cancel(asset_return, reason=reason, by=by, at=at)
+
+
+def _cancel(asset_return: AssetReturn, *, reason: str, by: User, at: datetime) -> AssetReturn:
     moved = AssetReturn.objects.filter(
         pk=asset_return.pk, state__in=[ReturnState.SCHEDULED, ReturnState.HELD]
     ).update(state=ReturnState.CANCELLED)
@@ -220,6 +228,22 @@ def cancel(asset_return: AssetReturn, *, reason: str, by: User, at: datetime) ->
         body={"reference": asset_return.reference, "amount": asset_return.amount, "reason": reason},
     )  # fmt: skip
     return asset_return
+
+
+def follow_decision(line: ClaimLine, *, by: User, at: datetime) -> None:
+    """
+    A decision lowered a line below what was given: what has not left the house stays there.
+
+    Its scheduled and held returns are cancelled; a batch that holds one and of which nothing has left is voided. The
+    next run takes the excess back.
+    """
+    held_in = Batch.objects.filter(returns__claim_line=line, returns__state=ReturnState.BATCHED, attempts__isnull=True)
+    for batch in held_in.filter(state__in=["draft", "frozen", "approved"]).distinct():
+        reason = _("Claim %(claim)s was lowered.") % {"claim": line.claim.number}
+        batches.give_up(batch, reason=reason, by=by, at=at)
+    waiting = line.returns.filter(state__in=[ReturnState.SCHEDULED, ReturnState.HELD]).order_by("pk")
+    for row in waiting.select_related("case"):
+        _cancel(row, reason=_("The claim was lowered."), by=by, at=at)
 
 
 def _last_number(case: Case) -> int:

@@ -6,6 +6,7 @@ Deciding what is in dispute: admitted, in whole or part, or rejected, each with 
 A second person above a limit is not asked for yet: that comes with the screens.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -38,6 +39,16 @@ UPDATE register_claimline SET admitted = %(admitted)s, rejected = %(rejected)s, 
     excess = greatest(0, %(given)s + converted_out - %(admitted)s - converted_in)
 WHERE id = %(line)s AND decision_id = %(before)s
 """
+
+
+# Upper rooms act when a line was lowered below what was given: what is scheduled of it must not leave the house.
+_followers: list[Callable[..., None]] = []
+
+
+def register_follower(follow: Callable[..., None]) -> None:
+    """Have follow(line, by=, at=) called in the transaction of a decision that leaves an excess."""
+    if follow not in _followers:
+        _followers.append(follow)
 
 
 class NotDecided(Refused):
@@ -125,6 +136,11 @@ def decide_line(
             )
     if dispute is not None:
         Dispute.objects.filter(pk=dispute.pk).update(decision=made)
+    excess = max(0, given + line.converted_out - admitted - line.converted_in)
+    if excess:
+        lowered = ClaimLine.objects.select_related("claim", "case").get(pk=line.pk)
+        for follow in _followers:
+            follow(lowered, by=by, at=at)
     log.append(
         case,
         "claim.decided",
@@ -138,7 +154,7 @@ def decide_line(
             "before": line.admitted,
             "admitted": admitted,
             "rejected": most - admitted,
-            "excess": max(0, given + line.converted_out - admitted - line.converted_in),
+            "excess": excess,
             "reason_code": reason_code,
             "reason": reason,
             "evidence_sha256": evidence.hex() if evidence else "",

@@ -6,7 +6,7 @@ from django.db import connections
 from tests.returns.world import build, found
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def _built(server, django_db_setup, django_db_blocker):
     """The estate, built once in a database of this room; each test's changes are rolled back."""
     with django_db_blocker.unblock():

@@ -8,7 +8,7 @@ from administration.fields import db_now
 from administration.record.models import Event
 from administration.returns import references, rounds
 from administration.returns.models import AssetReturn, ReturnState
-from claims.register import tie_out
+from claims.register import review, tie_out
 from claims.register.models import Position
 from tests.returns.world import done
 
@@ -101,3 +101,49 @@ def test_a_misread_digit_of_a_reference_is_noticed(place):
     with pytest.raises(references.NoSuchReference):
         references.number_of(wrong)
     assert references.number_of(reference) == 204_613_957
+
+
+# --- what a lowered claim does --------------------------------------------------------------------------
+
+
+def lower(world, line):
+    review.decide_line(line, line.admitted // 2, reason_code="error_of_the_exchange", reason="x", by=world.goto, at=db_now())
+
+
+def test_a_lowered_decision_cancels_what_is_scheduled(world):
+    world.scheduled()
+    row = world.returns()[0]
+
+    lower(world, row.claim_line)
+
+    row.refresh_from_db()
+    assert row.state == ReturnState.CANCELLED
+    assert AssetReturn.objects.exclude(state=ReturnState.SCHEDULED).count() == 1
+    tie_out.require(world.case)
+    done(rounds.schedule(world.case, world.run, by=world.goto, at=db_now()))
+    again = AssetReturn.objects.get(round__number=2)
+    assert (again.claim_line, again.amount) == (row.claim_line, row.amount // 2)
+
+
+def test_a_lowered_decision_voids_the_batch_that_has_not_left(world):
+    batch = world.approved()
+    row = world.returns()[0]
+
+    lower(world, row.claim_line)
+
+    batch.refresh_from_db()
+    row.refresh_from_db()
+    assert (batch.state, row.state) == ("voided", "cancelled")
+    assert {other.state for other in world.returns() if other != row} == {"scheduled"}
+
+
+def test_what_has_left_before_the_decision_awaits_its_evidence(world):
+    batch = world.exported()
+    row = world.returns()[0]
+
+    lower(world, row.claim_line)
+
+    batch.refresh_from_db()
+    row.refresh_from_db()
+    assert (batch.state, row.state) == ("exported", "batched")
+    tie_out.require(world.case)

@@ -901,7 +901,7 @@ SELECT
             SELECT FROM register_hold h WHERE h.claim_id = c.id AND h.lifted_at IS NULL AND h.kind = 'dispute'
         ) THEN 'dispute' END,
         CASE WHEN r.amount < a.payable_step OR r.amount % a.payable_step <> 0 THEN 'minimum' END,
-        CASE WHEN u.state <> 'declared' OR b.state NOT IN ('draft', 'voided') AND NOT EXISTS (
+        CASE WHEN u.state <> 'declared' OR l.excess > 0 OR b.state NOT IN ('draft', 'voided') AND NOT EXISTS (
             SELECT FROM cases_approvalrequest q
             WHERE q.case_id = b.case_id AND q.act IN ('returns.batch', 'returns.batch.resume') AND q.object_id = b.id
               AND q.state = 'granted' AND q.content_sha256 = b.manifest_sha256
