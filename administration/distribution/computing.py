@@ -129,7 +129,10 @@ def _sharing_now(run: Run, sharings: list[plans.Sharing]) -> Found:
     """Which lines share in what, and how much there is: the pool of each asset."""
     earlier, there_is = _last_declared(run), free(run)
     every = {
-        one.asset.pk: Shared(one.asset.pk, one.classes, one.pool.reserve_disputed, earlier.get(one.asset.pk))
+        # A final round leaves nothing behind, so there disputes count whatever the plan says.
+        one.asset.pk: Shared(
+            one.asset.pk, one.classes, one.pool.reserve_disputed or run.kind == "final", earlier.get(one.asset.pk)
+        )
         for one in sharings
     }
     before = _before(run, every.values())

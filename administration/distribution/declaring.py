@@ -126,11 +126,27 @@ def step(job: Job) -> Progress:
     return Progress(job.cursor, job.done, "declared", True, {"run": run.number, "state": run.state}, total=job.done)
 
 
+# What the books took on: where claims were lowered meanwhile it is less than the run says.
+MOVED = """
+SELECT e.kind, a.code, sum(p.amount)
+FROM books_entry e
+JOIN books_posting p ON p.entry_id = e.id AND p.side = 'D'
+JOIN books_asset a ON a.id = p.asset_id
+WHERE e.case_id = %s AND e.kind IN ('declare', 'withdraw') AND e.subject_kind = 'run' AND e.subject_id = %s
+GROUP BY e.kind, a.code ORDER BY e.kind, a.code
+"""
+
+
 def _close(run: Run, *, at: datetime) -> None:
     Run.objects.filter(pk=run.pk, state=RunState.APPROVED).update(state=RunState.DECLARED)
     run.refresh_from_db()
+    moved: dict[str, dict[str, int]] = {kind: {} for kind in PASSES}
+    with connection.cursor() as cursor:
+        cursor.execute(MOVED, [run.case_id, str(run.pk)])
+        for kind, asset, units in cursor.fetchall():
+            moved[kind][asset] = int(units)
     log.append(
         run.case, "run.declared", subject=run, by=None, at=at,
-        body={"run": run.number, "outputs_root": bytes(run.outputs_root or b"").hex()},
+        body={"run": run.number, "outputs_root": bytes(run.outputs_root or b"").hex(), **moved},
         covers=covers.cover(COVER, run=run.pk),
     )  # fmt: skip

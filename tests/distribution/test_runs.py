@@ -210,7 +210,7 @@ def test_a_final_round_waits_for_every_dispute(open_estate):
     estate = open_estate({"BTC": 6}, {"BTC": 6}, BTC=10)
     schedule.dispute(estate.line(1, "BTC"), 9, ground="a deposit is missing", by=estate.by, at=NOON)
     with pytest.raises(JobFailed, match="still disputed"):
-        estate.compute(FINAL)
+        estate.compute(FINAL + "reserve_disputed = false\n")
     assert Run.objects.get().state == "withdrawn"
     assert Event.objects.order_by("number").last().kind == "run.withdrawn"
 
@@ -361,6 +361,7 @@ def test_a_claim_lowered_between_signature_and_declaration_gets_no_more_than_it_
     done(signed.followed_by)
     run.refresh_from_db()
     assert (run.state, estate.given("BTC")) == ("declared", [2, 5])
+    assert json.loads(Event.objects.get(kind="run.declared").body)["declare"] == {"BTC": "7"}
 
 
 def test_while_a_run_is_being_declared_no_other_is_computed(open_estate):
