@@ -20,7 +20,7 @@ from the leaf's index and the number of leaves alone, so one path fits one place
 whole number from 0 to BOUND: a negative or wrapped sum could hide what somebody else was given.
 
 Pure. `make`, `prove`, `verify` are for one tree in memory; `Builder` takes any number of leaves in order and
-keeps one node per level. The database builds the same leaves (trees.py); recompute.py has its own copy.
+keeps one node per level. hashes.py feeds it the rows of a run; recompute.py has a copy of its own.
 """
 
 import hmac
