@@ -29,7 +29,7 @@ class Destination(models.Model):
     has the same.
     """
 
-    # The database's foreign keys of claim and asset include the case (first migration).
+    # The database holds claim, asset and order to the case in its own way (first migration).
     case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     claim = models.ForeignKey(
         "register.Claim", models.PROTECT, related_name="destinations", db_index=False, db_constraint=False

@@ -14,6 +14,7 @@ from administration.cases.models import Case
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import log
+from claims.register import positions, review
 from claims.register.models import Claim, ClaimLine, Decision, Dispute, Position
 from claims.register.schedule import MUST_BE_FILED
 
@@ -99,6 +100,7 @@ def _line(case: Case, key: Key, amount: int, *, by: User, at: datetime) -> Claim
     """The line, locked; a new and empty one where the ledger had nothing before."""
     claim, asset, claim_class = key
     found = ClaimLine.objects.filter(claim=claim, asset=asset, claim_class=claim_class)
+    positions.lock(found.values_list("pk", flat=True))
     if amount and not found.exists():
         rule = Decision.objects.create(case=case, rule=RULE, reason_code=REASON, by=by, at=at)
         ClaimLine.objects.create(
@@ -131,6 +133,9 @@ def _correct(line: ClaimLine, amount: int, outside: int, *, by: User, at: dateti
                 "rejected": rejected, "decision": made.pk, "given": given, "line": line.pk,
             },
         )  # fmt: skip
+    excess = max(0, given + line.converted_out - admitted - line.converted_in)
+    if excess:
+        review.tell_lowered(ClaimLine.objects.select_related("claim", "case").get(pk=line.pk), by=by, at=at)
     log.append(
         line.case,
         "claim.decided",

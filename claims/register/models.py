@@ -75,7 +75,7 @@ class ClaimLine(models.Model):
     `corrected` (signed) is what the ledger was adjusted by since; `lodged` is what the customer claims above both.
     """
 
-    # The database's foreign keys of claim, asset and decision include the case (first migration).
+    # The database holds claim, asset and decision to the line's case in its own way (first migration).
     case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+", db_constraint=False)
     claim = models.ForeignKey(Claim, models.PROTECT, related_name="lines", db_index=False, db_constraint=False)
     asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+", db_index=False, db_constraint=False)
@@ -133,7 +133,10 @@ class Position(models.Model):
     given: by approved runs to date; the rest of given is entitled but not yet scheduled.
     """
 
-    claim_line = models.OneToOneField(ClaimLine, models.PROTECT, primary_key=True, related_name="position")
+    # Opened by the database with its line; neither is ever deleted.
+    claim_line = models.OneToOneField(
+        ClaimLine, models.PROTECT, primary_key=True, related_name="position", db_constraint=False
+    )
     case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     given = UnitsField(default=0)

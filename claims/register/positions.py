@@ -15,6 +15,12 @@ ROWS_MAX = 5000  # positions_move takes no more in one call
 MOVE = "SELECT positions_move(%s, %s, %s, %s::bigint[], %s::numeric[], %s, %s, %s, %s, %s)"
 
 
+def lock(lines: Iterable[int]) -> None:
+    """Lock the positions of these lines, in their order, until the transaction ends: before the lines themselves."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT positions_lock(%s::bigint[])", [list(lines)])
+
+
 def move(
     case: Case,
     kind: str,

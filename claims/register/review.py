@@ -16,6 +16,7 @@ from administration.cases import appointments
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import log
+from claims.register import positions
 from claims.register.models import ClaimLine, Decision, Dispute, Position
 
 REASONS = (
@@ -49,6 +50,12 @@ def register_follower(follow: Callable[..., None]) -> None:
     """Have follow(line, by=, at=) called in the transaction of a decision that leaves an excess."""
     if follow not in _followers:
         _followers.append(follow)
+
+
+def tell_lowered(line: ClaimLine, *, by: User, at: datetime) -> None:
+    """Tell the rooms above that a line has an excess now."""
+    for follow in _followers:
+        follow(line, by=by, at=at)
 
 
 class NotDecided(Refused):
@@ -102,6 +109,7 @@ def decide_line(
             _("There is no reason “%(code)s”. The reasons are: %(codes)s.")
             % {"code": reason_code, "codes": ", ".join(REASONS)}
         )
+    positions.lock([line.pk])
     line = (
         ClaimLine.objects.select_for_update(of=("self",), no_key=True).select_related("claim", "asset").get(pk=line.pk)
     )
@@ -138,9 +146,7 @@ def decide_line(
         Dispute.objects.filter(pk=dispute.pk).update(decision=made)
     excess = max(0, given + line.converted_out - admitted - line.converted_in)
     if excess:
-        lowered = ClaimLine.objects.select_related("claim", "case").get(pk=line.pk)
-        for follow in _followers:
-            follow(lowered, by=by, at=at)
+        tell_lowered(ClaimLine.objects.select_related("claim", "case").get(pk=line.pk), by=by, at=at)
     log.append(
         case,
         "claim.decided",

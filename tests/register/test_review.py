@@ -5,12 +5,13 @@ import datetime
 import pytest
 from django.db import IntegrityError, ProgrammingError
 
+from administration.books.models import Asset
 from administration.cases.appointments import NotEmpowered
 from administration.record.models import Event
 from claims.register import holds, positions, review, schedule
 from claims.register.models import Claim, ClaimLine, Decision, Position
 from claims.register.tie_out import require
-from tests.cast import NOON, sha
+from tests.cast import NOON, open_sample_case, sha
 
 
 def parts(line):
@@ -212,3 +213,26 @@ def test_the_owner_too_edits_nothing_of_the_register(disputed, as_owner, sql, wh
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     with pytest.raises(IntegrityError, match=why), as_owner() as cursor:
         cursor.execute(sql)
+
+
+NEW_LINE = """
+INSERT INTO register_claimline (case_id, claim_id, asset_id, claim_class, recorded, lodged, admitted, disputed, rejected,
+    out_of_scope, converted_in, converted_out, excess, decision_id)
+SELECT case_id, claim_id, %s, 'general', 5, %s, 5 + %s, 0, 0, 0, 0, 0, 0, %s FROM register_claimline LIMIT 1
+"""
+
+
+def test_a_line_begins_as_recorded_by_a_rule_in_an_asset_of_its_case(scheduled, line, assets, as_role, aoki):
+    other = open_sample_case("T-2")
+    theirs = Asset.objects.create(case=other, code="JPY", name="JPY", scale=0, network="bank", kind="fiat")
+    foreign = Decision.objects.create(case=other, rule="r", reason_code="scheduled", at=NOON)
+    single = review.decide_line(line, 5, reason_code="in_part", by=aoki, at=NOON)
+    rule = Decision.objects.exclude(rule="").get(case=scheduled)
+    for asset, lodged, decision, why in [
+        (theirs, 0, rule, "claim_line_is_of_the_case_of_its_asset"),
+        (assets["ETH"], 0, foreign, "claim_line_begins_by_a_rule_of_its_case"),
+        (assets["ETH"], 0, single, "claim_line_begins_by_a_rule_of_its_case"),
+        (assets["ETH"], 3, rule, "claim_line_begins_as_recorded"),
+    ]:
+        with pytest.raises(IntegrityError, match=why), as_role("henkan_app") as cursor:
+            cursor.execute(NEW_LINE, [asset.pk, lodged, lodged, decision.pk])

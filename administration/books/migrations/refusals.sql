@@ -59,6 +59,8 @@ BEGIN
 END $$;
 CREATE TRIGGER asset_keeps_its_measure BEFORE UPDATE ON books_asset
     FOR EACH ROW EXECUTE FUNCTION asset_keeps_its_measure();
+CREATE TRIGGER asset_is_kept BEFORE DELETE OR TRUNCATE ON books_asset
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- --- Balances ----------------------------------------------------------------------------------
 

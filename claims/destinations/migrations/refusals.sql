@@ -11,8 +11,6 @@ ALTER TABLE destinations_destination
         CHECK (fingerprint = destination_fingerprint(network, details)),
     ADD CONSTRAINT destination_is_of_the_case_of_its_claim
         FOREIGN KEY (claim_id, case_id) REFERENCES register_claim (id, case_id),
-    ADD CONSTRAINT destination_is_of_the_case_of_its_asset
-        FOREIGN KEY (asset_id, case_id) REFERENCES books_asset (id, case_id),
     ADD CONSTRAINT destination_of_an_order_names_it CHECK (origin <> 'court_order' OR order_id IS NOT NULL),
     ADD CONSTRAINT paper_destination_names_who_keyed_it CHECK (origin <> 'paper' OR keyed_by_id IS NOT NULL);
 
@@ -41,8 +39,9 @@ END $$;
 CREATE TRIGGER destination_begins_as_proposed AFTER INSERT ON destinations_destination
     REFERENCING NEW TABLE AS proposed FOR EACH STATEMENT EXECUTE FUNCTION destination_begins_as_proposed();
 
--- SECURITY DEFINER: the portal's role does not read orders.
-CREATE FUNCTION destination_rests_on_an_order() RETURNS trigger
+-- Its asset and its order are of its case: looked at set-based, there are few of them and they are never deleted.
+-- SECURITY DEFINER: the portal's role does not read them.
+CREATE FUNCTION destination_is_of_its_case() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     wrong bigint;
@@ -52,10 +51,15 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'destination_rests_on_an_order_that_permits_it: order %', wrong USING ERRCODE = '23503';
     END IF;
+    SELECT p.asset_id INTO wrong FROM (SELECT DISTINCT asset_id, case_id FROM proposed) p
+    WHERE NOT EXISTS (SELECT FROM books_asset a WHERE a.id = p.asset_id AND a.case_id = p.case_id);
+    IF FOUND THEN
+        RAISE EXCEPTION 'destination_is_of_the_case_of_its_asset: asset %', wrong USING ERRCODE = '23503';
+    END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER destination_rests_on_an_order AFTER INSERT ON destinations_destination
-    REFERENCING NEW TABLE AS proposed FOR EACH STATEMENT EXECUTE FUNCTION destination_rests_on_an_order();
+CREATE TRIGGER destination_is_of_its_case AFTER INSERT ON destinations_destination
+    REFERENCING NEW TABLE AS proposed FOR EACH STATEMENT EXECUTE FUNCTION destination_is_of_its_case();
 
 -- What a version says never changes. Its state moves as the table of transitions says, each step with its
 -- own moment, and time is the database's: nothing is usable before it has cooled off.

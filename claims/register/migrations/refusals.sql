@@ -2,14 +2,12 @@
 
 -- --- Structure the models cannot say ---------------------------------------------------------------
 
--- Every part of a line is of the line's case.
+-- Every part of a line is of the line's case. Its asset and its decision are looked at set-based when it begins
+-- and when it changes (below): there are few of them, they are never deleted, and a foreign key would ask for
+-- each row.
 ALTER TABLE register_claimline
     ADD CONSTRAINT claim_line_is_of_the_case_of_its_claim
-        FOREIGN KEY (claim_id, case_id) REFERENCES register_claim (id, case_id),
-    ADD CONSTRAINT claim_line_is_of_the_case_of_its_asset
-        FOREIGN KEY (asset_id, case_id) REFERENCES books_asset (id, case_id),
-    ADD CONSTRAINT claim_line_rests_on_a_decision_of_its_case
-        FOREIGN KEY (decision_id, case_id) REFERENCES register_decision (id, case_id);
+        FOREIGN KEY (claim_id, case_id) REFERENCES register_claim (id, case_id);
 
 -- "T-1-C0000012-7": the number of an account's row among the accounts handed over, so that it comes out
 -- the same however often the work was interrupted; then Damm's check digit, which catches every single
@@ -57,7 +55,7 @@ BEGIN
     END IF;
     EXECUTE $q$
     SELECT min(n.id) FROM old_lines o JOIN new_lines n USING (id)
-    LEFT JOIN register_decision d ON d.id = n.decision_id AND d.claim_line_id = n.id
+    LEFT JOIN register_decision d ON d.id = n.decision_id AND d.claim_line_id = n.id AND d.case_id = n.case_id
         AND d.admitted = n.admitted AND d.rejected = n.rejected
     WHERE (o.corrected, o.admitted, o.rejected, o.out_of_scope, o.decision_id)
         IS DISTINCT FROM (n.corrected, n.admitted, n.rejected, n.out_of_scope, n.decision_id)
@@ -88,10 +86,22 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
     wrong bigint;
 BEGIN
-    SELECT n.id INTO wrong FROM opened n LEFT JOIN register_decision d ON d.id = n.decision_id AND d.rule <> ''
-    WHERE d.id IS NULL OR n.lodged <> 0 OR n.excess <> 0 OR n.converted_in <> 0 OR n.converted_out <> 0;
+    SELECT n.decision_id INTO wrong FROM (SELECT DISTINCT decision_id, case_id FROM opened) n
+    WHERE NOT EXISTS (
+        SELECT FROM register_decision d WHERE d.id = n.decision_id AND d.case_id = n.case_id AND d.rule <> ''
+    );
     IF FOUND THEN
-        RAISE EXCEPTION 'claim_line_begins_as_recorded_by_a_rule: line %', wrong USING ERRCODE = '23514';
+        RAISE EXCEPTION 'claim_line_begins_by_a_rule_of_its_case: decision %', wrong USING ERRCODE = '23503';
+    END IF;
+    SELECT n.asset_id INTO wrong FROM (SELECT DISTINCT asset_id, case_id FROM opened) n
+    WHERE NOT EXISTS (SELECT FROM books_asset a WHERE a.id = n.asset_id AND a.case_id = n.case_id);
+    IF FOUND THEN
+        RAISE EXCEPTION 'claim_line_is_of_the_case_of_its_asset: asset %', wrong USING ERRCODE = '23503';
+    END IF;
+    SELECT n.id INTO wrong FROM opened n
+    WHERE n.lodged <> 0 OR n.excess <> 0 OR n.converted_in <> 0 OR n.converted_out <> 0;
+    IF FOUND THEN
+        RAISE EXCEPTION 'claim_line_begins_as_recorded: line %', wrong USING ERRCODE = '23514';
     END IF;
     RETURN NULL;
 END $$;
@@ -310,6 +320,14 @@ BEGIN
             USING ERRCODE = '23505';
     END IF;
     RETURN true;
+END $$;
+
+-- Whoever decides a line locks its position first, as a move does: then neither waits for the other in a circle,
+-- and what was given stays while it is decided. Locks, and changes nothing.
+CREATE FUNCTION positions_lock(p_lines bigint[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM 1 FROM register_position WHERE claim_line_id = ANY (p_lines) ORDER BY claim_line_id FOR NO KEY UPDATE;
 END $$;
 
 -- Tell the planner what has come, right after it came: the next step begins at once.
