@@ -60,9 +60,9 @@ ORDER BY e.id LIMIT %(chunk)s
 """
 
 # The candidates of each line: the attempt of the part it names, or, where the rail names no part, the attempt that
-# holds the return.
+# holds the return. Materialized: found from the lines, never from the attempts' states.
 CANDIDATES = """
-candidates AS (
+candidates AS MATERIALIZED (
     SELECT e.id AS line_id, e.kind, e.amount, t.id AS attempt_id, t.state
     FROM returns_evidenceline e
     JOIN returns_assetreturn r ON r.case_id = e.case_id AND r.reference = e.reference AND r.amount = e.amount

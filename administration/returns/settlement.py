@@ -87,11 +87,13 @@ WHERE e.case_id = %s AND m.id > %s AND m.applied_at IS NULL AND e.problem = ''
 ORDER BY m.id LIMIT %s FOR NO KEY UPDATE OF t
 """
 
-# What settles: attempts first, then their returns. One row back for each return.
+# What settles: attempts first, then their returns. One row back for each return. Attempts are named by their ids: by
+# their states the planner would look for them in the whole table, as its statistics are older than this very run.
 SETTLE = """
 WITH moved AS (
     UPDATE returns_attempt t SET state = 'settled' FROM returns_match m
-    WHERE m.id = ANY (%(matches)s) AND t.id = m.attempt_id AND t.state IN ('pending', 'unknown')
+    WHERE m.id = ANY (%(matches)s) AND t.id = m.attempt_id AND t.id = ANY (%(attempts)s)
+      AND t.state IN ('pending', 'unknown')
     RETURNING t.asset_return_id
 )
 SELECT r.id, r.claim_line_id, r.amount FROM returns_assetreturn r JOIN moved ON moved.asset_return_id = r.id
@@ -101,7 +103,7 @@ LET_GO = """
 WITH moved AS (
     UPDATE returns_attempt t SET state = e.kind, holds_return_id = NULL, reason_code = left(e.reason, 30)
     FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id
-    WHERE m.id = ANY (%(matches)s) AND t.id = m.attempt_id AND t.state = ANY (%(open)s)
+    WHERE m.id = ANY (%(matches)s) AND t.id = m.attempt_id AND t.id = ANY (%(attempts)s) AND t.state = ANY (%(open)s)
     RETURNING t.asset_return_id
 )
 SELECT r.id, r.claim_line_id, r.amount FROM returns_assetreturn r JOIN moved ON moved.asset_return_id = r.id
@@ -138,15 +140,20 @@ def apply(case: Case, after: int, *, by: User | None, at: datetime) -> Applied:
         return Applied(0, 0, after)
     first, last = found[0][0], found[-1][0]
     of_kind, late = _sorted(found)
+    attempts = {match: attempt for match, _kind, attempt, _state, _line in found}
     span = f"{first}-{last}"
     settled = of_kind.get("settled", [])
     let_go = of_kind.get("refused", []) + of_kind.get("dead", [])
     came_back = of_kind.get("returned", [])
 
-    count = _move(case, settled, SETTLE, RETURNS_SETTLED, "settle", span, by=by, at=at)
-    count += _move(case, let_go, LET_GO, RETURNS_AGAIN, "void", span, by=by, at=at, open_states=["pending", "unknown"])
+    count = _move(case, settled, attempts, SETTLE, RETURNS_SETTLED, "settle", span, by=by, at=at)
+    count += _move(
+        case, let_go, attempts, LET_GO, RETURNS_AGAIN, "void", span, by=by, at=at, open_states=["pending", "unknown"]
+    )
     if came_back:
-        count += _move(case, came_back, LET_GO, RETURNS_CAME_BACK, "bounce", span, by=by, at=at, open_states=["settled"])
+        count += _move(
+            case, came_back, attempts, LET_GO, RETURNS_CAME_BACK, "bounce", span, by=by, at=at, open_states=["settled"]
+        )
         with connection.cursor() as cursor:
             cursor.execute(BLOCK, {"matches": came_back, "at": at})
     matches = [match for keys in of_kind.values() for match in keys]
@@ -193,6 +200,7 @@ def _sorted(found: list[tuple[int, str, int, str, int]]) -> tuple[dict[str, list
 def _move(
     case: Case,
     matches: list[int],
+    attempts: dict[int, int],
     attempts_sql: str,
     returns_sql: str,
     kind: str,
@@ -206,7 +214,8 @@ def _move(
     if not matches:
         return 0
     with connection.cursor() as cursor:
-        cursor.execute(attempts_sql, {"matches": matches, "open": open_states})
+        wanted = {"matches": matches, "attempts": [attempts[match] for match in matches], "open": open_states}
+        cursor.execute(attempts_sql, wanted)
         rows = cursor.fetchall()
         cursor.execute(returns_sql, [[row[0] for row in rows]])
         if cursor.rowcount != len(rows):
