@@ -41,8 +41,11 @@ FROM (
 LEFT JOIN (
     SELECT d.claim_id, d.asset_id, max(d.version) AS version,
            array_agg(d.fingerprint) FILTER (WHERE d.origin = 'handover') AS fingerprints
-    FROM destinations_destination d JOIN register_claim c ON c.id = d.claim_id
-    WHERE c.ledger_account_id > %(after)s AND c.ledger_account_id <= %(last)s GROUP BY 1, 2
+    FROM destinations_destination d
+    WHERE d.claim_id BETWEEN  -- of these claims, by the index; others in between do not matter
+        (SELECT min(id) FROM register_claim WHERE ledger_account_id > %(after)s AND ledger_account_id <= %(last)s)
+        AND (SELECT max(id) FROM register_claim WHERE ledger_account_id > %(after)s AND ledger_account_id <= %(last)s)
+    GROUP BY 1, 2
 ) known ON known.claim_id = h.claim_id AND known.asset_id = h.asset_id
 WHERE known.fingerprints IS NULL OR h.fingerprint <> ALL (known.fingerprints)
 ORDER BY h.claim_id, h.asset_id, h.row, h.id

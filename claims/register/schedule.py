@@ -203,7 +203,7 @@ FROM (
 ) l
 JOIN register_claim c ON c.ledger_account_id = l.ledger_account_id AND c.kind = 'scheduled'
 JOIN books_asset s ON s.id = l.asset_id
-WHERE NOT EXISTS (
+WHERE %(fresh)s OR NOT EXISTS (
     SELECT FROM register_claimline e WHERE e.claim_id = c.id AND e.asset_id = l.asset_id AND e.claim_class = l.class
 )
 ORDER BY c.id, s.code, l.class
@@ -251,8 +251,11 @@ def step(job: Job) -> jobs.Progress:
             "confidential": list(CONFIDENTIAL), "look": (at + LOOK_AGAIN).date(),
             **{name: [row[n] for row in job.params["classes"]] for n, name in enumerate(names)},
         }  # fmt: skip
-        for statement in (CLAIMANTS, CLAIMS, LINES, HOLDS):
-            cursor.execute(statement, given)
+        cursor.execute(CLAIMANTS, given)
+        cursor.execute(CLAIMS, given)
+        given["fresh"] = cursor.rowcount == accounts  # then none of them can have a line yet
+        cursor.execute(LINES, given)
+        cursor.execute(HOLDS, given)
         if not after:
             cursor.execute("SELECT register_analyze()")
     for follower in _followers:
