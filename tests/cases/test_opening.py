@@ -331,7 +331,7 @@ def test_whoever_cannot_sign_in_has_no_powers(case: Case, cast: Cast) -> None:
     User.objects.filter(pk=cast.goto.pk).update(is_active=False)
     assert not appointments.may(case, cast.goto, "claims.decide", at=NOON)
     assert appointments.holders(case, "case_officer", NOON) == []
-    with pytest.raises(appointments.NotEmpowered, match="Nobody"):
+    with pytest.raises(appointments.NotEmpowered, match="Somebody who is not signed in"):
         appointments.require(case, None, "claims.decide", at=NOON)
 
 
