@@ -1,0 +1,57 @@
+"""Long work as people watch it: n of N, rate, what is left, the phase, and since when it has stood still."""
+
+from typing import Any
+
+from django.http import Http404
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from administration.office import readable
+from administration.office.pages.base import CasePage, page
+from administration.work.models import Job, JobState
+
+STALLED_AFTER = 15  # seconds without a beat
+
+
+@page("jobs/<int:pk>/", name="job")
+class JobPage(CasePage):
+    """One job, read from its row. Refreshes itself; without script by a link."""
+
+    title = lazy("Work in progress")
+    template = "office/job.html"
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        job = Job.objects.filter(case=self.case, pk=kwargs["pk"]).first()
+        if job is None:
+            raise Http404
+        return {
+            "job": job,
+            "what": kind_in_words(job),
+            "total": max(job.total, job.done, 1),
+            "words": progress(job, self.at),
+            "onward": self.url("case"),
+        }
+
+
+KINDS: dict[str, Any] = {}  # job kind -> lazy words; each page module adds its own
+
+
+def kind_in_words(job: Job) -> str:
+    return str(KINDS.get(job.kind, job.kind))
+
+
+def progress(job: Job, now: Any) -> str:
+    """412 of 1,000 · 80 a second · about 8 s left · phase."""
+    words = [_("%(done)s of %(total)s") % {"done": f"{job.done:,}", "total": f"{max(job.total, job.done):,}"}]
+    if job.state == JobState.WAITING:
+        spent = max((now - job.started_at).total_seconds(), 0.001)
+        if job.done and job.total > job.done:
+            rate = job.done / spent
+            words.append(_("%(rate)s a second") % {"rate": f"{rate:,.0f}" if rate >= 1 else f"{rate:.1f}"})
+            words.append(_("about %(span)s left") % {"span": readable.seconds((job.total - job.done) / rate)})
+        quiet = (now - (job.beat_at or job.started_at)).total_seconds()
+        if quiet > STALLED_AFTER:
+            words.append(_("stalled since %(span)s") % {"span": readable.seconds(quiet)})
+    if job.phase:
+        words.append(job.phase)
+    return " · ".join(words)

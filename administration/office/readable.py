@@ -1,0 +1,55 @@
+"""Amounts and instants as people read them, for pages in both languages."""
+
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from django.utils.translation import gettext as _
+
+from administration import amounts
+from administration.books.models import Asset
+
+JST = ZoneInfo("Asia/Tokyo")
+WEEKDAYS = "月火水木金土日"
+REIWA = 2018  # 令和n年 is 2018 + n
+
+
+def parts(units: int, scale: int) -> tuple[str, str]:
+    """("1,234", ".000 000 01"): the whole part grouped, the fraction in threes by narrow spaces."""
+    whole, _point, fraction = amounts.show(units, scale).partition(".")
+    sign, digits = ("−", whole[1:]) if whole.startswith("-") else ("", whole)
+    threes = "\u202f".join(fraction[n : n + 3] for n in range(0, len(fraction), 3))
+    return f"{sign}{int(digits):,}", f".{threes}" if threes else ""
+
+
+def money(units: int, asset: Asset) -> str:
+    """"1,234.000 000 01 BTC": plain text, for figures and sentences."""
+    return f"{''.join(parts(units, asset.scale))} {asset.code}"
+
+
+def instant(at: datetime | None, language: str) -> str:
+    """2026-10-02 (Fri) 15:00 JST; 2026年10月2日（金）15:00（令和8年）."""
+    if at is None:
+        return "–"
+    here = at.astimezone(JST)
+    if language.startswith("ja"):
+        return f"{day(here.date(), language)} {here:%H:%M}"
+    return f"{here:%Y-%m-%d (%a) %H:%M} JST"
+
+
+def day(on: date | None, language: str) -> str:
+    """2026-10-02 (Fri); 令和8年10月2日（金）."""
+    if on is None:
+        return "–"
+    if language.startswith("ja"):
+        year = f"令和{on.year - REIWA}年" if on.year > REIWA + 1 else f"{on.year}年"
+        return f"{year}{on.month}月{on.day}日（{WEEKDAYS[on.weekday()]}）"
+    return f"{on:%Y-%m-%d (%a)}"
+
+
+def seconds(count: float) -> str:
+    """A span a person can plan by: 12 s, 4 min, 3 h."""
+    if count < 90:
+        return _("%(n)d s") % {"n": count}
+    if count < 5400:
+        return _("%(n)d min") % {"n": round(count / 60)}
+    return _("%(n)d h") % {"n": round(count / 3600)}

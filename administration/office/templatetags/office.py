@@ -1,0 +1,51 @@
+"""How the office's pages say amounts, times and hashes."""
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
+
+from administration.books.models import Asset
+from administration.office import readable
+
+register = template.Library()
+
+
+@register.filter
+def amount(units: int | None, asset: Asset) -> SafeString | str:
+    """{{ units|amount:asset }}: grouped, every decimal place, the fraction in threes so that 18 places can be read."""
+    if units is None:
+        return "–"
+    whole, fraction = readable.parts(units, asset.scale)
+    return format_html('<span class="amount">{}<span class="fraction">{}</span></span> {}', whole, fraction, asset.code)
+
+
+@register.filter
+def jst(at: datetime | None) -> str:
+    """{{ at|jst }}: 2026-10-02 (Fri) 15:00 JST; in Japanese with the era, as court papers have it."""
+    return readable.instant(at, get_language() or "en")
+
+
+@register.filter
+def sha(value: Any) -> SafeString:
+    """{{ row.sha256|sha }}: the first and last digits, the whole in the title."""
+    text = bytes(value).hex() if isinstance(value, (bytes, memoryview)) else str(value or "")
+    short = f"{text[:8]}…{text[-8:]}" if len(text) > 20 else text
+    return format_html('<code title="{}">{}</code>', text, short)
+
+
+@register.filter
+def grouped(number: Any) -> str:
+    """{{ 1234567|grouped }}: 1,234,567."""
+    return f"{number:,}" if isinstance(number, int) else str(number)
+
+
+@register.filter
+def share(part: Any, whole: Any) -> str:
+    """{{ done|share:total }}: whole percent from 0 to 100, for bars."""
+    return str(min(100, max(0, int(part) * 100 // int(whole)))) if whole else "0"
+
+

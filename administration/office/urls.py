@@ -1,0 +1,16 @@
+"""Every page of the office under its case: /admin/case/<reference>/…"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from django.urls import path
+
+from administration.office import pages
+from administration.office.pages import base
+
+app_name = "office"
+
+for module in iter_modules(pages.__path__):  # each registers its pages
+    import_module(f"{pages.__name__}.{module.name}")
+
+urlpatterns = [path(f"case/<str:reference>/{one.route}", one.view.as_view(), name=one.name) for one in base.ENTRIES]
