@@ -147,9 +147,9 @@ def _take(job_id: int) -> Job | None:
             """UPDATE work_job SET fence = fence + 1, beat_at = clock_timestamp(),
                       lease_until = clock_timestamp() + make_interval(secs => %s)
                WHERE id = %s AND state = 'waiting'
-                 AND (lease_until IS NULL OR lease_until < clock_timestamp() OR %s)
+                 AND (%s OR coalesce(lease_until, started_at + make_interval(secs => %s)) < clock_timestamp())
                RETURNING id""",
-            [LEASE_SECONDS, job_id, locked],
+            [LEASE_SECONDS, job_id, locked, LEASE_SECONDS],
         )
         taken = cursor.fetchone() is not None
         if locked and not taken:
@@ -213,11 +213,15 @@ def _guarded(job: Job, **changes: Any) -> None:
 
 
 def _let_go(job: Job) -> None:
-    """Free the lease and the lock. If the connection is gone, so is the lock."""
+    """
+    Free the lock, then the lease. If the connection is gone, so is the lock.
+
+    In the other order somebody could take the job by its empty lease without the lock, and lose it to a third.
+    """
     try:
-        Job.objects.filter(pk=job.pk, fence=job.fence).update(lease_until=None)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK_CLASS, _lock_number(job.pk)])
+        Job.objects.filter(pk=job.pk, fence=job.fence).update(lease_until=None)
     except DatabaseError:
         log.warning("Job %s was let go by losing its connection.", job.pk)
 

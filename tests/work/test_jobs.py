@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from django.db import DatabaseError, connection, transaction
 
@@ -148,3 +149,15 @@ def test_a_paused_workers_job_is_taken_when_its_lease_has_lapsed(committed):
     assert jobs.advance(job.pk)
     job.refresh_from_db()
     assert (job.state, job.fence) == (JobState.DONE, 8)
+
+
+def test_a_job_that_is_just_being_let_go_is_not_taken_from_whoever_still_holds_its_lock(committed):
+    """Its lease may be empty already; taking it by that alone would lose the chunk to the next who finds the lock free."""
+    job = jobs.start(None, "test.count", 1)
+    holder = psycopg.connect(committed.env()["DATABASE_URL"], autocommit=True)
+    try:
+        holder.execute("SELECT pg_advisory_lock(%s, %s)", [jobs.LOCK_CLASS, job.pk])
+        assert jobs.advance(job.pk) is False
+    finally:
+        holder.close()
+    assert jobs.advance(job.pk)
