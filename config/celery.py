@@ -25,6 +25,8 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "work.tick": {"task": "work.tick", "schedule": 2.0, "options": {"expires": 10}},
     "returns.tick": {"task": "returns.tick", "schedule": 5.0, "options": {"expires": 10}},
+    "portal.send": {"task": "portal.send", "schedule": 2.0, "options": {"expires": 10}},
+    "portal.forget": {"task": "portal.forget", "schedule": 3600.0, "options": {"expires": 600}},
     "record.seal": {"task": "record.seal", "schedule": 60.0, "options": {"expires": 120}},
 }
 

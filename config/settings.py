@@ -13,11 +13,17 @@ All settings, from the environment.
 | HEAD_LOG_FILE | every signed head is appended here as it is made | embedded: in the state directory |
 | ARCHIVE_DIR | where received files and pulls are kept | embedded: in the state directory |
 | REHEARSAL_URL | socket of the rehearsal rail's simulator | embedded: in the state directory |
+| HENKAN_MAIL_FROM | the one address from which customers are written to | henkan@localhost |
+| HENKAN_MAIL_URL | smtp://user:password@host:port, or smtps:// | embedded: mails are files in the state directory |
+| HENKAN_PORTAL_ADDRESS | the portal's address as it is printed in letters | where it was reached |
+| HENKAN_PROXY_HEADER | the header in which our own proxy puts the customer's address | the connection's own |
+| REHEARSAL_QUIET_SECONDS | how long rehearsal-r2 and -r3 may keep a payment to themselves | 10 |
 """
 
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 
@@ -170,6 +176,7 @@ MEDIA_ROOT = kept("ARCHIVE_DIR")
 HEAD_KEY_FILE = kept("HEAD_KEY_FILE")
 HEAD_LOG_FILE = kept("HEAD_LOG_FILE")
 REHEARSAL_URL = kept("REHEARSAL_URL")
+REHEARSAL_QUIET_SECONDS = float(os.environ.get("REHEARSAL_QUIET_SECONDS", "10"))
 
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # nothing is collected: each file is served from where it lies
@@ -182,9 +189,9 @@ SELF = "'self'"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
-        "script-src": [SELF] if PORTAL else [SELF, "'unsafe-eval'"],
+        "script-src": ["'none'"] if PORTAL else [SELF, "'unsafe-eval'"],
         "style-src": [SELF] if PORTAL else [SELF, "'unsafe-inline'"],
-        "img-src": [SELF, "data:"],
+        "img-src": [SELF] if PORTAL else [SELF, "data:"],
         "object-src": ["'none'"],
         "base-uri": ["'none'"],
         "form-action": [SELF],
@@ -192,14 +199,48 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# --- how customers are written to, and who they are to a proxy --------------------------------
+
+_mail = urlsplit(os.environ.get("HENKAN_MAIL_URL", ""))
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _mail.hostname or not EMBEDDED else 'filebased'}.EmailBackend"
+EMAIL_FILE_PATH = str(STATE_DIR / "mail") if EMBEDDED else None
+EMAIL_HOST, EMAIL_PORT = _mail.hostname or "localhost", _mail.port or (465 if _mail.scheme == "smtps" else 25)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_mail.username or ""), unquote(_mail.password or "")
+EMAIL_USE_SSL = _mail.scheme == "smtps"
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = os.environ.get("HENKAN_MAIL_FROM", "henkan@localhost")
+PORTAL_ADDRESS = os.environ.get("HENKAN_PORTAL_ADDRESS", "")
+PROXY_HEADER = os.environ.get("HENKAN_PROXY_HEADER", "")
+if PORTAL:
+    CSRF_FAILURE_VIEW = "claims.portal.views.stale_form"
+    CSRF_COOKIE_SAMESITE = "Lax"
+
 # --- the auditor's API ------------------------------------------------------------------------
 
+API = "administration.audit.api"
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [f"{API}.access.BearerToken"],
+    "DEFAULT_PERMISSION_CLASSES": [f"{API}.access.HoldsAuditorToken"],
+    "DEFAULT_THROTTLE_CLASSES": [f"{API}.access.TokenThrottle"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": f"{API}.access.Whatever",
+    "EXCEPTION_HANDLER": f"{API}.problems.answer",
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+    "NUM_PROXIES": 0,  # nobody chooses their address by a header
 }
-SPECTACULAR_SETTINGS = {"TITLE": "Henkan", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Henkan: the auditor's API",
+    "DESCRIPTION": "Read-only. A token reads one case over one period; each reading and each pull is on the case's record.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False},
+}
 
 # --- how the office looks ---------------------------------------------------------------------
 
