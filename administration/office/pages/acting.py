@@ -153,7 +153,8 @@ class ActPage(CasePage):
              "p": self.request.path}, salt="office.effect", compress=True,
         )  # fmt: skip
         return self.show(
-            {"effect": effect, "shown": shown, "entered": entered, "kept": kept, "changed": changed},
+            {"effect": effect, "shown": shown, "entered": entered, "kept": kept, "changed": changed,
+             "has_form": self.form_class is not None, "back": self.back()},
             status=409 if changed is not None else 200,
         )
 

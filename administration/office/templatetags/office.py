@@ -7,11 +7,22 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from administration.books.models import Asset
 from administration.office import readable
 
 register = template.Library()
+
+OFFICES = {
+    "office_holder": lazy("office-holder"),
+    "beneficiary_agent": lazy("beneficiary agent"),
+    "case_officer": lazy("case officer"),
+    "approver": lazy("approver"),
+    "auditor": lazy("auditor"),
+    "court_reader": lazy("reader for the court"),
+}
 
 
 @register.filter
@@ -49,3 +60,19 @@ def share(part: Any, whole: Any) -> str:
     return str(min(100, max(0, int(part) * 100 // int(whole)))) if whole else "0"
 
 
+@register.filter
+def person(user: Any) -> str:
+    """{{ row.by|person }}: the name people know, or the sign-in; the system where nobody acted."""
+    return user.get_full_name() or user.username if user else _("the system")
+
+
+@register.filter
+def office_name(kind: str) -> str:
+    """{{ appointment.kind|office_name }}: the office in words."""
+    return str(OFFICES.get(kind, kind))
+
+
+@register.filter
+def in_eights(text: str) -> str:
+    """A hash in groups of eight, as one compares it by eye."""
+    return " ".join(text[n : n + 8] for n in range(0, len(text), 8))

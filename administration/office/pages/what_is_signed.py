@@ -1,0 +1,383 @@
+"""What each request says to whoever signs it: what leaves, to how many, the largest ten, what changed, what was left out."""
+
+import difflib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, Sum
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+
+from administration.books.models import Asset
+from administration.cases.models import ApprovalRequest, Case
+from administration.distribution import runs
+from administration.distribution.models import PoolLine, Run, RunState
+from administration.ledger import takeover
+from administration.ledger.models import Intake, NegativePolicy
+from administration.office import readable
+from administration.office.pages.acting import Effect, Table
+from administration.office.pages.approving import EFFECTS, Describer
+from administration.returns import batches, gates
+from administration.returns.models import Batch, BatchState, ReturnState
+
+PLAN_LINES_MAX = 40  # of what changed in a plan's text
+RECENT_DAYS = 30  # a destination younger than this is looked at before anything is sent there
+
+
+def describes(act: str) -> Callable[[Describer], Describer]:
+    """Register the describer of one act."""
+
+    def register(describer: Describer) -> Describer:
+        EFFECTS[act] = describer
+        return describer
+
+    return register
+
+
+def assets_of(case: Case) -> dict[str, Asset]:
+    return {asset.code: asset for asset in Asset.objects.filter(case=case)}
+
+
+# --- the ledger ---------------------------------------------------------------------------------
+
+
+@describes(takeover.ACCEPT)
+def ledger(request: ApprovalRequest, case: Case) -> Effect:
+    """The files, what they add up to beside what was declared, and what becomes of negative balances."""
+    intake = Intake.objects.get(pk=request.object_id)
+    known = assets_of(case)
+    language = get_language() or "en"
+    totals = intake.control_totals.order_by("asset_code", "product")
+
+    def shown(code: str, units: int | None) -> str:
+        if units is None:
+            return "–"
+        return readable.money(units, known[code]) if code in known else f"{units:,}"
+
+    return Effect(
+        sentence=_(
+            "The customer ledger of %(case)s is accepted as delivered: %(accounts)s accounts with %(balances)s balances. "
+            "From then on it never changes; corrections are adjustments."
+        )
+        % {"case": case, "accounts": f"{intake.accounts:,}", "balances": f"{intake.balances:,}"},
+        button=_("Sign: accept the ledger"),
+        figures=[
+            (_("Accounts"), f"{intake.accounts:,}"),
+            (_("Balances"), f"{intake.balances:,}"),
+            (_("Balances as of"), readable.instant(intake.cutoff_at, language)),
+            (
+                _("Negative balances"),
+                _("an adjustment brings each to nothing")
+                if intake.negative_policy == NegativePolicy.EXCLUDE
+                else _("stay as they are, to be decided one by one"),
+            ),
+        ],
+        tables=[
+            Table(
+                _("Control totals: what was declared, and what the rows add up to"),
+                [_("Asset"), _("Product"), _("Declared"), _("By whom"), _("Rows add up to"), _("Suspense"), _("Difference")],
+                [
+                    [
+                        total.asset_code, total.product, shown(total.asset_code, total.declared), total.source,
+                        shown(total.asset_code, total.computed), shown(total.asset_code, total.suspense),
+                        shown(total.asset_code, total.difference),
+                    ]
+                    for total in totals
+                ],
+                numeric=frozenset({2, 4, 5, 6}),
+            ),
+            Table(
+                _("What the inspection found"),
+                [_("Kind"), _("Severity"), _("File"), _("Rows"), _("Reason"), _("Remedy")],
+                [
+                    [found.kind, found.severity, found.file, f"{found.rows:,}", found.reason, found.remedy]
+                    for found in intake.findings.order_by("-rows", "pk")[:20]
+                ],
+                numeric=frozenset({3}),
+            ),
+            Table(
+                _("Files as received"),
+                [_("Name"), _("Bytes"), _("Rows"), "SHA-256"],
+                [
+                    [
+                        file.name, f"{file.bytes:,}", "–" if file.rows is None else f"{file.rows:,}",
+                        bytes(file.sha256).hex(),
+                    ]
+                    for file in intake.files.order_by("name")
+                ],
+                numeric=frozenset({1, 2}),
+            ),
+        ],
+        warnings=[
+            _("%(total)s: nobody declared a control total. Only the rows themselves speak for it.") % {"total": total}
+            for total in totals
+            if total.declared is None
+        ],
+        content_sha256=bytes(request.content_sha256).hex(),
+        order=request.order,
+    )  # fmt: skip
+
+
+# --- a run ------------------------------------------------------------------------------------
+
+LARGEST_LINES = """
+SELECT c.number, a.code, e.amount, e.weight, p.distributed
+FROM distribution_entitlement e
+JOIN distribution_poolline p ON p.run_id = e.run_id AND p.asset_id = e.asset_id
+JOIN books_asset a ON a.id = e.asset_id
+JOIN register_claimline l ON l.id = e.claim_line_id
+JOIN register_claim c ON c.id = l.claim_id
+WHERE e.run_id = %s AND e.amount > 0
+ORDER BY e.amount / p.distributed DESC, e.amount DESC, c.number LIMIT 10
+"""
+RECEIVING = "SELECT count(*), count(*) FILTER (WHERE amount > 0) FROM distribution_entitlement WHERE run_id = %s"
+
+
+@describes(runs.ACT)
+def run(request: ApprovalRequest, case: Case) -> Effect:
+    """What is given per asset, to how many, beside the run before."""
+    this = Run.objects.select_related("plan").get(pk=request.object_id)
+    known = assets_of(case)
+    lines = list(this.pools.select_related("asset").order_by("asset__code"))
+    with connection.cursor() as cursor:
+        cursor.execute(RECEIVING, [this.pk])
+        sharing, receiving = cursor.fetchone()
+        cursor.execute(LARGEST_LINES, [this.pk])
+        largest = cursor.fetchall()
+    gives = ", ".join(readable.money(line.distributed, line.asset) for line in lines if line.distributed)
+    return Effect(
+        sentence=ngettext(
+            "Run %(run)s gives %(gives)s to %(count)s claim line. Nothing leaves the estate yet: a batch does that.",
+            "Run %(run)s gives %(gives)s to %(count)s claim lines. Nothing leaves the estate yet: a batch does that.",
+            receiving,
+        )
+        % {"run": this.number, "gives": gives or "0", "count": f"{receiving:,}"},
+        button=_("Sign: give what run %(run)s says") % {"run": this.number},
+        figures=[
+            (_("Claim lines that receive"), f"{receiving:,}"),
+            (_("Claim lines that share and receive nothing now"), f"{sharing - receiving:,}"),
+            (_("Round"), _("final") if this.kind == "final" else _("interim")),
+            (_("Plan"), f"{this.plan.name} ({this.plan})"),
+        ],
+        tables=[
+            Table(
+                _("Per asset"),
+                [_("Asset"), _("Free"), _("Given by this run"), _("Taken back"), _("Reserved for disputes"), _("Left in the pool")],
+                [
+                    [
+                        line.asset.code,
+                        *(readable.money(units, line.asset) for units in (
+                            line.free, line.distributed, line.withdrawn, line.reserved, line.left)),
+                    ]
+                    for line in lines
+                ],
+                numeric=frozenset({1, 2, 3, 4, 5}),
+            ),
+            Table(
+                _("The largest ten, by their part of what their asset's pool gives"),
+                [_("Claim"), _("Given by this run"), _("Of a claim of"), _("Part of the pool")],
+                [
+                    [number, readable.money(int(amount), known[code]), readable.money(int(weight), known[code]),
+                     part(amount, distributed)]
+                    for number, code, amount, weight, distributed in largest
+                ],
+                numeric=frozenset({1, 2, 3}),
+            ),
+            *changes_of_run(this, lines),
+        ],
+        warnings=runs.warnings(this),
+        content_sha256=bytes(request.content_sha256).hex(),
+        order=request.order,
+        moves_value=True,
+    )  # fmt: skip
+
+
+def changes_of_run(this: Run, lines: list[PoolLine]) -> list[Table]:
+    """Beside the run before: what it gave of each asset, and what changed in the plan's text."""
+    before = (
+        Run.objects.filter(case_id=this.case_id, number__lt=this.number)
+        .exclude(state__in=[RunState.COMPUTING, RunState.WITHDRAWN])
+        .select_related("plan")
+        .order_by("-number")
+        .first()
+    )
+    if before is None:
+        return []
+    gave = {line.asset_id: line.distributed for line in before.pools.all()}
+    found = [
+        Table(
+            _("Beside run %(run)s, the one before") % {"run": before.number},
+            [_("Asset"), _("Run %(run)s") % {"run": before.number}, _("Run %(run)s") % {"run": this.number}, _("Difference")],
+            [
+                [
+                    line.asset.code,
+                    readable.money(gave.get(line.asset_id, 0), line.asset),
+                    readable.money(line.distributed, line.asset),
+                    signed(line.distributed - gave.get(line.asset_id, 0), line.asset),
+                ]
+                for line in lines
+            ],
+            numeric=frozenset({1, 2, 3}),
+        )
+    ]
+    changed = [
+        [text[:1], text[1:]]
+        for text in difflib.unified_diff(
+            before.plan.body.splitlines(), this.plan.body.splitlines(), lineterm="", n=0
+        )
+        if text[:2] not in ("--", "++", "@@")
+    ]
+    if changed:
+        title = _("What changed in the plan since %(plan)s") % {"plan": before.plan}
+        found.append(Table(title, ["", _("Line")], changed[:PLAN_LINES_MAX]))
+    return found
+
+
+# --- a batch ------------------------------------------------------------------------------------
+
+LARGEST_RETURNS = """
+SELECT c.number, a.code, r.amount, r.reference, d.network
+FROM returns_assetreturn r
+JOIN books_asset a ON a.id = r.asset_id
+JOIN register_claimline l ON l.id = r.claim_line_id
+JOIN register_claim c ON c.id = l.claim_id
+LEFT JOIN destinations_destination d ON d.id = r.destination_id
+WHERE r.batch_id = %(batch)s AND r.state = 'batched'
+ORDER BY r.amount / (%(totals)s::jsonb ->> a.code)::numeric DESC, r.amount DESC, r.reference LIMIT 10
+"""
+LOOK_AT = """
+SELECT count(*) FILTER (WHERE young), count(*) FILTER (WHERE shared > 1) FROM (
+    SELECT d.proposed_at > %(since)s AND d.version > 1 AS young, count(*) OVER (PARTITION BY d.fingerprint) AS shared
+    FROM returns_assetreturn r JOIN destinations_destination d ON d.id = r.destination_id
+    WHERE r.batch_id = %(batch)s AND r.state = 'batched'
+) s
+"""
+
+
+@describes(batches.ACT)
+def batch(request: ApprovalRequest, case: Case) -> Effect:
+    """What leaves the estate, to how many, by which rail and when; what to look at first; what was left out and why."""
+    this = Batch.objects.select_related("round").get(pk=request.object_id)
+    known = assets_of(case)
+    totals = {code: int(units) for code, units in sorted(this.totals.items())}
+    with connection.cursor() as cursor:
+        cursor.execute(LARGEST_RETURNS, {"batch": this.pk, "totals": json.dumps(this.totals)})
+        largest = cursor.fetchall()
+        cursor.execute(LOOK_AT, {"batch": this.pk, "since": readable.days_before(this.drafted_at, RECENT_DAYS)})
+        young, shared = cursor.fetchone()
+    leaves = ", ".join(readable.money(units, known[code]) for code, units in totals.items())
+    warnings = []
+    if young:
+        warnings.append(
+            ngettext(
+                "%(count)s return goes to a destination that was changed in the last %(days)s days.",
+                "%(count)s returns go to destinations that were changed in the last %(days)s days.",
+                young,
+            )
+            % {"count": f"{young:,}", "days": RECENT_DAYS}
+        )
+    if shared:
+        warnings.append(
+            ngettext(
+                "%(count)s return goes to a destination that another return of this batch uses too.",
+                "%(count)s returns go to destinations that other returns of this batch use too.",
+                shared,
+            )
+            % {"count": f"{shared:,}"}
+        )
+    return Effect(
+        sentence=ngettext(
+            "Batch %(batch)s sends %(leaves)s out of the estate: %(count)s return by %(rail)s.",
+            "Batch %(batch)s sends %(leaves)s out of the estate: %(count)s returns by %(rail)s.",
+            this.items,
+        )
+        % {"batch": this, "leaves": leaves or "0", "count": f"{this.items:,}", "rail": this.rail},
+        button=_("Sign: send batch %(batch)s") % {"batch": this},
+        figures=[
+            *((_("Leaves: %(asset)s") % {"asset": code}, readable.money(units, known[code])) for code, units in totals.items()),
+            (_("Returns"), f"{this.items:,}"),
+            (_("Parts"), f"{this.parts:,}"),
+            (_("Rail"), this.rail),
+            (_("Value date"), readable.day(this.round.value_date, get_language() or "en")),
+        ],
+        tables=[
+            Table(
+                _("The largest ten, by their part of the batch"),
+                [_("Claim"), _("Amount"), _("Part of the batch"), _("Reference"), _("Network")],
+                [
+                    [number, readable.money(int(amount), known[code]), part(amount, totals[code]), reference, network or "–"]
+                    for number, code, amount, reference, network in largest
+                ],
+                numeric=frozenset({1, 2}),
+            ),
+            *beside_the_last(this, known, totals),
+            left_out(this, known),
+        ],
+        warnings=warnings,
+        content_sha256=bytes(request.content_sha256).hex(),
+        order=request.order,
+        moves_value=True,
+    )
+
+
+def beside_the_last(this: Batch, known: dict[str, Asset], totals: dict[str, int]) -> list[Table]:
+    """The batch before it on the same rail."""
+    before = (
+        Batch.objects.filter(case_id=this.case_id, rail=this.rail, pk__lt=this.pk)
+        .exclude(state__in=[BatchState.DRAFT, BatchState.VOIDED])
+        .order_by("-pk")
+        .first()
+    )
+    if before is None:
+        return []
+    was = {code: int(units) for code, units in before.totals.items()}
+    rows: list[list[Any]] = [[_("Returns"), f"{before.items:,}", f"{this.items:,}", f"{this.items - before.items:+,}"]]
+    rows += [
+        [
+            code,
+            readable.money(was.get(code, 0), known[code]),
+            readable.money(totals.get(code, 0), known[code]),
+            signed(totals.get(code, 0) - was.get(code, 0), known[code]),
+        ]
+        for code in sorted({*was, *totals})
+    ]
+    title = _("Beside %(batch)s, the batch before it on this rail") % {"batch": before}
+    return [Table(title, [_("What"), str(before), str(this), _("Difference")], rows, numeric=frozenset({1, 2, 3}))]
+
+
+def left_out(this: Batch, known: dict[str, Asset]) -> Table:
+    """Returns of the same round and rail that are not in the batch, by why."""
+    waiting = (
+        this.round.returns.filter(rail=this.rail, state__in=[ReturnState.SCHEDULED, ReturnState.HELD])
+        .values("state", "held_by_gate", "asset__code")
+        .annotate(count=Count("pk"), amount=Sum("amount"))
+        .order_by("held_by_gate", "asset__code")
+    )
+    rows = []
+    for row in waiting:
+        gate = gates.BY_CODE.get(row["held_by_gate"])
+        why = (
+            str(gate.office) % {"asset": row["asset__code"], "reason": "–"}
+            if gate
+            else _("waits for a destination, or for a later batch")
+        )
+        code = row["asset__code"]
+        rows.append([why, code, f"{row['count']:,}", readable.money(int(row["amount"]), known[code])])
+    title = _("Left out of this batch, and why")
+    return Table(title, [_("Why"), _("Asset"), _("Returns"), _("Amount")], rows, numeric=frozenset({2, 3}))
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def part(amount: Any, whole: Any) -> str:
+    """5.7 %, in whole tenths of a percent, rounded down."""
+    tenths = int(amount) * 1000 // int(whole) if whole else 0
+    return f"{tenths // 10}.{tenths % 10} %"
+
+
+def signed(units: int, asset: Asset) -> str:
+    """A difference with its sign in text."""
+    return f"+{readable.money(units, asset)}" if units > 0 else readable.money(units, asset)
