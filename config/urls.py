@@ -14,6 +14,12 @@ urlpatterns = [
     path("admin/", include("administration.office.urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
+    path("api/", include("administration.audit.api.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("healthz", healthz),
 ]
+
+# What never reaches a view: pages for people, problem+json for /api/.
+handler400 = "administration.audit.api.problems.bad_request"
+handler404 = "administration.audit.api.problems.page_not_found"
+handler500 = "administration.audit.api.problems.server_error"

@@ -5,6 +5,8 @@ Instants are micros() (whole microseconds since 1970), amounts whole units, hash
 case's id, `%(size)s` how many events are pulled.
 """
 
+from collections.abc import Sequence
+
 HEADS = """
 SELECT 'head' AS type, size::text, encode(root, 'hex') AS root, micros(signed_at) AS signed_at, key_id,
        encode(public_key, 'hex') AS public_key, encode(signature, 'hex') AS signature
@@ -28,12 +30,22 @@ FROM returns_manifest m JOIN returns_batch b ON b.id = m.batch_id WHERE b.case_i
 """
 
 # When a return settled is what the evidence says, not when we read it.
-_RETURN = """
+_WHEN = """
+SELECT t.asset_return_id, max(e.at) FILTER (WHERE e.kind = 'settled') AS settled_at,
+       max(e.at) FILTER (WHERE e.kind = 'returned') AS returned_at
+FROM returns_match m JOIN returns_attempt t ON t.id = m.attempt_id JOIN returns_evidenceline e ON e.id = m.line_id
+WHERE e.case_id = %(case)s AND m.applied_at IS NOT NULL
+"""
+_WHEN_ALL = "LEFT JOIN (" + _WHEN + " GROUP BY t.asset_return_id) s ON s.asset_return_id = r.id"
+_WHEN_EACH = "LEFT JOIN LATERAL (" + _WHEN + " AND t.asset_return_id = r.id GROUP BY t.asset_return_id) s ON true"
+_COLUMNS = """
     r.reference, o.number::text AS round, c.number AS claim, l.claim_class, a.code AS asset, r.amount::text AS amount,
     r.state, b.reference AS batch, r.part::text AS part, r.rail, d.network,
     encode(d.fingerprint, 'hex') AS destination, r.tries::text AS tries, p.reference AS after,
     {instant}(o.scheduled_at) AS scheduled_at, {instant}(b.frozen_at) AS frozen_at,
     {instant}(s.settled_at) AS settled_at, {instant}(s.returned_at) AS returned_at
+"""
+_FROM = """
 FROM returns_assetreturn r
 JOIN returns_round o ON o.id = r.round_id
 JOIN register_claimline l ON l.id = r.claim_line_id
@@ -42,15 +54,51 @@ JOIN books_asset a ON a.id = r.asset_id
 LEFT JOIN returns_batch b ON b.id = r.batch_id
 LEFT JOIN destinations_destination d ON d.id = r.destination_id
 LEFT JOIN returns_assetreturn p ON p.id = r.after_id
-LEFT JOIN (
-    SELECT t.asset_return_id, max(e.at) FILTER (WHERE e.kind = 'settled') AS settled_at,
-           max(e.at) FILTER (WHERE e.kind = 'returned') AS returned_at
-    FROM returns_match m JOIN returns_attempt t ON t.id = m.attempt_id JOIN returns_evidenceline e ON e.id = m.line_id
-    WHERE e.case_id = %(case)s AND m.applied_at IS NOT NULL GROUP BY t.asset_return_id
-) s ON s.asset_return_id = r.id
-WHERE r.case_id = %(case)s ORDER BY r.reference COLLATE "C"
+{when}
+WHERE {where}
 """
-RETURNS = "SELECT 'return' AS type," + _RETURN.format(instant="micros")
+_OF_THE_CASE = "r.case_id = %(case)s"
+
+
+def returns(where: Sequence[str] = (), *, instant: str = "micros", marked: bool = False) -> str:
+    """All columns of the returns that meet the conditions, in order."""
+    found = _FROM.format(when=_WHEN_ALL, where=" AND ".join([_OF_THE_CASE, *where]))
+    first = "SELECT 'return' AS type," if marked else "SELECT"
+    return first + _COLUMNS.format(instant=instant) + found + 'ORDER BY r.reference COLLATE "C"'
+
+
+def returns_csv(where: Sequence[str] = ()) -> str:
+    """For people and spreadsheets. Texts that anybody outside could choose are made harmless; amounts are whole units."""
+    return f"""
+SELECT reference, round, claim, claim_class, audit_cell(asset) AS asset, amount, state, audit_cell(batch) AS batch, part,
+       audit_cell(rail) AS rail, audit_cell(network) AS network, destination, tries, after, scheduled_at, frozen_at,
+       settled_at, returned_at
+FROM ({returns(where, instant="audit_instant")}) returns"""  # noqa: S608  our own columns; values are parameters
+
+
+def returns_page(where: Sequence[str] = ()) -> str:
+    """Some returns, found one by one: `%(limit)s` after the reference `%(after)s`."""
+    conditions = [_OF_THE_CASE, "r.reference > %(after)s", *where]
+    found = _FROM.format(when=_WHEN_EACH, where=" AND ".join(conditions))
+    return "SELECT" + _COLUMNS.format(instant="micros") + found + "ORDER BY r.reference LIMIT %(limit)s"
+
+
+def returns_sums(where: Sequence[str] = ()) -> str:
+    """By asset and state: count, sum, first and last reference. What no condition speaks of is not looked up."""
+    joins = "JOIN books_asset a ON a.id = r.asset_id"
+    conditions = " AND ".join([_OF_THE_CASE, *where])
+    if "o." in conditions:
+        joins += " JOIN returns_round o ON o.id = r.round_id"
+    if "b." in conditions:
+        joins += " LEFT JOIN returns_batch b ON b.id = r.batch_id"
+    if "s." in conditions:
+        joins += f" {_WHEN_ALL}"
+    return f"""
+SELECT a.code, r.state, count(*), sum(r.amount), min(r.reference), max(r.reference)
+FROM returns_assetreturn r {joins} WHERE {conditions} GROUP BY a.code, r.state ORDER BY a.code COLLATE "C", r.state"""  # noqa: S608  our own columns; values are parameters
+
+
+RETURNS = returns(marked=True)
 
 ATTEMPTS = """
 SELECT 'attempt' AS type, r.reference AS "return", b.reference AS batch, t.part::text AS part, t.state,
@@ -83,9 +131,32 @@ WHERE l.case_id = %(case)s ORDER BY r.reference COLLATE "C", l.kind, l.fingerpri
 
 KINDS = (HEADS, LEAVES, EVENTS, MANIFESTS, RETURNS, ATTEMPTS, EVIDENCE, EVIDENCE_LINES, MATCHES)
 
-# For people and spreadsheets. Texts that anybody outside could choose are made harmless; amounts are whole units.
-CSV = """
-SELECT reference, round, claim, claim_class, audit_cell(asset) AS asset, amount, state, audit_cell(batch) AS batch, part,
-       audit_cell(rail) AS rail, audit_cell(network) AS network, destination, tries, after, scheduled_at, frozen_at,
-       settled_at, returned_at
-FROM (SELECT""" + _RETURN.format(instant="audit_instant") + ") returns"
+
+# --- events -----------------------------------------------------------------------------------
+
+_EVENT = """
+SELECT {first}e.number::text AS number, e.kind, e.subject_kind, e.subject_id, e.by, {instant}(e.at) AS at,
+       {instant}(e.recorded_at) AS recorded_at, encode(record_leaf(e), 'hex') AS leaf, e.body
+FROM record_event e WHERE {where} ORDER BY e.number
+"""
+
+
+def events(where: Sequence[str] = (), *, marked: bool = False) -> str:
+    """The events up to `%(size)s` that meet the conditions, each with its leaf."""
+    conditions = ["e.case_id = %(case)s", "e.number <= %(size)s", *where]
+    return _EVENT.format(first="'event' AS type, " if marked else "", instant="micros", where=" AND ".join(conditions))
+
+
+def events_csv(where: Sequence[str] = ()) -> str:
+    conditions = ["e.case_id = %(case)s", "e.number <= %(size)s", *where]
+    found = _EVENT.format(first="", instant="audit_instant", where=" AND ".join(conditions))
+    return f"""
+SELECT number, kind, subject_kind, audit_cell(subject_id) AS subject_id, audit_cell(by) AS by, at, recorded_at, leaf,
+       audit_cell(body) AS body
+FROM ({found}) events"""  # noqa: S608  our own columns; values are parameters
+
+
+def events_counts(where: Sequence[str] = ()) -> str:
+    """By kind: how many, first and last number."""
+    conditions = " AND ".join(["e.case_id = %(case)s", "e.number <= %(size)s", *where])
+    return f"SELECT e.kind, count(*), min(e.number), max(e.number) FROM record_event e WHERE {conditions} GROUP BY e.kind ORDER BY e.kind"  # noqa: S608  our own columns; values are parameters
