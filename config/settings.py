@@ -8,6 +8,7 @@ All settings, from the environment.
 | HENKAN_ROLE | the database role of this process | henkan_app; the portal's process has henkan_portal |
 | HENKAN_SECRET_KEY | Django's secret key | embedded: made once, in the state directory |
 | HENKAN_HOSTS | host names answered, with commas | this machine |
+| HENKAN_HTTPS | yes: only by https, as a proxy before us says in X-Forwarded-Proto; no: plain | yes; embedded: no |
 | HENKAN_STATE_DIR | where the embedded stack lives | .state in the project |
 | HEAD_KEY_FILE | Ed25519 key (PEM) that signs record heads; moves nothing | embedded: in the state directory |
 | HEAD_LOG_FILE | every signed head is appended here as it is made | embedded: in the state directory |
@@ -48,6 +49,7 @@ ROOT_URLCONF = "config.portal_urls" if PORTAL else "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 SECRET_KEY = os.environ.get("HENKAN_SECRET_KEY") or (stack.secret_key(STATE_DIR) if EMBEDDED else "")
 ALLOWED_HOSTS = os.environ.get("HENKAN_HOSTS", "127.0.0.1,localhost,[::1]").split(",")
+HTTPS = os.environ.get("HENKAN_HTTPS", "no" if EMBEDDED else "yes") != "no"
 DEBUG = False
 
 INSTALLED_APPS = [
@@ -67,16 +69,13 @@ INSTALLED_APPS = [
     "administration.cases",
     "administration.people",
     "administration.record",
-    "unfold",
-    "django.contrib.admin",
+    *([] if PORTAL else ["unfold", "django.contrib.admin"]),
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "allauth",
-    "allauth.account",
-    "allauth.mfa",
+    *([] if PORTAL else ["allauth", "allauth.account", "allauth.mfa"]),
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -99,6 +98,7 @@ MIDDLEWARE = [
             "django.contrib.auth.middleware.AuthenticationMiddleware",
             "django.contrib.messages.middleware.MessageMiddleware",
             "allauth.account.middleware.AccountMiddleware",
+            "administration.office.signing_in.IdleLimit",
         ]
     ),
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -113,7 +113,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.template.context_processors.i18n",
                 *(
-                    []
+                    ["claims.portal.views.languages"]
                     if PORTAL
                     else [
                         "django.contrib.auth.context_processors.auth",
@@ -144,16 +144,31 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_PREVENT_ENUMERATION = True
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Henkan"
+MFA_RECOVERY_CODE_COUNT = 10
+# Whoever guesses is slowed down by address and by name, and locks nobody out: another address signs in as before.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key", "reauthenticate": "10/m/user"}
+# A person's session ends so long after their last step, and so long after they signed in. Those who sign for value
+# have less time (administration/office/signing_in.py).
+SIGNED_IN_SECONDS, IDLE_SECONDS, IDLE_SECONDS_OF_SIGNERS = 10 * 3600, 3600, 15 * 60
+SESSION_COOKIE_AGE = SIGNED_IN_SECONDS
 
 # Cookies know no ports: on one host the office and the portal must not read each other's.
 SESSION_COOKIE_NAME = "portal_session" if PORTAL else "office_session"
 CSRF_COOKIE_NAME = "portal_csrf" if PORTAL else "office_csrf"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not EMBEDDED
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+LANGUAGE_COOKIE_NAME = "portal_language" if PORTAL else "office_language"
+LANGUAGE_COOKIE_SECURE, LANGUAGE_COOKIE_HTTPONLY, LANGUAGE_COOKIE_SAMESITE = HTTPS, True, "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+if HTTPS:
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = ["^healthz$"]
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
 
 # --- where rows are ---------------------------------------------------------------------------
 
@@ -170,6 +185,16 @@ def database(role: str) -> dict[str, Any]:
 
 DATABASES = {"default": database(ROLE), "owner": database("henkan_owner")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# What throttles and codes of authenticators were used is remembered in the database: it is there without Redis too,
+# is the same for every web process, and a flushed Redis forgives nobody.
+if not PORTAL:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "office_cache",
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
+        }
+    }
 
 ARCHIVE_DIR = kept("ARCHIVE_DIR")
 MEDIA_ROOT = kept("ARCHIVE_DIR")

@@ -26,6 +26,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     state = _until_the_end.enter_context(stack.temporary_state())
     os.environ["HENKAN_STATE_DIR"] = str(state)
     os.environ.setdefault("HENKAN_SECRET_KEY", "only-of-the-tests")
+    os.environ.setdefault("HENKAN_HTTPS", "no")  # the tests ask for pages plainly; how it is on real servers has a test
     os.environ.setdefault("HENKAN_WORK_QUIET_SECONDS", "0")  # no workers: whoever waits works at once
     for name, variable in (("archive", "ARCHIVE_DIR"), ("head_key.pem", "HEAD_KEY_FILE"), ("heads.log", "HEAD_LOG_FILE")):
         os.environ[variable] = str(state / name)

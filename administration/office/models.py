@@ -1,4 +1,4 @@
-"""What the office keeps of its own: which buttons were pressed."""
+"""What the office keeps of its own: which buttons were pressed, and what its throttles remember."""
 
 from django.db import models
 
@@ -19,3 +19,18 @@ class Press(models.Model):
     pressed_at = models.DateTimeField(db_default=ClockTimestamp())
     outcome = models.TextField(blank=True, default="")
     sentence = models.TextField(blank=True, default="")
+
+
+class Remembered(models.Model):
+    """
+    One line of Django's cache: tries to sign in, codes of authenticators that were used. Forgotten within minutes.
+
+    Nothing rests on it but throttles; the names of table and columns are Django's.
+    """
+
+    cache_key = models.CharField(max_length=255, primary_key=True)
+    value = models.TextField()
+    expires = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "office_cache"

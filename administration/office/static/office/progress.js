@@ -4,7 +4,7 @@
   function look() {
     var here = document.getElementById("job") || document.getElementById("live");
     if (!here || !here.dataset.address) { return; }
-    fetch(here.dataset.address, { credentials: "same-origin" })
+    fetch(here.dataset.address, { credentials: "same-origin", headers: { "X-Watching": "1" } })
       .then(function (answer) { return answer.ok ? answer.text() : null; })
       .then(function (text) {
         if (text) {
