@@ -13,6 +13,7 @@ All settings, from the environment.
 | HEAD_KEY_FILE | Ed25519 key (PEM) that signs record heads; moves nothing | embedded: in the state directory |
 | HEAD_LOG_FILE | every signed head is appended here as it is made | embedded: in the state directory |
 | ARCHIVE_DIR | where received files and pulls are kept | embedded: in the state directory |
+| HANDOVER_INBOX | directory under which handover packages are put to be taken over on a page | embedded: in the state directory |
 | REHEARSAL_URL | socket of the rehearsal rail's simulator | embedded: in the state directory |
 | HENKAN_MAIL_FROM | the one address from which customers are written to | henkan@localhost |
 | HENKAN_MAIL_URL | smtp://user:password@host:port, or smtps:// | embedded: mails are files in the state directory |
@@ -198,6 +199,7 @@ if not PORTAL:
 
 ARCHIVE_DIR = kept("ARCHIVE_DIR")
 MEDIA_ROOT = kept("ARCHIVE_DIR")
+HANDOVER_INBOX = kept("HANDOVER_INBOX")
 HEAD_KEY_FILE = kept("HEAD_KEY_FILE")
 HEAD_LOG_FILE = kept("HEAD_LOG_FILE")
 REHEARSAL_URL = kept("REHEARSAL_URL")

@@ -177,9 +177,14 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """No answer we can rely on: it may have been booked. A timeout is this, never a failure."""
+    """
+    No answer we can rely on: it may have been booked. A timeout is this, never a failure.
+
+    `mismatch`: what the rail holds under our key is not what we sent. Its rail stops at once.
+    """
 
     reason: str
+    mismatch: bool = False
 
 
 Outcome: TypeAlias = Accepted | AlreadyKnown | Rejected | Unknown

@@ -2,7 +2,8 @@
 Corrections: the steps backwards, each signed by two people, each taken once.
 
 What was settled was not (a recalled transfer, a deep reorganisation of a chain); what was refused or dead was paid
-after all. The database takes such a step only with its signed correction.
+after all. The database takes such a step only with its signed correction. And one step forwards: that a part whose
+outcome nobody can ask for was never paid (doubt.py).
 
     NotCorrected   the correction cannot be asked for, or taken
 """
@@ -18,6 +19,7 @@ from administration.cases.models import ApprovalRequest, Case
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import log
+from administration.returns import doubt
 from administration.returns.models import (
     AssetReturn,
     Attempt,
@@ -47,7 +49,9 @@ def propose(
     appointments.require(case, by, "returns.evidence", at=at)
     machine = next(name for name, model in MACHINES.items() if isinstance(thing, model))
     listed = Transition.objects.filter(machine=machine, from_state=thing.state, to_state=to_state, people__gte=2)
-    if not listed.exists():
+    if isinstance(thing, Submission) and (thing.state, to_state) == doubt.STEP:
+        doubt.refuse_unless_in_doubt(thing, at=at)
+    elif not listed.exists():
         raise NotCorrected(
             _("From %(from)s to %(to)s is no step that two people can sign.") % {"from": thing.state, "to": to_state}
         )
@@ -75,7 +79,9 @@ def content(correction_id: int) -> bytes:
 def signed(request: ApprovalRequest, by: User, at: datetime) -> None:
     """With the last signature: take the step, and move what hangs on it."""
     made = Correction.objects.select_related("case").get(pk=request.object_id)
-    if made.machine == "submission":
+    if made.machine == "submission" and (made.from_state, made.to_state) == doubt.STEP:
+        moved = doubt.declare_dead(made, by=by, at=at)
+    elif made.machine == "submission":
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT submission_step(ARRAY[%s]::bigint[], %s, %s)", [made.object_id, made.from_state, made.to_state]

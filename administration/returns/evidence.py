@@ -34,7 +34,7 @@ from administration.work.models import Job
 JOB = "returns.observe"
 BLOCK = 2_000  # lines read and written at once
 WHOLE_MAX = 64 * 1024 * 1024  # a statement that cannot be read by lines
-LINE_RAILS = ("rehearsal",)  # rails whose evidence is one line after another
+LINE_RAILS = ("rehearsal", "rehearsal-r2", "rehearsal-r3")  # rails whose evidence is one line after another
 
 
 class NotReceived(Refused):
@@ -88,7 +88,7 @@ def receive(
             (evidence_id,) = db.fetchone()
             fresh = 0
             for block in _blocks(rail, name, data) if page is None else [list(enumerate(page, start=1))]:
-                db.execute(INSERT, [evidence_id, case.pk, *_columns(rail.code, block)])
+                db.execute(INSERT, [evidence_id, case.pk, *columns(rail.code, block)])
                 fresh += db.rowcount
         made = Evidence.objects.create(
             pk=evidence_id, case=case, rail=rail.code, name=name, sha256=sha256, bytes=size, lines_count=fresh,
@@ -112,7 +112,12 @@ def observe(case: Case, rail_code: str, *, by: User | None, at: datetime) -> Job
         appointments.require(case, by, "returns.evidence", at=at)
     if not routes.rail(rail_code).can_observe:
         raise NotReceived(_("Rail %(rail)s cannot be asked. Import its statement as a file.") % {"rail": rail_code})
-    return jobs.start(case, JOB, case.pk, params={"rail": rail_code})
+    return jobs.start(case, job_of(rail_code), case.pk, params={"rail": rail_code})
+
+
+def job_of(rail_code: str) -> str:
+    """The kind of job that reads this rail's statement: one at a time for each rail of a case."""
+    return f"{JOB}.{rail_code}"
 
 
 def step(job: Job) -> Progress:
@@ -221,7 +226,8 @@ def _read(rail: Rail, name: str, content: bytes, first: int) -> tuple[Observatio
         ) from refusal
 
 
-def _columns(rail_code: str, block: Iterable[tuple[int, Observation]]) -> list[list[object]]:
+def columns(rail_code: str, block: Iterable[tuple[int, Observation]]) -> list[list[object]]:
+    """A block of lines as the columns that INSERT takes."""
     rows = [
         (
             line, fingerprint(rail_code, seen), seen.reference, seen.part, seen.kind.value, seen.asset, seen.amount, seen.at,

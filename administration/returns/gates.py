@@ -92,6 +92,14 @@ GATES = (
         REVIEW_DAYS,
     ),
     Gate(
+        "evidence",
+        gettext_lazy("The rail says that it paid this already. Explain that line of its statement first."),
+        gettext_lazy("Your return is under review; next update by %(date)s."),
+        "office",
+        gettext_lazy("Look at the rail's statement"),
+        REVIEW_DAYS,
+    ),
+    Gate(
         "minimum",
         gettext_lazy("The amount is below the smallest step the rail can pay; it rides with the next round."),
         gettext_lazy("The amount is too small to send now; it is added to the next round."),

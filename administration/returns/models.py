@@ -317,6 +317,9 @@ class EvidenceLine(models.Model):
             models.UniqueConstraint(fields=["case", "fingerprint"], name="evidence_line_counts_once"),
             models.CheckConstraint(condition=Q(amount__gte=0), name="evidence_line_amount_is_not_negative"),
         ]
+        indexes = [
+            models.Index(fields=["case", "reference"], name="line_that_waits_for_a_person", condition=~Q(problem="")),
+        ]
 
 
 class Match(models.Model):
@@ -335,6 +338,42 @@ class Match(models.Model):
             models.UniqueConstraint(fields=["line", "attempt"], name="line_matches_an_attempt_once"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="match_amount_is_positive"),
         ]
+
+
+class RailLimit(models.Model):
+    """
+    At most so much leaves on one rail within so many seconds: returns, or units of one asset.
+
+    The newest row for a rail, an asset and a length of time counts; the others say what held before.
+    """
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="rail_limits")
+    rail = models.CharField(max_length=20)
+    asset = models.ForeignKey("books.Asset", models.PROTECT, null=True, related_name="+")  # null: number of returns
+    seconds = models.PositiveIntegerField()
+    at_most = UnitsField()
+    by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(seconds__gt=0, at_most__gt=0), name="rail_limit_lets_something_through")
+        ]
+
+
+class Home(models.Model):
+    """
+    The database this engine sends from, by what makes it itself: its cluster, its own number, its line of history.
+
+    Found in another one (restored, copied, failed over) the engine stops every case and doubts whatever might have been
+    sent since; it sends again once the rails were read and two people have lifted the stops.
+    """
+
+    identity = models.TextField()
+    previous = models.TextField(blank=True, default="")  # empty: the first home
+    reason = models.TextField(blank=True, default="")
+    since = models.DateTimeField(db_default=ClockTimestamp())
+    compared_at = models.DateTimeField(null=True)  # the rails were read to their end after the move
 
 
 class Overpayment(models.Model):

@@ -7,7 +7,7 @@ from django.db import connection
 from administration.cases import approvals
 from administration.cases.models import Case
 from administration.record import covers
-from administration.returns import batches, corrections, evidence, rounds, sending, settlement, submissions
+from administration.returns import batches, corrections, evidence, rounds, routes, sending, settlement, submissions
 from administration.work import jobs
 from claims.register import review
 
@@ -88,7 +88,8 @@ def register() -> None:
     jobs.register(rounds.JOB, rounds.step)
     jobs.register(submissions.JOB, submissions.step)
     jobs.register(sending.JOB, sending.step, atomic=False)
-    jobs.register(evidence.JOB, evidence.step, atomic=False)
+    for code in routes.codes():
+        jobs.register(evidence.job_of(code), evidence.step, atomic=False)
     jobs.register(settlement.JOB, settlement.step)
     approvals.register(
         batches.ACT,

@@ -1,20 +1,27 @@
 """Which rail a return travels on, and the rails this house can use."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from administration.errors import Refused
 from administration.rails.interface import Rail
-from administration.rails.rehearsal import Rehearsal
+from administration.rails.rehearsal import Rehearsal, RehearsalR2, RehearsalR3
 
 EVERY_OTHER = "*"  # in a mapping of asset code → rail: all assets not named
 PAGE = 5_000  # lines of a statement asked for at once
 
 _makers: dict[str, Callable[[], Rail]] = {
     "rehearsal": lambda: Rehearsal(settings.REHEARSAL_URL, page=PAGE),
+    "rehearsal-r2": lambda: RehearsalR2(settings.REHEARSAL_URL, page=PAGE, quiet_period=_quiet()),
+    "rehearsal-r3": lambda: RehearsalR3(settings.REHEARSAL_URL, page=PAGE, quiet_period=_quiet()),
 }
+
+
+def _quiet() -> timedelta:
+    return timedelta(seconds=settings.REHEARSAL_QUIET_SECONDS)
 
 
 class NoSuchRail(Refused):
@@ -34,6 +41,11 @@ def rail(code: str) -> Rail:
 
 def known(code: str) -> bool:
     return code in _makers
+
+
+def codes() -> list[str]:
+    """Every rail this house can use."""
+    return sorted(_makers)
 
 
 def of_asset(code: str, rails: Mapping[str, str]) -> str:

@@ -28,9 +28,9 @@ from administration.cases import approvals, stops
 from administration.errors import Refused
 from administration.fields import db_now
 from administration.people.models import User
-from administration.rails.interface import Accepted, AlreadyKnown, Outcome, Rail, RailClass, Rejected
+from administration.rails.interface import Accepted, AlreadyKnown, Outcome, Rail, RailClass, RailDown, Rejected, Unknown
 from administration.record import log
-from administration.returns import batches, routes
+from administration.returns import batches, evidence, quarantine, routes
 from administration.returns.models import (
     Attempt,
     AttemptState,
@@ -70,7 +70,6 @@ class Claim:
     fence: int
     rail_key: str
     payload: bytes
-    taken: float  # our own clock, only to measure how long ago
 
 
 # --- the job ------------------------------------------------------------------------------------
@@ -140,8 +139,12 @@ def due() -> list[int]:
 def take_up_again(batch_id: int) -> None:
     """Start the sending of a batch again after a stop was lifted or the rail was silent, as its approval still stands."""
     batch = Batch.objects.select_related("case", "order").get(pk=batch_id)
-    if routes.rail(batch.rail).rail_class == RailClass.R3 or not _stands(batch, db_now()):
+    if not _stands(batch, db_now()):
         return
+    if routes.rail(batch.rail).rail_class == RailClass.R3 and not batch.submissions.filter(
+        state__in=[SubmissionState.PREPARED, SubmissionState.SIGNED]
+    ):
+        return  # what is left of it is in doubt: people decide
     last = Job.objects.filter(kind=JOB, subject_id=batch.pk).order_by("-pk").first()
     jobs.start(batch.case, JOB, batch.pk, total=batch.attempts.count(), params=last.params if last else {})
 
@@ -168,8 +171,8 @@ def send_one(batch: Batch, rail: Rail, *, point: Callable[[str], None] = lambda 
     point("after claim")
     if claim is None:
         return False
-    if time.monotonic() - claim.taken > LEASE_SECONDS - CALL_SECONDS:
-        logger.warning("%s was not sent: too little of its lease was left.", claim.rail_key)
+    if not may_go(claim):
+        logger.warning("%s was not sent: stopped, taken over, or too little of its lease was left.", claim.rail_key)
         return True  # it lapses, and is sent under the next lease
     outcome = rail.submit(claim.payload, claim.rail_key)
     point("after call")
@@ -185,8 +188,8 @@ def take(batch: Batch, rail: Rail) -> Claim | None:
     A stop waits for this transaction, so once it is made nothing more passes; what is already on its way ends in a
     known state.
     """
+    quarantine.refuse_unless_home()
     before = _may_send_again(batch, rail)
-    taken = time.monotonic()
     with transaction.atomic():
         stops.check(batch.case, batch.rail)
         with connection.cursor() as cursor:
@@ -199,7 +202,18 @@ def take(batch: Batch, rail: Rail) -> Claim | None:
             return None
         pk, part, fence = row
         key, payload = Submission.objects.values_list("rail_key", "payload").get(pk=pk)
-    return Claim(pk, part, fence, key, bytes(payload), taken)
+    return Claim(pk, part, fence, key, bytes(payload))
+
+
+def may_go(claim: Claim) -> bool:
+    """
+    The last look before the call, by the database's clock: still ours, time enough for a call, nothing stopped.
+
+    A worker that slept between its claim and this line sends nothing; a stop is effective here, not at the next claim.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT submission_may_go(%s, %s, %s)", [claim.pk, claim.fence, CALL_SECONDS])
+        return bool(cursor.fetchone()[0])
 
 
 def _may_send_again(batch: Batch, rail: Rail) -> datetime | None:
@@ -215,9 +229,11 @@ def _may_send_again(batch: Batch, rail: Rail) -> datetime | None:
         asked_at = db_now()
         resting = batch.submissions.filter(state=SubmissionState.UNKNOWN, lease_until__lte=asked_at)
         if resting.exists():
-            from administration.returns import evidence  # the other direction: evidence knows of parts
-
-            evidence.observe_now(batch.case, batch.rail)
+            try:
+                evidence.observe_now(batch.case, batch.rail)
+            except RailDown as silence:
+                logger.info("%s", silence)
+                return None  # not asked: nothing is sent again, everything else is
             evidence.accept_what_was_seen(batch.case)
             return asked_at
     return None
@@ -231,6 +247,8 @@ def record(batch: Batch, claim: Claim, outcome: Outcome, rail: Rail) -> None:
     elif isinstance(outcome, Rejected) and outcome.permanent:
         state = SubmissionState.REFUSED
     answer = {"outcome": type(outcome).__name__.lower(), **{k: _plain(v) for k, v in dataclasses.asdict(outcome).items()}}
+    if isinstance(outcome, Unknown) and outcome.mismatch:
+        stop_on_mismatch(batch, claim.rail_key, outcome.reason)
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:
@@ -242,9 +260,7 @@ def record(batch: Batch, claim: Claim, outcome: Outcome, rail: Rail) -> None:
             if state == SubmissionState.REFUSED:
                 let_go(batch, claim.part, AttemptState.REFUSED, reason=str(answer.get("code", "")), by=None, at=at)
             if state == SubmissionState.UNKNOWN and rail.rail_class == RailClass.R3:
-                Attempt.objects.filter(batch=batch, part=claim.part, state=AttemptState.PENDING).update(
-                    state=AttemptState.UNKNOWN
-                )
+                doubt_attempts(batch, [claim.part])
             log.append(
                 batch.case, f"submission.{state}", subject=("submission", claim.rail_key), by=None, at=at,
                 body={"batch": batch.reference, "part": claim.part, "fence": claim.fence, "answer": answer},
@@ -255,13 +271,47 @@ def record(batch: Batch, claim: Claim, outcome: Outcome, rail: Rail) -> None:
         logger.warning("%s was taken over while it was being sent; the later worker's word counts.", claim.rail_key)
 
 
+@transaction.atomic
+def stop_on_mismatch(batch: Batch, rail_key: str, reason: str) -> None:
+    """The rail holds something else under our key than what we sent: nothing more leaves on it until people have looked."""
+    if batch.case.stops.filter(rail__in=["", batch.rail], lifted_at__isnull=True).exists():
+        return
+    at = db_now()
+    made = stops.put(batch.case, reason=f"{rail_key}: {reason}", by=None, at=at, rail=batch.rail)
+    log.append(batch.case, "stop.made", subject=made, by=None, at=at, body={"rail": batch.rail, "reason": made.reason})
+
+
+@transaction.atomic
 def lapse(batch: Batch, rail: Rail) -> int:
-    """Parts whose worker was killed, or sleeps past its lease: their outcome is unknown, by the database's clock."""
+    """
+    Parts whose worker was killed, or sleeps past its lease: their outcome is unknown, by the database's clock.
+
+    The last call under a lease may have begun just before it ended, so the quiet period counts from that end.
+    """
     quiet = 0 if rail.rail_class == RailClass.R1 else int(rail.quiet_period.total_seconds()) + 1
     with connection.cursor() as cursor:
-        cursor.execute("SELECT submission_lapse(%s, %s)", [batch.pk, quiet])
-        (many,) = cursor.fetchone()
-    return int(many)
+        cursor.execute("SELECT part, rail_key, fence FROM submission_lapse(%s, %s) ORDER BY part", [batch.pk, quiet])
+        lapsed = cursor.fetchall()
+    if not lapsed:
+        return 0
+    if rail.rail_class == RailClass.R3:
+        doubt_attempts(batch, [part for part, _key, _fence in lapsed])
+    log.append(
+        batch.case, "submission.lapsed", subject=batch, by=None, at=db_now(),
+        body={"batch": batch.reference, "parts": [{"key": key, "fence": fence} for _part, key, fence in lapsed]},
+    )  # fmt: skip
+    return len(lapsed)
+
+
+def lapse_all() -> int:
+    """The janitor's round: every lease that lapsed, whatever stops its batch and whether or not a job stands behind it."""
+    batches_in_hand = Batch.objects.filter(submissions__state=SubmissionState.SUBMITTING).distinct().select_related("case")
+    return sum(lapse(batch, routes.rail(batch.rail)) for batch in batches_in_hand)
+
+
+def doubt_attempts(batch: Batch, parts: list[int]) -> None:
+    """On a rail that can be asked nothing, what became of these parts' returns is for people to find out."""
+    Attempt.objects.filter(batch=batch, part__in=parts, state=AttemptState.PENDING).update(state=AttemptState.UNKNOWN)
 
 
 LET_GO = """

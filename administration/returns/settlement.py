@@ -178,6 +178,25 @@ def apply(case: Case, after: int, *, by: User | None, at: datetime) -> Applied:
     return Applied(len(found), count, last)
 
 
+def let_go(case: Case, attempts: dict[int, int], *, by: User | None, at: datetime) -> None:
+    """Apply these matches (match → attempt), which say that nothing was paid, in the caller's transaction."""
+    matches = sorted(attempts)
+    span = f"{matches[0]}-{matches[-1]}"
+    count = _move(
+        case, matches, attempts, LET_GO, RETURNS_AGAIN, "void", span, by=by, at=at, open_states=["pending", "unknown"]
+    )
+    if count != len(matches):
+        raise RuntimeError(f"{len(matches) - count} matches of {span} were not applied.")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (applied_at,) = cursor.fetchone()
+        cursor.execute("UPDATE returns_match SET applied_at = %s WHERE id = ANY (%s)", [applied_at, matches])
+    cover = covers.cover(
+        "returns.applied", case=case.reference, first=matches[0], last=matches[-1], applied_at=applied_at.isoformat()
+    )
+    log.append(case, "evidence.applied", subject=case, by=by, at=at, covers=cover, body={"dead": len(matches)})
+
+
 def _sorted(found: list[tuple[int, str, int, str, int]]) -> tuple[dict[str, list[int]], list[int]]:
     """
     The matches of each kind that can be applied, and the lines of those that cannot any more.

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from administration.returns import sending
+from administration.returns import quarantine, sending
 
 
 @shared_task(name=sending.TASK)
@@ -13,6 +13,8 @@ def send(batch_id: int) -> None:
 
 @shared_task(name="returns.tick")
 def tick() -> None:
-    """Take up the sending that a lifted stop, a silent rail or a killed worker left behind."""
+    """The janitor: look where we are, let lapsed leases go, take up what a lifted stop or a silent rail left behind."""
+    quarantine.look()
+    sending.lapse_all()
     for batch_id in sending.due():
         sending.take_up_again(batch_id)

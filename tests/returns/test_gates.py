@@ -1,6 +1,7 @@
 """What stands between a return and its going out, in one list for everybody."""
 
 import datetime
+import json
 
 import pytest
 from django.core.management import call_command
@@ -8,7 +9,7 @@ from django.core.management import call_command
 from administration.cases import stops
 from administration.cases.models import CourtOrder, OrderStanding
 from administration.fields import db_now
-from administration.returns import batches, gates
+from administration.returns import batches, evidence, gates, matching
 from administration.returns.models import AssetReturn, ReturnState
 from claims.register.models import Hold
 from tests.cast import LONG_AGO, sha
@@ -25,6 +26,26 @@ def closed(row):
     return gates.closed([row.pk])[row.pk]
 
 
+def rail_says_paid(world, row):
+    """A line that nothing of ours explains: no attempt was made yet."""
+    said = {
+        "line_ref": "1", "reference": row.reference, "key": "X/1", "kind": "settled", "asset": row.asset.code,
+        "amount": str(row.amount), "at": "2026-11-20T10:00:00+09:00",
+    }  # fmt: skip
+    data = json.dumps(said).encode() + b"\n"
+    evidence.receive(world.case, "rehearsal", name="said", data=data, by=world.goto, at=db_now())
+    matching.run(world.case, by=world.goto, at=db_now())
+
+
+def test_what_the_rail_says_it_paid_is_not_paid_again_before_that_is_explained(first, world):
+    rail_says_paid(world, first)
+
+    assert closed(first) == ["evidence"]
+    batch = world.drafted()
+    assert batch.items == 11
+    assert AssetReturn.objects.get(pk=first.pk).held_by_gate == "evidence"
+
+
 def test_a_return_with_nothing_against_it_is_free_to_go(first):
     assert closed(first) == []
 
@@ -35,6 +56,7 @@ def test_the_database_closes_gates_in_the_order_of_the_list(first, world, as_sup
     hold(world, claim, kind="dispute")
     hold(world, claim, kind="attachment")
     stops.stop(world.case, reason="a doubt", by=world.people.baba, at=db_now())
+    rail_says_paid(world, first)
     with as_superuser() as cursor:
         cursor.execute("UPDATE ledger_identity SET kyc_status = 'unverified'")
         cursor.execute("UPDATE destinations_destination SET state = 'revoked', revoked_at = now(), revoke_reason = 'x'")
@@ -45,7 +67,8 @@ def test_the_database_closes_gates_in_the_order_of_the_list(first, world, as_sup
     codes = [gate.code for gate in gates.GATES if gate.code not in ("tax", "order")]
     assert closed(first) == codes
     assert [gate.code for gate in gates.GATES] == [
-        "identity", "sanctions", "tax", "destination", "hold", "dispute", "minimum", "approval", "rail", "order", "stop"
+        "identity", "sanctions", "tax", "destination", "hold", "dispute", "evidence", "minimum", "approval", "rail", "order",
+        "stop",
     ]  # fmt: skip
 
 

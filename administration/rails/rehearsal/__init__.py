@@ -1,9 +1,10 @@
 """
 The rehearsal rail: pays nobody, and behaves as badly as a real one.
 
-Class R1: it honours our key for the life of the payment. The other end is `simulator.py` beside this file, a process
-of its own with its own record (`python -m administration.rails.rehearsal --help`), so that a rehearsal of the whole
-way is judged from outside.
+`Rehearsal` is of class R1: it honours our key for the life of the payment. `RehearsalR2` only names our key in its
+statement, `RehearsalR3` not even that before a person fetches one. The other end is `simulator.py` beside this file, a
+process of its own with its own record (`python -m administration.rails.rehearsal --help`), so that a rehearsal of the
+whole way is judged from outside.
 """
 
 import http.client
@@ -55,11 +56,12 @@ class Rehearsal:
     socket_path: str
     timeout: float = 5.0
     page: int = PAGE
+    quiet_period: timedelta = timedelta(0)  # not needed: it honours our key
 
     code = "rehearsal"
     version = "1"
+    desk = "r1"  # of the simulator
     rail_class = RailClass.R1
-    quiet_period = timedelta(0)  # not needed: it honours our key
     max_items = 500
     needs_export = False
     can_submit = True
@@ -108,7 +110,7 @@ class Rehearsal:
             key=key,
             artifacts=(Artifact(f"{key.replace('/', '-')}.json", "application/json", content),),
             commitment=sha256(content).hexdigest(),
-            conflict_keys=(f"rehearsal:{key}",),
+            conflict_keys=(f"{self.code}:{key}",),
             count=len(items),
             totals=dict(sorted(totals.items())),
         )
@@ -144,7 +146,8 @@ class Rehearsal:
                 connection.connect()
             except OSError as wrong:
                 return Unknown(f"no connection: {wrong}")  # nothing was sent, but the same key is safe to send again
-            connection.request("POST", "/payments", content, {"Content-Type": "application/json", "Payment-Key": key})
+            path = f"/{self.desk}/payments"
+            connection.request("POST", path, content, {"Content-Type": "application/json", "Payment-Key": key})
             response = connection.getresponse()
             answer = json.loads(response.read())
             status, said, reference = response.status, str(answer.get("status", "")), str(answer.get("reference", ""))
@@ -159,7 +162,7 @@ class Rehearsal:
         if status == 400:
             return Rejected(str(answer.get("code", status)), str(answer.get("reason", "")))
         if status == 409:  # not a refusal: something else was booked under this key, and may have paid
-            return Unknown(f"the key stands for other bytes: {answer.get('reason', '')}")
+            return Unknown(f"the key stands for other bytes: {answer.get('reason', '')}", mismatch=True)
         return Unknown(f"an answer we do not know: {status} {said}")
 
     def observe(self, cursor: str) -> tuple[tuple[Observation, ...], str]:
@@ -171,17 +174,36 @@ class Rehearsal:
         after = int(cursor or "0")
         connection = _Connection(self.socket_path, self.timeout)
         try:
-            connection.request("GET", f"/statement?after={after}&limit={self.page}")
+            connection.request("GET", f"/{self.desk}/statement?after={after}&limit={self.page}")
             response = connection.getresponse()
             body = response.read()
+            following = response.headers.get("Next", str(after))
         except (OSError, http.client.HTTPException) as wrong:
             raise RailDown(f"The rehearsal rail does not answer ({wrong!r}). Ask again later.") from None
         finally:
             connection.close()
         if response.status != 200:
             raise RailDown(f"The rehearsal rail answered {response.status}. Ask again later.")
-        found = self.read(body)
-        return found, found[-1].line_ref if found else str(after)
+        return self.read(body), following
+
+
+class RehearsalR2(Rehearsal):
+    """Pays whatever is posted, as often as it is posted. Its statement names our key, some time after it paid."""
+
+    __slots__ = ()
+    code = "rehearsal-r2"
+    desk = "r2"
+    rail_class = RailClass.R2
+
+
+class RehearsalR3(Rehearsal):
+    """As an uploaded file: pays whatever is posted and can be asked nothing. A person imports its statement."""
+
+    __slots__ = ()
+    code = "rehearsal-r3"
+    desk = "r3"
+    rail_class = RailClass.R3
+    can_observe = False
 
 
 def canonical(value: Any) -> bytes:

@@ -329,5 +329,36 @@ class Migration(migrations.Migration):
             model_name='submission',
             constraint=models.UniqueConstraint(fields=('batch', 'part', 'version'), name='submission_version_is_made_once'),
         ),
+        migrations.CreateModel(
+            name='Home',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('identity', models.TextField()),
+                ('previous', models.TextField(blank=True, default='')),
+                ('reason', models.TextField(blank=True, default='')),
+                ('since', models.DateTimeField(db_default=administration.fields.ClockTimestamp())),
+                ('compared_at', models.DateTimeField(null=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='RailLimit',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('rail', models.CharField(max_length=20)),
+                ('seconds', models.PositiveIntegerField()),
+                ('at_most', administration.fields.UnitsField()),
+                ('at', models.DateTimeField()),
+                ('asset', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
+                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rail_limits', to='cases.case')),
+            ],
+            options={
+                'constraints': [models.CheckConstraint(condition=models.Q(('seconds__gt', 0), ('at_most__gt', 0)), name='rail_limit_lets_something_through')],
+            },
+        ),
+        migrations.AddIndex(
+            model_name='evidenceline',
+            index=models.Index(condition=models.Q(('problem', ''), _negated=True), fields=['case', 'reference'], name='line_that_waits_for_a_person'),
+        ),
         migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),
     ]

@@ -123,6 +123,13 @@ BEGIN
                 RAISE EXCEPTION 'step_needs_two_people: a % goes from % to % only by a correction two people signed',
                     TG_ARGV[0], step.from_state, step.to_state USING ERRCODE = '23514';
             END IF;
+        ELSIF TG_ARGV[0] = 'submission' AND step.to_state = 'dead' THEN
+            -- People may have signed for it (doubt.py): then their word is taken with the step.
+            UPDATE returns_correction c SET applied_at = clock_timestamp()
+            FROM old_rows o JOIN new_rows n ON n.id = o.id
+            WHERE o.state = step.from_state AND n.state = 'dead'
+              AND c.machine = 'submission' AND c.object_id = o.id
+              AND c.from_state = step.from_state AND c.to_state = 'dead' AND c.applied_at IS NULL;
         END IF;
     END LOOP;
     RETURN NULL;
@@ -554,6 +561,82 @@ CREATE TRIGGER attempt_moves_by_evidence AFTER UPDATE ON returns_attempt
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION attempt_moves_by_evidence();
 
+-- --- Home -----------------------------------------------------------------------------------------
+-- A restored, copied or failed-over database may have forgotten what it sent. What makes a database itself: its
+-- cluster, its own number in it, and its line of history, which forks when a standby or a restore takes over.
+
+CREATE FUNCTION database_identity() RETURNS text LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT (SELECT system_identifier FROM pg_control_system())::text
+        || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())::text
+        || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+$$;
+
+-- At home: here is where we sent from last, and after a move the rails were read. A database that never sent may begin.
+CREATE FUNCTION engine_is_at_home() RETURNS boolean LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT coalesce(
+        (SELECT h.identity = database_identity() AND (h.previous = '' OR h.compared_at IS NOT NULL)
+         FROM returns_home h ORDER BY h.id DESC LIMIT 1),
+        NOT EXISTS (SELECT FROM returns_submission s WHERE s.fence > 0))
+$$;
+
+CREATE FUNCTION home_is_written_once() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF to_jsonb(NEW) - 'compared_at' IS DISTINCT FROM to_jsonb(OLD) - 'compared_at' OR OLD.compared_at IS NOT NULL THEN
+        RAISE EXCEPTION 'home_is_written_once: %', OLD.identity USING ERRCODE = '23001';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER home_is_written_once BEFORE UPDATE ON returns_home FOR EACH ROW EXECUTE FUNCTION home_is_written_once();
+CREATE TRIGGER home_is_kept BEFORE DELETE OR TRUNCATE ON returns_home FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+REVOKE UPDATE ON returns_home FROM henkan_app;
+GRANT UPDATE (compared_at) ON returns_home TO henkan_app;
+
+-- --- Limits of a rail -----------------------------------------------------------------------------
+
+CREATE TRIGGER rail_limit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON returns_raillimit
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+REVOKE UPDATE, DELETE ON returns_raillimit FROM henkan_app;
+
+-- Would this part go over a limit of its rail, counting what was sent within the limit's time? One claim after the other
+-- where there are limits, so that two of them cannot each fit and together exceed.
+CREATE FUNCTION part_goes_over_a_limit(p_submission bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    b returns_batch;
+    cap record;
+    used numeric;
+BEGIN
+    SELECT bt.* INTO b FROM returns_batch bt JOIN returns_submission s ON s.batch_id = bt.id WHERE s.id = p_submission;
+    IF NOT EXISTS (SELECT FROM returns_raillimit l WHERE l.case_id = b.case_id AND l.rail = b.rail) THEN
+        RETURN false;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('returns.limit.' || b.rail, b.case_id));
+    FOR cap IN
+        SELECT DISTINCT ON (asset_id, seconds) asset_id, seconds, at_most FROM returns_raillimit
+        WHERE case_id = b.case_id AND rail = b.rail ORDER BY asset_id, seconds, id DESC
+    LOOP
+        IF cap.asset_id IS NULL THEN
+            SELECT coalesce(sum(s.items), 0) INTO used
+            FROM returns_submission s JOIN returns_batch o ON o.id = s.batch_id
+            WHERE o.case_id = b.case_id AND o.rail = b.rail
+              AND (s.id = p_submission OR s.sent_at > clock_timestamp() - make_interval(secs => cap.seconds));
+        ELSE
+            SELECT coalesce(sum(r.amount), 0) INTO used
+            FROM returns_submission s JOIN returns_batch o ON o.id = s.batch_id
+            JOIN returns_attempt t ON t.batch_id = s.batch_id AND t.part = s.part
+            JOIN returns_assetreturn r ON r.id = t.asset_return_id AND r.asset_id = cap.asset_id
+            WHERE o.case_id = b.case_id AND o.rail = b.rail
+              AND (s.id = p_submission OR s.sent_at > clock_timestamp() - make_interval(secs => cap.seconds));
+        END IF;
+        IF used > cap.at_most THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    RETURN false;
+END $$;
+
 -- --- The submission ------------------------------------------------------------------------------
 -- Its states move through four functions only. Its bytes never change.
 
@@ -592,6 +675,9 @@ BEGIN
         IF EXISTS (SELECT FROM cases_stop s WHERE s.case_id = b.case_id AND s.lifted_at IS NULL AND s.rail IN ('', b.rail)) THEN
             RAISE EXCEPTION 'submission_is_not_sent_while_sending_is_stopped: %', OLD.rail_key USING ERRCODE = '23514';
         END IF;
+        IF NOT engine_is_at_home() THEN
+            RAISE EXCEPTION 'submission_is_not_sent_from_another_database: %', OLD.rail_key USING ERRCODE = '23514';
+        END IF;
     END IF;
     -- What left the house is dead only by evidence.
     IF NEW.state = 'dead' AND OLD.state <> 'prepared' AND NOT EXISTS (
@@ -619,21 +705,25 @@ CREATE FUNCTION submission_claim(p_batch bigint, p_seconds integer, p_before tim
 RETURNS TABLE (id bigint, part integer, fence bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+    next_one bigint;
 BEGIN
+    SELECT c.id INTO next_one FROM returns_submission c
+    WHERE c.batch_id = p_batch AND (
+        c.state IN ('prepared', 'signed')
+        OR c.state = 'unknown' AND coalesce(c.lease_until, '-infinity') <= least(p_before, clock_timestamp())
+            AND p_before IS NOT NULL
+    )
+    ORDER BY c.state = 'unknown', c.part, c.version
+    LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+    IF next_one IS NULL OR part_goes_over_a_limit(next_one) THEN
+        RETURN;
+    END IF;
     RETURN QUERY
     UPDATE returns_submission s
     SET state = 'submitting', fence = s.fence + 1, tries = s.tries + 1,
         lease_until = clock_timestamp() + make_interval(secs => p_seconds), sent_at = clock_timestamp()
-    WHERE s.id = (
-        SELECT c.id FROM returns_submission c
-        WHERE c.batch_id = p_batch AND (
-            c.state IN ('prepared', 'signed')
-            OR c.state = 'unknown' AND coalesce(c.lease_until, '-infinity') <= least(p_before, clock_timestamp())
-                AND p_before IS NOT NULL
-        )
-        ORDER BY c.state = 'unknown', c.part, c.version
-        LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
-    )
+    WHERE s.id = next_one
     RETURNING s.id, s.part, s.fence;
 END $$;
 
@@ -650,21 +740,32 @@ BEGIN
     END IF;
 END $$;
 
--- Whoever sent these was killed, or sleeps past its lease: nobody knows what became of them.
-CREATE FUNCTION submission_lapse(p_batch bigint, p_quiet integer) RETURNS bigint
+-- The last look before a call: still ours, time enough for it, nothing stopped, and this is where we send from.
+CREATE FUNCTION submission_may_go(p_id bigint, p_fence bigint, p_seconds integer) RETURNS boolean LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT engine_is_at_home() AND EXISTS (
+        SELECT FROM returns_submission s JOIN returns_batch b ON b.id = s.batch_id
+        WHERE s.id = p_id AND s.fence = p_fence AND s.state = 'submitting'
+          AND s.lease_until >= clock_timestamp() + make_interval(secs => p_seconds)
+          AND NOT EXISTS (
+              SELECT FROM cases_stop t WHERE t.case_id = b.case_id AND t.lifted_at IS NULL AND t.rail IN ('', b.rail)))
+$$;
+
+-- Whoever sent these was killed, or sleeps past its lease: nobody knows what became of them. The last call under the
+-- lease may have begun just before it ended: the quiet period counts from there.
+CREATE FUNCTION submission_lapse(p_batch bigint, p_quiet integer) RETURNS TABLE (part integer, rail_key text, fence bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-    many bigint;
+#variable_conflict use_column
 BEGIN
+    RETURN QUERY
     UPDATE returns_submission SET state = 'unknown', answer = '{"outcome": "unknown", "reason": "the lease lapsed"}',
-        lease_until = greatest(lease_until, sent_at + make_interval(secs => p_quiet))
+        lease_until = lease_until + make_interval(secs => p_quiet)
     WHERE id IN (
         SELECT id FROM returns_submission
         WHERE batch_id = p_batch AND state = 'submitting' AND lease_until < clock_timestamp()
         ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
-    );
-    GET DIAGNOSTICS many = ROW_COUNT;
-    RETURN many;
+    )
+    RETURNING part, rail_key, fence;
 END $$;
 
 -- Every other step of submissions: by evidence, by a person's declining, by a signer. Never into or out of submitting.
@@ -900,6 +1001,11 @@ SELECT
         CASE WHEN EXISTS (
             SELECT FROM register_hold h WHERE h.claim_id = c.id AND h.lifted_at IS NULL AND h.kind = 'dispute'
         ) THEN 'dispute' END,
+        -- The rail says that it paid this, and nobody has explained that yet: it is not paid again before.
+        CASE WHEN EXISTS (
+            SELECT FROM returns_evidenceline e
+            WHERE e.case_id = r.case_id AND e.reference = r.reference AND e.problem <> '' AND e.kind = 'settled'
+        ) THEN 'evidence' END,
         CASE WHEN r.amount < a.payable_step OR r.amount % a.payable_step <> 0 THEN 'minimum' END,
         CASE WHEN u.state <> 'declared' OR l.excess > 0 OR b.state NOT IN ('draft', 'voided') AND NOT EXISTS (
             SELECT FROM cases_approvalrequest q

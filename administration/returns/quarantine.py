@@ -1,0 +1,227 @@
+"""
+Quarantine: an engine that wakes up in another database than it sent from pays nothing.
+
+A backup that was restored, a copy, a standby that took over: all of them may have forgotten what the rails remember.
+They are recognised by what makes a database itself (its cluster, its own number, its line of history), and by a signed
+head outside that speaks of more events than there are. Then every case is stopped, every part that may have been sent
+since is in doubt, and the rails are read to their end. What they know and we do not is listed, and holds its returns
+back. Two people lift each stop; the database itself refuses to send before.
+
+    NotAtHome   this is not the database that sent last
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from administration.cases import stops
+from administration.cases.models import Case
+from administration.errors import Refused
+from administration.fields import db_now
+from administration.rails.interface import RailClass, RailDown
+from administration.record import heads, log
+from administration.record.models import Counter
+from administration.returns import evidence, matching, routes
+from administration.returns.models import Attempt, AttemptState, EvidenceLine, Home, Submission, SubmissionState
+
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('returns.home', 0))"
+# The rail speaks of something that our rows do not hold.
+UNKNOWN_TO_US = ("no_such_return", "no_attempt", "not_sent", "other_amount")
+
+_looked: dict[str, str] = {}  # what this process has compared with the head log already: database → server's start
+
+
+class NotAtHome(Refused):
+    """This is not the database that sent last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A line of a rail's statement that our rows do not explain."""
+
+    rail: str
+    part: str
+    reference: str
+    kind: str
+    asset: str
+    amount: int
+    at: datetime
+    problem: str
+
+
+def refuse_unless_home() -> None:
+    """Before anything is claimed to be sent. The first time anything is sent from a database, it becomes the home."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT engine_is_at_home(), EXISTS (SELECT FROM returns_home)")
+        at_home, settled_in = cursor.fetchone()
+    if at_home and settled_in:
+        return
+    if at_home:
+        _settle_in()
+        return
+    enter(_("it is another database than the one that sent last"))
+    raise NotAtHome(
+        _("This database is not the one that sent last: it was restored, copied or took over. Nothing is sent until the "
+          "rails were read and two people have lifted the stops.")
+    )  # fmt: skip
+
+
+def look() -> bool:
+    """The janitor's look, and the engine's first after every start of the server. True while in quarantine."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT engine_is_at_home(), database_identity(), pg_postmaster_start_time()::text,"
+            " EXISTS (SELECT FROM returns_home)"
+        )
+        at_home, identity, started, settled_in = cursor.fetchone()
+    if not settled_in:
+        return False
+    newest = Home.objects.latest("pk")
+    if newest.identity != identity:
+        enter(_("it is another database than the one that sent last"))
+    elif _looked.get(identity) != started:
+        missing = _missing_events()
+        if missing:
+            enter(missing)
+        else:
+            _looked[identity] = started
+    newest = Home.objects.latest("pk")
+    if newest.previous and newest.compared_at is None:
+        for case in _open_cases():
+            compare(case)
+    return not at_home
+
+
+def _missing_events() -> str:
+    """A head that left the house speaks of events that this database does not have."""
+    try:
+        for case in _open_cases():
+            counter = Counter.objects.filter(case_id=case.pk).first()
+            last = counter.last if counter else 0
+            size = max((int(head["size"]) for head in heads.logged(case)), default=0)
+            if size > last:
+                return _("a signed head of %(case)s speaks of event %(size)d, and its record ends with %(last)d") % {
+                    "case": case.reference, "size": size, "last": last,
+                }  # fmt: skip
+    except heads.NoHeadLog:
+        pass
+    return ""
+
+
+def _settle_in() -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LOCK)
+        cursor.execute(
+            "INSERT INTO returns_home (identity, previous, reason) SELECT database_identity(), '', ''"
+            " WHERE NOT EXISTS (SELECT FROM returns_home)"
+        )
+
+
+@transaction.atomic
+def enter(reason: str) -> bool:
+    """Stop every case, doubt every part that was not answered for, and write down where we are. Once for each move."""
+    cases = _open_cases()
+    for case in cases:  # in the order in which every act takes its locks: cases first
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT FROM cases_case WHERE id = %s FOR NO KEY UPDATE", [case.pk])
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK)
+        cursor.execute("SELECT database_identity()")
+        (identity,) = cursor.fetchone()
+    newest = Home.objects.order_by("-pk").first()
+    if newest is None or newest.reason == reason and newest.identity == identity:
+        return False
+    at = db_now()
+    sentence = _("Quarantine: %(reason)s. Read what the rails know and we do not before this is lifted.") % {"reason": reason}
+    made = []
+    for case in cases:
+        doubted = _doubt_what_may_have_been_sent(case)
+        made.append((case, stops.put(case, reason=sentence, by=None, at=at), doubted))
+    home = Home.objects.create(identity=identity, previous=newest.identity, reason=reason)
+    for case, stop, doubted in made:
+        log.append(
+            case, "quarantine.entered", subject=stop, by=None, at=at,
+            body={"reason": reason, "identity": identity, "previous": home.previous, "parts_in_doubt": doubted},
+        )  # fmt: skip
+    return True
+
+
+def _doubt_what_may_have_been_sent(case: Case) -> list[str]:
+    """What these rows take for unsent may have been sent after them."""
+    parts = Submission.objects.filter(
+        batch__case=case, batch__state__in=["exported", "settling"], state__in=[SubmissionState.PREPARED, SubmissionState.EXPORTED]
+    ).order_by("pk")  # fmt: skip
+    found = list(parts.values_list("pk", "rail_key", "batch_id", "part", "batch__rail"))
+    ids = [row[0] for row in found]
+    with connection.cursor() as cursor:
+        for step in (("prepared", "exported"), ("exported", "unknown")):
+            cursor.execute("SELECT submission_step(%s, %s, %s)", [ids, *step])
+    for _pk, _key, batch_id, part, rail in found:
+        if routes.rail(rail).rail_class == RailClass.R3:
+            Attempt.objects.filter(batch_id=batch_id, part=part, state=AttemptState.PENDING).update(state=AttemptState.UNKNOWN)
+    return [row[1] for row in found]
+
+
+# --- comparing ----------------------------------------------------------------------------------
+
+
+def compare(case: Case) -> list[Known]:
+    """
+    Read every rail of the case that can be asked to its end, and say what it knows and we do not.
+
+    After a move this counts once the longest quiet period is over: until then a payment may still be invisible.
+    """
+    quiet = timedelta(0)
+    complete = True
+    for code in sorted(_rails_of(case)):
+        rail = routes.rail(code)
+        quiet = max(quiet, rail.quiet_period)
+        if rail.can_observe:
+            try:
+                evidence.observe_now(case, code)
+            except RailDown:
+                complete = False
+    evidence.accept_what_was_seen(case)
+    matching.run(case, by=None, at=db_now())
+    newest = Home.objects.order_by("-pk").first()
+    if complete and newest and newest.previous and newest.compared_at is None and db_now() >= newest.since + quiet:
+        if _open_cases()[-1].pk == case.pk:  # the last of them: all were read
+            Home.objects.filter(pk=newest.pk, compared_at=None).update(compared_at=db_now())
+    return unknown_to_us(case)
+
+
+def unknown_to_us(case: Case) -> list[Known]:
+    """What the rails have told us so far and our rows do not explain."""
+    lines = EvidenceLine.objects.filter(case=case, problem__in=UNKNOWN_TO_US).select_related("evidence").order_by("pk")
+    return [
+        Known(
+            line.evidence.rail, line.part, line.reference, line.kind, line.asset_code, line.amount, line.at, line.problem
+        )
+        for line in lines
+    ]
+
+
+def _rails_of(case: Case) -> set[str]:
+    used: set[str] = set(case.batches.values_list("rail", flat=True))
+    for rails in case.rounds.values_list("rails", flat=True):
+        used |= set(rails.values())
+    return {code for code in used if routes.known(code)}
+
+
+def _open_cases() -> list[Case]:
+    """Cases from which anything can be sent."""
+    return list(Case.objects.filter(Q(rounds__isnull=False)).distinct().order_by("pk"))
+
+
+def account() -> dict[str, Any]:
+    """Where the engine stands, for whoever asks."""
+    newest = Home.objects.order_by("-pk").first()
+    return {
+        "quarantine": bool(newest and newest.previous and Case.objects.filter(stops__lifted_at__isnull=True).exists()),
+        "reason": newest.reason if newest else "",
+        "compared_at": newest.compared_at.isoformat() if newest and newest.compared_at else None,
+    }

@@ -1,0 +1,198 @@
+"""
+One storm on a stack of its own: `python -m tests.storm --returns N --kills K --seed S`.
+
+One JSON object on standard output, what happens on standard error. Exit code 0 when every invariant holds; with a seeded
+bug, when the judge caught it.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 60.0  # seconds after the weather has passed within which the work must end by itself, and 1 for 400 returns
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="storm", description=__doc__)
+    parser.add_argument("--returns", type=int, default=2_000)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed-bug", default="", metavar="NAME")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with its logs and say where it is")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    with kept(asked.keep) as name:
+        result = storm(Path(name), returns=asked.returns, kills=asked.kills, seed=asked.seed, bug=asked.seed_bug)
+        if asked.keep:
+            tell(f"The logs are in {name}.")
+    print(json.dumps(result, ensure_ascii=False, indent=None if asked.json else 1))
+    return 0 if bool(result["caught"]) == bool(asked.seed_bug) else 1
+
+
+@contextlib.contextmanager
+def kept(keep: bool) -> Iterator[str]:
+    """A folder of its own, which stays if somebody wants to read its logs."""
+    name = tempfile.mkdtemp(prefix="storm-")
+    try:
+        yield name
+    finally:
+        if not keep:
+            shutil.rmtree(name, ignore_errors=True)
+
+
+def storm(folder: Path, *, returns: int, kills: int, seed: int, bug: str = "") -> dict[str, Any]:
+    began = time.monotonic()
+    from tests.storm.plant import Plant
+
+    small = returns <= 400
+    part = 3 if small else 5 if returns <= 5_000 else 20
+    plant = Plant(
+        folder, seed, bug=bug, part=part,
+        habits=(
+            "--refuse", "0.02", "--return", "0.02", "--return-days", "2", "--lose", "0.05", "--late", "0.01", "--late-seconds",
+            "1.3", "--drop", "0.03", "--fail", "0.02", "--hide", "0.15" if not small else "0.5", "--hide-seconds", "0.9",
+            "--repeat", "0.02", "--deaf", "0.03", "--delay", "0.02",
+        ),
+    )  # fmt: skip
+
+    def migrate() -> None:
+        import django
+
+        django.setup()
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+
+    def build() -> Any:
+        from django.db import connection
+
+        from tests.storm import bugs, estate, nursery
+
+        nursery.set_scale(json.loads((folder / "scale.json").read_text()))
+        world = estate.build(returns)
+        if bug:
+            with connection.cursor() as cursor:
+                cursor.execute("SET ROLE NONE")
+                bugs.in_the_database(bug, cursor)
+                cursor.execute("SET ROLE henkan_app")
+            bugs.in_the_office(bug)
+        return world
+
+    try:
+        world = plant.start(migrate, build)
+        tell(f"{time.monotonic() - began:.1f} s: an estate of {world.case.claims.count()} claims; the storm begins.")
+        return rage(plant, world, kills=kills, seed=seed, began=began)
+    finally:
+        plant.close()
+
+
+def rage(plant: Any, world: Any, *, kills: int, seed: int, began: float) -> dict[str, Any]:
+    from django.db import connection
+
+    from administration.fields import db_now
+    from tests.storm import judge
+    from tests.storm.office import Office
+    from tests.storm.weather import Weather
+
+    began_at = db_now()
+    returns = world.case.claims.count() * 3
+    weather = Weather(plant, None, kills=kills, seed=seed)
+    office = Office(plant, world, seed=seed, progress=lambda: weather.progress)
+    office.limit = max(9, min(600, returns // 24))
+    weather.office = office
+    pulse = Pulse(plant, weather)
+    plant.open()
+    people = threading.Thread(target=office.work, daemon=True)
+    people.start()
+    watcher = threading.Thread(target=pulse.watch, daemon=True)
+    watcher.start()
+    weather.rage(until=time.monotonic() + 30 + kills * 1.5)
+    tell(f"{time.monotonic() - began:.1f} s: the weather has passed: {dict(weather.count)}, {plant.killed} workers killed.")
+    patience = time.monotonic() + (PATIENCE if not plant.bug else 10) + returns / 400
+    while not office.finished.wait(0.05) and time.monotonic() < patience and people.is_alive():
+        plant.wake_sleepers()
+    pulse.over.set()
+    done = office.finished.is_set()
+    tell(f"{time.monotonic() - began:.1f} s: {'all is done' if done else 'it did not end by itself'}; judging.")
+    if not done:
+        office.leaving.set()
+        people.join(timeout=PATIENCE)
+        office.leaving.clear()
+    connection.close()
+    verdict = judge.judge(plant, office, returns=returns, began_at=began_at)
+    if not done:
+        verdict.finds("I3", f"the work did not end by itself after the last fault; {office.errors[-1:]}")
+    for reason in office.machine_stops:
+        verdict.finds("I6", f"the engine stopped a rail by itself: {reason}")
+    caught = [f"{name}: {sentence}" for name, found in verdict.findings.items() for sentence in found[:3]]
+    for sentence in caught:
+        tell(sentence)
+    if office.errors:
+        tell(f"The office last met: {office.errors[-1]}")
+    return {
+        "seed": seed,
+        "returns": returns,
+        "kills": plant.killed,
+        "paid_twice": verdict.paid_twice,
+        "lost": verdict.lost,
+        "wrong": verdict.wrong,
+        "conservation": verdict.conservation,
+        "unowned_unknown": verdict.unowned_unknown,
+        "resume_seconds": round(pulse.resumed_after(), 1),
+        "invariants": {name: not found for name, found in verdict.findings.items()},
+        "caught": caught,
+        "faults": dict(sorted(weather.count.items())),
+        "office": dict(sorted(office.count.items())),
+        "refusals": dict(sorted(office.refusals.items())),
+        "longest_stall_seconds": round(pulse.longest, 1),
+        "workers_started": plant.started,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+class Pulse:
+    """Looks several times a second whether the record grows: how long the work stood still, and after the last fault."""
+
+    def __init__(self, plant: Any, weather: Any) -> None:
+        self.plant, self.weather = plant, weather
+        self.over = threading.Event()
+        self.longest = 0.0
+        self.beats: list[float] = []
+
+    def watch(self) -> None:
+        import psycopg
+
+        last, size, since = time.time(), -1, time.time()
+        while not self.over.wait(0.1):
+            try:
+                ((now,),) = self.plant.sql("SELECT coalesce(max(number), 0) FROM record_event")
+            except psycopg.Error:
+                continue
+            if now != size:
+                size, last = now, time.time()
+                self.longest = max(self.longest, last - since)
+                since = last
+                self.beats.append(last)
+
+    def resumed_after(self) -> float:
+        """From the last fault to the first thing that happened after it."""
+        later = [beat for beat in self.beats if beat >= self.weather.last_fault]
+        return later[0] - self.weather.last_fault if later else 0.0
+
+
+def tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

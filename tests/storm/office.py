@@ -1,0 +1,333 @@
+"""
+The people of a storm: they schedule, sign, export, read statements, decide what is in doubt, stop and resume.
+
+They press again when a page says that the database is gone, as people do, and nothing they press is ever certain to have
+worked. The decisions about doubt are theirs: a part on a rail that can be asked nothing is declared unpaid only from a
+statement that covers the day.
+"""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connection, connections, transaction
+
+from administration.cases import approvals, stops
+from administration.cases.models import ApprovalRequest, Stop
+from administration.errors import Refused
+from administration.fields import db_now
+from administration.returns import batches, corrections, evidence, rounds, settlement, submissions
+from administration.returns.models import AssetReturn, Attempt, Batch, Submission
+from administration.work.models import Job
+from tests.returns.world import World
+from tests.storm.estate import RAILS
+from tests.storm.plant import Plant
+
+R3 = "rehearsal-r3"
+PAGE = 5_000
+PATIENCE = 40.0  # seconds that a person waits for a job before looking again
+
+
+class Office:
+    """One thread of people. `progress` says how far the weather has come, from 0 to 1."""
+
+    def __init__(self, plant: Plant, world: World, *, seed: int, progress: Callable[[], float]) -> None:
+        self.plant, self.world, self.progress = plant, world, progress
+        self.rng = random.Random(seed)
+        self.limit = 20
+        self.count: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.wrongly_accepted: list[str] = []  # replays and stale approvals that were let through
+        self.stop_windows: list[tuple[str, str, str]] = []  # rail, pressed at, lifted at: by the database's clock
+        self.machine_stops: list[str] = []
+        self.asked_to_stop = 0
+        self.errors: list[str] = []
+        self.finished = threading.Event()
+        self.leaving = threading.Event()
+        self.swallowed = 0
+
+    # --- pressing
+
+    def press(self, act: Callable[[], Any]) -> Any:
+        """Do an act as a person at a screen does: again when the database was gone; a refusal is read and noted."""
+        while not self.leaving.is_set():
+            try:
+                return act()
+            except Refused as refusal:
+                self.refusals[type(refusal).__name__] += 1
+                return None
+            except (OperationalError, InterfaceError) as gone:
+                self.count["database gone"] += 1
+                self.errors.append(f"{type(gone).__name__}: {str(gone).splitlines()[0]}")
+                for alias in connections:
+                    connections[alias].close()
+                time.sleep(0.2)
+        return None
+
+    def wait(self, job: Job | None) -> Job | None:
+        """Until the job ended, or patience does. Workers do the work, not the person."""
+        if job is None:
+            return None
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until and not self.leaving.is_set():
+            found = self.press(lambda: Job.objects.filter(pk=job.pk).values_list("state", flat=True).first())
+            if found != "waiting":
+                return job
+            time.sleep(0.05)
+        self.count["impatient"] += 1
+        return job
+
+    # --- the days
+
+    def work(self) -> None:
+        try:
+            while not self.leaving.is_set():
+                self.a_day()
+                if self.progress() >= 1 and self.press(self.is_done):
+                    self.finished.set()
+                    return
+        except Exception as error:
+            import traceback
+
+            self.errors.append(traceback.format_exc())
+            raise error
+        finally:
+            connections.close_all()
+
+    def a_day(self) -> None:
+        by = self.world.goto
+        if not self.press(lambda: self.world.case.rounds.filter(scheduled_at__isnull=False).exists()):
+            self.wait(self.press(lambda: rounds.schedule(self.world.case, self.world.run, rails=RAILS, by=by, at=db_now())))
+            return
+        if self.asked_to_stop:
+            self.asked_to_stop -= 1
+            self.stop_and_resume()
+        self.lift_what_the_machine_stopped()
+        for rail in RAILS.values():
+            self.send_some(rail)
+        for rail in ("rehearsal", "rehearsal-r2"):
+            self.wait(self.press(lambda rail=rail: evidence.observe(self.world.case, rail, by=by, at=db_now())))
+        self.read_the_paper_statement()
+        self.wait(self.press(lambda: settlement.settle(self.world.case, by=by, at=db_now())))
+        self.press(self.decide_doubt)
+        self.press(self.follow_what_came_back)
+        if self.rng.random() < 0.3:
+            self.replay_an_approval()
+        time.sleep(0.05)
+
+    def send_some(self, rail: str) -> None:
+        """A batch at a time, while the weather lasts: the last ones are kept until it has passed."""
+        case, by = self.world.case, self.world.goto
+
+        def waiting() -> tuple[int, int]:
+            rows = AssetReturn.objects.filter(case=case, rail=rail, after=None)
+            return rows.filter(state="scheduled", tries=0).count(), rows.count()
+
+        left, total = self.press(waiting) or (0, 1)
+        if left and total - left > total * (self.progress() + 0.1):
+            return
+        unsigned = self.press(lambda: list(Batch.objects.filter(case=case, rail=rail, state__in=["draft", "frozen", "approved"])))
+        for batch in unsigned or []:
+            self.carry(batch)
+        if unsigned:
+            return
+        current = self.press(lambda: case.rounds.latest("number"))
+        batch = self.press(lambda: batches.draft(case, current, rail, by=by, at=db_now(), limit=self.limit))
+        if batch is not None:
+            self.carry(batch)
+
+    def carry(self, batch: Batch) -> None:
+        """Freeze, sign, export and send; whatever of that was done already is refused and passed over."""
+        by = self.world.goto
+        batch = self.press(lambda: Batch.objects.get(pk=batch.pk)) or batch
+        if batch.state == "draft":
+            self.press(lambda: batches.freeze(batch, by=by, at=db_now()))
+        if batch.state in ("draft", "frozen"):
+            request = self.press(lambda: ApprovalRequest.objects.filter(act=batches.ACT, object_id=batch.pk).last())
+            if request is None:
+                return
+            self.show_a_stale_hash(request)
+            for user in (self.world.people.aoki, self.world.people.baba):
+                self.press(lambda user=user: approvals.sign(request, by=user, at=db_now()))
+        job = self.press(lambda: submissions.export(batch, by=by, at=db_now(), submit=True))
+        if job is not None:
+            self.count["batches"] += 1
+            self.wait(job)
+
+    # --- statements
+
+    def read_the_paper_statement(self) -> None:
+        """The statement of the rail that cannot be asked, fetched by a person: sometimes cut off, sometimes twice."""
+        try:
+            data = self.paper_statement()
+        except OSError:
+            return
+        if not data:
+            return
+        case, by = self.world.case, self.world.goto
+        if self.rng.random() < 0.2 and len(data) > 200:
+            cut = data[: self.rng.randrange(100, len(data) - 1)]
+            if not cut.endswith(b"\n"):
+                got = self.press(lambda: evidence.receive(case, R3, name="cut off", data=cut, by=by, at=db_now()))
+                self.count["truncated statements"] += 1
+                if got is not None:
+                    self.wrongly_accepted.append("a truncated statement")
+        for _time in range(1 + (self.rng.random() < 0.2)):
+            self.press(lambda: evidence.receive(case, R3, name="statement", data=data, by=by, at=db_now()))
+            self.count["statements"] += 1
+
+    def paper_statement(self) -> bytes:
+        """The whole statement of the rail that cannot be asked."""
+        data = b""
+        while True:
+            page = self.plant.ask_rail("GET", f"/r3/statement?after={lines_of(data)}&limit={PAGE}")
+            if not page:
+                return data
+            data += page
+
+    # --- doubt
+
+    def decide_doubt(self) -> None:
+        """A part whose outcome nobody can ask for: the bank's day is closed, and its whole statement does not name it."""
+        case = self.world.case
+        parts = list(Submission.objects.filter(batch__case=case, batch__rail=R3, state="unknown").order_by("pk"))
+        parts = [part for part in parts if part.lease_until is None or part.lease_until < db_now()]
+        if not parts:
+            return
+        try:
+            self.plant.ask_rail("POST", "/days?pass=1")
+            statement = self.paper_statement()
+        except OSError:
+            return
+        self.read_the_paper_statement()
+        self.wait(self.press(lambda: settlement.settle(case, by=self.world.goto, at=db_now())))
+        for part in parts:
+            if f'"{part.rail_key}"'.encode() in statement:
+                continue
+            asked = self.press(
+                lambda part=part: corrections.propose(
+                    case, part, "dead", reason="not on the statement of the closed day", evidence=statement or b"empty",
+                    by=self.world.goto, at=db_now(),
+                )
+            )  # fmt: skip
+            if asked is None:
+                asked = self.open_correction(part)
+            if asked is None:
+                continue
+            for user in (self.world.people.aoki, self.world.people.baba):
+                self.press(lambda user=user, asked=asked: approvals.sign(asked, by=user, at=db_now()))
+            self.count["declared unpaid"] += 1
+
+    def open_correction(self, part: Submission) -> ApprovalRequest | None:
+        found = self.press(
+            lambda: ApprovalRequest.objects.filter(act=corrections.ACT, state="open", case=self.world.case).order_by("-pk").first()
+        )
+        return found if isinstance(found, ApprovalRequest) else None
+
+    def follow_what_came_back(self) -> None:
+        """Another destination for what came back, and a new return; days go by so that what will come back does."""
+        case = self.world.case
+        back = list(
+            AssetReturn.objects.filter(case=case, state="returned", followed_by=None).select_related("claim_line", "asset")
+        )
+        for row in back:
+            claim = row.claim_line.claim_id
+
+            def another(row: AssetReturn = row, claim: int = claim) -> None:
+                if not row.claim_line.claim.destinations.filter(asset=row.asset, state="usable").exists():
+                    version = row.claim_line.claim.destinations.filter(asset=row.asset).count() + 1
+                    self.world.give_destinations([claim], version=version, asset=row.asset.code)
+                rounds.schedule_again(row, by=self.world.goto, at=db_now())
+
+            self.press(another)
+            self.count["scheduled again"] += 1
+        if not Attempt.objects.filter(batch__case=case, state__in=["pending", "unknown"]).exists():
+            try:
+                self.plant.ask_rail("POST", "/days?pass=1")
+            except OSError:
+                pass
+
+    # --- stops
+
+    def stop_and_resume(self) -> None:
+        """Somebody presses stop in the middle of it; two resume a few seconds later."""
+        rail = self.rng.choice(["", *RAILS.values()])
+        case, people = self.world.case, self.world.people
+        stop = self.press(lambda: stops.stop(case, reason="a doubt", rail=rail, by=people.baba, at=db_now()))
+        if stop is None:
+            return
+        pressed = self.press(db_now)
+        self.count["emergency stops"] += 1
+        time.sleep(3.0)
+        lifted = self.press(db_now)
+        for user in (people.aoki, people.baba):
+            self.press(lambda user=user: stops.lift(stop, by=user, at=db_now()))
+        if pressed and lifted:
+            self.stop_windows.append((rail, pressed.isoformat(), lifted.isoformat()))
+
+    def lift_what_the_machine_stopped(self) -> None:
+        found = self.press(lambda: list(Stop.objects.filter(case=self.world.case, lifted_at=None)))
+        for stop in found or []:
+            if stop.by_id is None:
+                self.machine_stops.append(stop.reason)
+            for user in (self.world.people.aoki, self.world.people.baba):
+                self.press(lambda user=user, stop=stop: stops.lift(stop, by=user, at=db_now()))
+
+    # --- replays
+
+    def replay_an_approval(self) -> None:
+        """A captured request sent again: the same signature on what was decided long ago."""
+        granted = self.press(lambda: list(ApprovalRequest.objects.filter(state="granted").order_by("pk")))
+        if not granted:
+            return
+        request = self.rng.choice(granted)
+        self.count["approvals replayed"] += 1
+        if self.press(lambda: approvals.sign(request, by=self.world.people.aoki, at=db_now())) is not None:
+            self.wrongly_accepted.append(f"a replayed signature on request {request.pk}")
+
+    def show_a_stale_hash(self, request: ApprovalRequest) -> None:
+        """Somebody signs what an old page showed: the hash of another batch. It must be refused."""
+        older = self.press(
+            lambda: ApprovalRequest.objects.filter(act=batches.ACT).exclude(pk=request.pk).order_by("-pk").first()
+        )
+        if older is None or self.rng.random() < 0.5 or request.state != "open":
+            return
+        self.count["stale hashes shown"] += 1
+        signed = self.press(
+            lambda: approvals.sign(
+                request, by=self.world.people.baba, at=db_now(), content_sha256=bytes(older.content_sha256)
+            )
+        )
+        if signed is not None:
+            self.wrongly_accepted.append(f"a stale hash on request {request.pk}")
+
+    # --- the end
+
+    def is_done(self) -> bool:
+        """Everything that was scheduled is settled, or came back and was followed; nothing is open anywhere."""
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                """SELECT NOT EXISTS (SELECT FROM returns_assetreturn r WHERE r.case_id = %(case)s AND (
+                              r.state NOT IN ('settled', 'returned')
+                              OR r.state = 'returned' AND NOT EXISTS (
+                                  SELECT FROM returns_assetreturn n WHERE n.after_id = r.id)))
+                      AND NOT EXISTS (SELECT FROM returns_batch b
+                                      WHERE b.case_id = %(case)s AND b.state NOT IN ('closed', 'voided'))
+                      AND EXISTS (SELECT FROM returns_assetreturn)""",
+                {"case": self.world.case.pk},
+            )
+            (done,) = cursor.fetchone()
+        if not done:
+            return False
+        summary = self.plant.ask_rail("GET", "/truth/summary")
+        import json
+
+        state = json.loads(summary)
+        return not state["to_come_back"] and not state["hidden"]
+
+
+def lines_of(data: bytes) -> int:
+    return data.count(b"\n")

@@ -1,0 +1,226 @@
+"""The plant of a storm: PostgreSQL, Valkey, the rail's simulator, workers and beats; how each is hurt, and mended."""
+
+import contextlib
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import psycopg
+
+from config import stack
+from config.servers import Servers, footing
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+WORKERS = 4
+# Who has something in hand at this moment: a job's lock, or a part that is being sent.
+BUSY = """
+SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted AND a.application_name ~ '^(worker|skewed)-'
+UNION SELECT application_name FROM pg_stat_activity
+WHERE application_name ~ '^(worker|skewed)-' AND (state <> 'idle' OR state_change > clock_timestamp() - interval '0.2 seconds')
+"""
+
+
+@dataclass
+class Plant:
+    """Everything that runs in a storm. Only the thread that started it starts processes: they die with it."""
+
+    folder: Path
+    seed: int
+    bug: str = ""
+    part: int = 5
+    lease: int = 2
+    call: int = 1
+    quiet: float = 1.0
+    habits: tuple[str, ...] = ()
+    names: dict[str, int] = field(default_factory=dict)  # living workers and beats → pid
+    stopped_since: dict[str, float] = field(default_factory=dict)
+    killed: int = 0  # workers that died by SIGKILL
+    started: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    hold: bool = False  # while true nobody is started again
+
+    def start(self, migrate: Callable[[], None], build: Callable[[], Any]) -> Any:
+        self.servers = Servers(self.folder, durable=False)
+        self.servers.start()
+        os.environ.update(
+            DATABASE_URL=self.servers.database_url, REDIS_URL=self.servers.redis_url, HENKAN_STATE_DIR=str(self.folder),
+            HENKAN_EMBEDDED="1", HENKAN_SECRET_KEY="only-of-a-storm", NO_BOOTSTRAP="1", PGAPPNAME="office",
+            HENKAN_LOG_LEVEL="WARNING", DJANGO_SETTINGS_MODULE="config.settings", HENKAN_WORK_QUIET_SECONDS="0",
+            REHEARSAL_URL=str(self.folder / "rail.sock"), REHEARSAL_QUIET_SECONDS=str(self.quiet),
+            PYTHONWARNINGS="ignore",
+        )  # fmt: skip
+        self.sql("ALTER DATABASE henkan SET synchronous_commit = on")  # a commit that was answered survives the server
+        for variable, name in stack.KEPT.items():
+            if variable not in ("HENKAN_SECRET_KEY", "REHEARSAL_URL"):
+                os.environ[variable] = str(self.folder / name)
+        migrate()
+        (self.folder / "scale.json").write_text(
+            json.dumps({
+                "lease": self.lease, "call": self.call, "job_lease": self.lease + 1, "part": self.part, "bug": self.bug,
+            })
+        )  # fmt: skip
+        from tests.storm import failpoints
+
+        self.page = failpoints.Page(self.folder / "failpoints")
+        self.nursery = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "tests.storm.nursery", str(self.folder)],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(self.folder / "nursery.log").open("ab"),
+            preexec_fn=None,
+        )  # fmt: skip
+        self.start_rail()
+        built = build()  # meanwhile the nursery imports
+        assert self.nursery.stdout is not None
+        ready = self.nursery.stdout.readline()
+        if not ready.startswith(b"ready"):
+            raise RuntimeError((self.folder / "nursery.log").read_text()[-2000:])
+        threading.Thread(target=self._listen, args=(self.nursery.stdout,), daemon=True).start()
+        return built
+
+    def open(self) -> None:
+        """Workers and the beat begin."""
+        self.born("beat")
+        for number in range(WORKERS):
+            self.born("skewed" if number == 0 else "worker")
+
+    # --- workers
+
+    def born(self, kind: str) -> None:
+        with self.lock:
+            self.started += 1
+            name = f"{kind}-{self.started}"
+            self.names[name] = 0
+        assert self.nursery.stdin is not None
+        self.nursery.stdin.write(f"{kind} {name}\n".encode())
+        self.nursery.stdin.flush()
+
+    def _listen(self, said: IO[bytes]) -> None:
+        for line in said:
+            what, name, *more = line.decode().split()
+            again = ""
+            with self.lock:
+                if what == "born":
+                    self.names[name] = int(more[0])
+                elif what == "stopped":
+                    self.stopped_since[name] = time.monotonic()
+                elif what == "died":
+                    self.names.pop(name, None)
+                    self.stopped_since.pop(name, None)
+                    kind = name.partition("-")[0]
+                    if int(more[0]) == signal.SIGKILL and kind != "beat":
+                        self.killed += 1
+                    if not self.hold and kind != "second":
+                        again = kind
+            if again:
+                self.born(again)
+
+    def wake_sleepers(self) -> None:
+        """Whoever was stopped goes on once its lease, and the job's, have lapsed."""
+        with self.lock:
+            due = [n for n, since in self.stopped_since.items() if time.monotonic() - since > self.lease + 1.5]
+            pids = [self.names[name] for name in due if self.names.get(name)]
+            for name in due:
+                del self.stopped_since[name]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def some(self, rng: random.Random, *, busy: bool, kinds: tuple[str, ...] = ("worker", "skewed")) -> int:
+        """The pid of one of them, somebody with something in hand if there is; 0 when none lives."""
+        with self.lock:
+            living = {name: pid for name, pid in self.names.items() if pid and name.partition("-")[0] in kinds}
+        if busy:
+            with contextlib.suppress(psycopg.Error):
+                working = [name for (name,) in self.sql(BUSY) if name in living]
+                if working:
+                    return living[rng.choice(sorted(working))]
+        return living[rng.choice(sorted(living))] if living else 0
+
+    # --- the servers
+
+    def sql(self, statement: str, *args: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.servers.database_url, autocommit=True, connect_timeout=5) as connection:
+            cursor = connection.execute(statement.encode(), args or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def crash_postgres(self) -> None:
+        """What `pg_ctl stop -m immediate` does: no session ends, nothing is flushed but what was committed."""
+        postgres = self.servers.postgres
+        assert postgres is not None
+        postgres.send_signal(signal.SIGQUIT)
+        postgres.wait()
+        self.servers._start_postgres(footing(self.folder))
+
+    def crash_valkey(self) -> None:
+        valkey = self.servers.valkey
+        assert valkey is not None
+        valkey.kill()
+        valkey.wait()
+        self.servers._start_valkey()
+
+    def broker(self) -> Any:
+        import redis
+
+        return redis.Redis.from_url(self.servers.redis_url)
+
+    # --- the rail
+
+    def start_rail(self) -> None:
+        self.rail = subprocess.Popen(
+            [
+                sys.executable, "-m", "administration.rails.rehearsal", "--socket", str(self.folder / "rail.sock"),
+                "--truth", str(self.folder / "truth.jsonl"), "--seed", str(self.seed), *self.habits,
+            ],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=(self.folder / "rail.log").open("ab"),
+        )  # fmt: skip
+        assert self.rail.stdout is not None
+        self.rail.stdout.readline()
+
+    def crash_rail(self) -> None:
+        self.rail.kill()
+        self.rail.wait()
+        self.start_rail()
+
+    def ask_rail(self, method: str, path: str) -> bytes:
+        connection = http.client.HTTPConnection("rail", timeout=5)
+        with contextlib.closing(connection):
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.connect(str(self.folder / "rail.sock"))
+            connection.request(method, path)
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raise OSError(f"the rail answered {answer.status}")
+            return answer.read()
+
+    def truth(self) -> Iterator[dict[str, Any]]:
+        """The simulator's own record, read from its file."""
+        with (self.folder / "truth.jsonl").open() as file:
+            for line in file:
+                yield json.loads(line)
+
+    # --- the end
+
+    def close(self) -> None:
+        self.hold = True
+        self.page.disarm()
+        with self.lock:
+            pids = [pid for pid in self.names.values() if pid]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        for process in (getattr(self, "nursery", None), getattr(self, "rail", None)):
+            if process is not None:
+                process.kill()
+                process.wait()
+        self.servers.stop()
