@@ -1,29 +1,16 @@
-"""What the portal process answers. Until the claims period opens: one page, and nothing from the database."""
+"""What the portal's process answers: the customer's pages in two languages, and whether it is well."""
 
-from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.conf.urls.i18n import i18n_patterns
+from django.urls import include, path
 
+from claims.portal import views
 from config.health import healthz
 
-PAGE = """<!doctype html>
-<html lang="ja">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>返還 / Henkan</title></head>
-<body>
-<main>
-<h1>返還</h1>
-<p>債権届出期間が始まりましたら、このページからお手続きいただけます。</p>
-<p lang="en">The portal opens with the claims period.</p>
-</main>
-</body>
-</html>
-"""
-
-
-def closed(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(PAGE)
-
-
 urlpatterns = [
-    path("", closed),
+    path("", views.root),
     path("healthz", healthz),
+    *i18n_patterns(path("", include("claims.portal.urls"))),
 ]
+
+handler404 = views.not_found
+handler500 = views.broken

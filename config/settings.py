@@ -119,6 +119,7 @@ TEMPLATES = [
                     else [
                         "django.contrib.auth.context_processors.auth",
                         "django.contrib.messages.context_processors.messages",
+                        "administration.office.shell.said_everywhere",
                     ]
                 ),
             ],
@@ -146,6 +147,8 @@ ACCOUNT_PREVENT_ENUMERATION = True
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Henkan"
 MFA_RECOVERY_CODE_COUNT = 10
+MFA_TOTP_TOLERANCE = 1  # a phone's clock may be half a minute off; each code counts once
+MFA_ADAPTER = "administration.office.signing_in.SealedKeys"
 # Whoever guesses is slowed down by address and by name, and locks nobody out: another address signs in as before.
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key", "reauthenticate": "10/m/user"}
 # A person's session ends so long after their last step, and so long after they signed in. Those who sign for value
