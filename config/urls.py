@@ -2,9 +2,10 @@
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from administration.office.signing_in import closed
 from config.health import healthz
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # as allauth says
@@ -13,6 +14,7 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("admin/", include("administration.office.urls")),
     path("admin/", admin.site.urls),
+    re_path(r"^accounts/(signup|email|confirm-email|password/(reset|set)|login/code)/", closed),
     path("accounts/", include("allauth.urls")),
     path("api/", include("administration.audit.api.urls")),
     path("i18n/", include("django.conf.urls.i18n")),

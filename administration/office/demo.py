@@ -15,6 +15,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal import auth as totp
+from allauth.mfa.utils import decrypt
 from django.conf import settings
 
 from administration.audit import pulls
@@ -305,7 +308,7 @@ def sign_in(name: str, shown: str) -> User:
 
 
 def sign_ins() -> list[str]:
-    """Give each demo sign-in a fresh password and say it. Only on the embedded stack, which is nobody's estate."""
+    """Give each demo sign-in a fresh password and an authenticator, and say both. Only on the embedded stack, which is nobody's estate."""
     if not settings.EMBEDDED:
         raise Refused("Demo sign-ins exist on the embedded stack only.")
     said = []
@@ -315,8 +318,23 @@ def sign_ins() -> list[str]:
             password = secrets.token_urlsafe(9)
             found.set_password(password)
             found.save(update_fields=["password"])
-            said.append(f"{name} ({kind}) {password}")
+            said.append(f"{name:<6} {kind:<14} password {password}   authenticator key {key_of(found)}")
     return said
+
+
+def key_of(user: User) -> str:
+    """The key of a demo sign-in's authenticator, made once: a phone may have scanned it."""
+    own = Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).first()
+    if own is None:
+        own = totp.TOTP.activate(user, totp.generate_totp_secret()).instance
+    return str(decrypt(own.data["secret"]))
+
+
+def code_of(user: User) -> str:
+    """What the demo sign-in's authenticator shows now."""
+    if not settings.EMBEDDED:
+        raise Refused("Codes are shown on the embedded stack only. Elsewhere the authenticator app shows them.")
+    return totp.format_hotp_value(totp.hotp_value(key_of(user), int(time.time()) // 30))
 
 
 def sample(accounts: int, *, seed: int = 1, progress: Say = quiet) -> None:

@@ -1,6 +1,6 @@
 """Amounts and instants as people read them, for pages in both languages."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
@@ -44,10 +44,6 @@ def day(on: date | None, language: str) -> str:
         year = f"令和{on.year - REIWA}年" if on.year > REIWA + 1 else f"{on.year}年"
         return f"{year}{on.month}月{on.day}日（{WEEKDAYS[on.weekday()]}）"
     return f"{on:%Y-%m-%d (%a)}"
-
-
-def days_before(at: datetime, days: int) -> datetime:
-    return at - timedelta(days=days)
 
 
 def seconds(count: float) -> str:

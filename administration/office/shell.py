@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from administration.cases import appointments
 from administration.fields import db_now
 from administration.office.pages import base
 from administration.people.models import User
@@ -27,6 +28,11 @@ def environment(request: HttpRequest) -> list[Any] | None:
     return [_("Sample stack"), "warning"] if settings.EMBEDDED else None
 
 
+def said_everywhere(request: HttpRequest) -> dict[str, Any]:
+    """What every template may ask: is this a sample stack?"""
+    return {"sample_stack": settings.EMBEDDED}
+
+
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """My Work, and the pages of the case looked at now (or last) in the order of the way."""
     reference = chosen(request)
@@ -37,6 +43,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             ]
         }
     ]
+    if isinstance(request.user, User) and appointments.may_open(request.user, at=db_now()):
+        menu[0]["items"].append({"title": _("Open a case"), "icon": "add", "link": reverse("office:open_case")})
     if not reference:
         return menu
     for group, title in GROUPS.items():

@@ -1,15 +1,19 @@
 """Signing in to the office: a password and an authenticator app, by django-allauth. Nobody signs up."""
 
+import base64
+import hashlib
 import time
 from collections.abc import Callable
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.utils import is_mfa_enabled
+from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
@@ -27,6 +31,28 @@ class OfficeAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth shi
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+
+class SealedKeys(DefaultMFAAdapter):  # type: ignore[misc]
+    """Keys of authenticators lie in the database encrypted: whoever reads it cannot make a code."""
+
+    def encrypt(self, text: str) -> str:
+        return _seal().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return _seal().decrypt(encrypted_text.encode()).decode()
+
+
+def _seal() -> MultiFernet:
+    """By the secret key, which is not in the database; older ones still open what they sealed."""
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    made = (hashlib.sha256(b"henkan authenticators " + key.encode()).digest() for key in keys)
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in made])
+
+
+def closed(request: HttpRequest) -> HttpResponse:
+    """What the sign-in library offers and this house does not: signing up, and anything by e-mail."""
+    raise Http404
 
 
 def sent_away(request: HttpRequest) -> HttpResponse | None:

@@ -1,12 +1,10 @@
-"""What each request says to whoever signs it: what leaves, to how many, the largest ten, what changed, what was left out."""
+"""What a request about the ledger or a run says to whoever signs it: figures, the largest ten, what changed, what is left."""
 
 import difflib
-import json
 from collections.abc import Callable
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Sum
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
@@ -16,14 +14,11 @@ from administration.distribution import runs
 from administration.distribution.models import PoolLine, Run, RunState
 from administration.ledger import takeover
 from administration.ledger.models import Intake, NegativePolicy
-from administration.office import readable
+from administration.office import readable, words
 from administration.office.pages.acting import Effect, Table
 from administration.office.pages.approving import EFFECTS, Describer
-from administration.returns import batches, gates
-from administration.returns.models import Batch, BatchState, ReturnState
 
 PLAN_LINES_MAX = 40  # of what changed in a plan's text
-RECENT_DAYS = 30  # a destination younger than this is looked at before anything is sent there
 
 
 def describes(act: str) -> Callable[[Describer], Describer]:
@@ -80,7 +75,7 @@ def ledger(request: ApprovalRequest, case: Case) -> Effect:
                 [_("Asset"), _("Product"), _("Declared"), _("By whom"), _("Rows add up to"), _("Suspense"), _("Difference")],
                 [
                     [
-                        total.asset_code, total.product, shown(total.asset_code, total.declared), total.source,
+                        total.asset_code, total.product, shown(total.asset_code, total.declared), words.of(words.SOURCES, total.source),
                         shown(total.asset_code, total.computed), shown(total.asset_code, total.suspense),
                         shown(total.asset_code, total.difference),
                     ]
@@ -92,7 +87,7 @@ def ledger(request: ApprovalRequest, case: Case) -> Effect:
                 _("What the inspection found"),
                 [_("Kind"), _("Severity"), _("File"), _("Rows"), _("Reason"), _("Remedy")],
                 [
-                    [found.kind, found.severity, found.file, f"{found.rows:,}", found.reason, found.remedy]
+                    [words.of(words.FINDINGS, found.kind), words.of(words.SEVERITIES, found.severity), found.file, f"{found.rows:,}", found.reason, found.remedy]
                     for found in intake.findings.order_by("-rows", "pk")[:20]
                 ],
                 numeric=frozenset({3}),
@@ -233,140 +228,6 @@ def changes_of_run(this: Run, lines: list[PoolLine]) -> list[Table]:
         title = _("What changed in the plan since %(plan)s") % {"plan": before.plan}
         found.append(Table(title, ["", _("Line")], changed[:PLAN_LINES_MAX]))
     return found
-
-
-# --- a batch ------------------------------------------------------------------------------------
-
-LARGEST_RETURNS = """
-SELECT c.number, a.code, r.amount, r.reference, d.network
-FROM returns_assetreturn r
-JOIN books_asset a ON a.id = r.asset_id
-JOIN register_claimline l ON l.id = r.claim_line_id
-JOIN register_claim c ON c.id = l.claim_id
-LEFT JOIN destinations_destination d ON d.id = r.destination_id
-WHERE r.batch_id = %(batch)s AND r.state = 'batched'
-ORDER BY r.amount / (%(totals)s::jsonb ->> a.code)::numeric DESC, r.amount DESC, r.reference LIMIT 10
-"""
-LOOK_AT = """
-SELECT count(*) FILTER (WHERE young), count(*) FILTER (WHERE shared > 1) FROM (
-    SELECT d.proposed_at > %(since)s AND d.version > 1 AS young, count(*) OVER (PARTITION BY d.fingerprint) AS shared
-    FROM returns_assetreturn r JOIN destinations_destination d ON d.id = r.destination_id
-    WHERE r.batch_id = %(batch)s AND r.state = 'batched'
-) s
-"""
-
-
-@describes(batches.ACT)
-def batch(request: ApprovalRequest, case: Case) -> Effect:
-    """What leaves the estate, to how many, by which rail and when; what to look at first; what was left out and why."""
-    this = Batch.objects.select_related("round").get(pk=request.object_id)
-    known = assets_of(case)
-    totals = {code: int(units) for code, units in sorted(this.totals.items())}
-    with connection.cursor() as cursor:
-        cursor.execute(LARGEST_RETURNS, {"batch": this.pk, "totals": json.dumps(this.totals)})
-        largest = cursor.fetchall()
-        cursor.execute(LOOK_AT, {"batch": this.pk, "since": readable.days_before(this.drafted_at, RECENT_DAYS)})
-        young, shared = cursor.fetchone()
-    leaves = ", ".join(readable.money(units, known[code]) for code, units in totals.items())
-    warnings = []
-    if young:
-        warnings.append(
-            ngettext(
-                "%(count)s return goes to a destination that was changed in the last %(days)s days.",
-                "%(count)s returns go to destinations that were changed in the last %(days)s days.",
-                young,
-            )
-            % {"count": f"{young:,}", "days": RECENT_DAYS}
-        )
-    if shared:
-        warnings.append(
-            ngettext(
-                "%(count)s return goes to a destination that another return of this batch uses too.",
-                "%(count)s returns go to destinations that other returns of this batch use too.",
-                shared,
-            )
-            % {"count": f"{shared:,}"}
-        )
-    return Effect(
-        sentence=ngettext(
-            "Batch %(batch)s sends %(leaves)s out of the estate: %(count)s return by %(rail)s.",
-            "Batch %(batch)s sends %(leaves)s out of the estate: %(count)s returns by %(rail)s.",
-            this.items,
-        )
-        % {"batch": this, "leaves": leaves or "0", "count": f"{this.items:,}", "rail": this.rail},
-        button=_("Sign: send batch %(batch)s") % {"batch": this},
-        figures=[
-            *((_("Leaves: %(asset)s") % {"asset": code}, readable.money(units, known[code])) for code, units in totals.items()),
-            (_("Returns"), f"{this.items:,}"),
-            (_("Parts"), f"{this.parts:,}"),
-            (_("Rail"), this.rail),
-            (_("Value date"), readable.day(this.round.value_date, get_language() or "en")),
-        ],
-        tables=[
-            Table(
-                _("The largest ten, by their part of the batch"),
-                [_("Claim"), _("Amount"), _("Part of the batch"), _("Reference"), _("Network")],
-                [
-                    [number, readable.money(int(amount), known[code]), part(amount, totals[code]), reference, network or "–"]
-                    for number, code, amount, reference, network in largest
-                ],
-                numeric=frozenset({1, 2}),
-            ),
-            *beside_the_last(this, known, totals),
-            left_out(this, known),
-        ],
-        warnings=warnings,
-        content_sha256=bytes(request.content_sha256).hex(),
-        order=request.order,
-        moves_value=True,
-    )
-
-
-def beside_the_last(this: Batch, known: dict[str, Asset], totals: dict[str, int]) -> list[Table]:
-    """The batch before it on the same rail."""
-    before = (
-        Batch.objects.filter(case_id=this.case_id, rail=this.rail, pk__lt=this.pk)
-        .exclude(state__in=[BatchState.DRAFT, BatchState.VOIDED])
-        .order_by("-pk")
-        .first()
-    )
-    if before is None:
-        return []
-    was = {code: int(units) for code, units in before.totals.items()}
-    rows: list[list[Any]] = [[_("Returns"), f"{before.items:,}", f"{this.items:,}", f"{this.items - before.items:+,}"]]
-    rows += [
-        [
-            code,
-            readable.money(was.get(code, 0), known[code]),
-            readable.money(totals.get(code, 0), known[code]),
-            signed(totals.get(code, 0) - was.get(code, 0), known[code]),
-        ]
-        for code in sorted({*was, *totals})
-    ]
-    title = _("Beside %(batch)s, the batch before it on this rail") % {"batch": before}
-    return [Table(title, [_("What"), str(before), str(this), _("Difference")], rows, numeric=frozenset({1, 2, 3}))]
-
-
-def left_out(this: Batch, known: dict[str, Asset]) -> Table:
-    """Returns of the same round and rail that are not in the batch, by why."""
-    waiting = (
-        this.round.returns.filter(rail=this.rail, state__in=[ReturnState.SCHEDULED, ReturnState.HELD])
-        .values("state", "held_by_gate", "asset__code")
-        .annotate(count=Count("pk"), amount=Sum("amount"))
-        .order_by("held_by_gate", "asset__code")
-    )
-    rows = []
-    for row in waiting:
-        gate = gates.BY_CODE.get(row["held_by_gate"])
-        why = (
-            str(gate.office) % {"asset": row["asset__code"], "reason": "–"}
-            if gate
-            else _("waits for a destination, or for a later batch")
-        )
-        code = row["asset__code"]
-        rows.append([why, code, f"{row['count']:,}", readable.money(int(row["amount"]), known[code])])
-    title = _("Left out of this batch, and why")
-    return Table(title, [_("Why"), _("Asset"), _("Returns"), _("Amount")], rows, numeric=frozenset({2, 3}))
 
 
 # --- words ----------------------------------------------------------------------------------------

@@ -8,21 +8,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
 
 from administration.books.models import Asset
-from administration.office import readable
+from administration.office import readable, words
 
 register = template.Library()
-
-OFFICES = {
-    "office_holder": lazy("office-holder"),
-    "beneficiary_agent": lazy("beneficiary agent"),
-    "case_officer": lazy("case officer"),
-    "approver": lazy("approver"),
-    "auditor": lazy("auditor"),
-    "court_reader": lazy("reader for the court"),
-}
 
 
 @register.filter
@@ -69,10 +59,16 @@ def person(user: Any) -> str:
 @register.filter
 def office_name(kind: str) -> str:
     """{{ appointment.kind|office_name }}: the office in words."""
-    return str(OFFICES.get(kind, kind))
+    return words.of(words.OFFICES, kind)
 
 
 @register.filter
 def in_eights(text: str) -> str:
     """A hash in groups of eight, as one compares it by eye."""
     return " ".join(text[n : n + 8] for n in range(0, len(text), 8))
+
+
+@register.filter
+def in_fours(text: str) -> str:
+    """A key in groups of four, as one types it."""
+    return " ".join(text[n : n + 4] for n in range(0, len(text), 4))

@@ -91,7 +91,8 @@ class Command(BaseCommand):
             demo.sample(accounts, seed=seed, progress=self.say)
         lines = ["", f"Office: {office_url}", f"Portal: {portal_url}"]
         if settings.EMBEDDED:
-            lines += ["Sign-ins: " + "; ".join(str(sign_in) for sign_in in demo.sign_ins())]
+            lines += ["Sign-ins:", *(f"  {sign_in}" for sign_in in demo.sign_ins())]
+            lines += ["  After the password: the code of the key in any authenticator app, or `python3 manage.py code aoki`"]
         print("\n".join([*lines, f"Logs:   {settings.STATE_DIR / 'logs'}", "Ctrl-C stops everything.", ""]), file=sys.stdout)
         sys.stdout.flush()
 
