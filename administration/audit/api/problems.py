@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from administration.audit.filters import BadFilter
+from administration.audit.pulls import OtherRequest
 from administration.errors import Refused
 
 log = logging.getLogger(__name__)
@@ -57,8 +58,7 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, BadFilter):
         status, detail = 400, str(error)
     elif isinstance(error, Refused):
-        status = getattr(error, "api_status", 409)
-        detail = str(error)
+        status, detail = 422 if isinstance(error, OtherRequest) else 409, str(error)
     elif isinstance(error, APIException):
         status = error.status_code
         detail = str(error.detail) if not isinstance(error.detail, dict | list) else ""

@@ -6,6 +6,7 @@ hashes hexadecimal: as in pulls, so that what is read here can be hashed and com
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from administration.audit.models import Pull, PullOf
@@ -35,6 +36,10 @@ class Sha256(serializers.CharField):
 
 class Shape(serializers.Serializer):
     """Rows are made ready by views; a shape says which of their columns go out."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        extend_schema_serializer(component_name=cls.__name__.removesuffix("Shape"))(cls)
 
 
 class HeadShape(Shape):
