@@ -281,6 +281,13 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": True,
+    "THEME": "light",  # one look, on every screen and on paper
+    "COLORS": {
+        "primary": {
+            "50": "#eff6ff", "100": "#dbeafe", "200": "#bfdbfe", "300": "#93c5fd", "400": "#60a5fa", "500": "#2563eb",
+            "600": "#1d4ed8", "700": "#1e40af", "800": "#1e3a8a", "900": "#172554", "950": "#0f172a",
+        },
+    },
     "ENVIRONMENT": "administration.office.shell.environment",
     "DASHBOARD_CALLBACK": "administration.office.dashboard.context",
     "SIDEBAR": {

@@ -185,5 +185,19 @@ def _last_size(path: Path, case: HasRecord, end: int) -> int:
     return max(sizes, default=0)
 
 
+def last_logged(case: HasRecord) -> dict[str, str] | None:
+    """The newest head of one case in the log, as it was written there; read from the log's end."""
+    path = log_file()
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - TAIL))
+        near = [head for head in map(_read, file.read().decode(errors="replace").splitlines()) if head.get("case") == case.reference]
+    if not near and end > TAIL:
+        near = list(logged(case))
+    return max(near, key=lambda head: int(head["size"]), default=None)
+
+
 def _sizes(lines: list[str], case: HasRecord) -> list[int]:
     return [int(head["size"]) for head in map(_read, lines) if head.get("case") == case.reference]

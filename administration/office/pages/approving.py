@@ -85,9 +85,9 @@ class Approvals(ListPage):
             Column(_("No."), lambda row: row.pk, numeric=True, link=lambda row: self.url("approval", pk=row.pk)),
             Column(_("What"), lambda row: name_of(row.act), link=lambda row: self.url("approval", pk=row.pk)),
             Column(_("State"), lambda row: STATES[row.state]),
-            Column(_("Prepared by"), lambda row: row.prepared_by.get_full_name() or row.prepared_by.username),
-            Column(_("Asked"), lambda row: self.say(row.requested_at)),
-            Column(_("Decided"), lambda row: self.say(row.decided_at)),
+            Column(_("Prepared by"), lambda row: row.prepared_by.shown_name),
+            Column(_("Asked"), lambda row: self.instant(row.requested_at)),
+            Column(_("Decided"), lambda row: self.instant(row.decided_at)),
         ]
 
     def filters(self) -> list[Filter]:

@@ -14,6 +14,7 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views import View
 
@@ -21,6 +22,7 @@ from administration.cases import appointments
 from administration.cases.models import Appointment, Case
 from administration.errors import Refused
 from administration.fields import db_now
+from administration.office import readable
 from administration.office.signing_in import sent_away
 from administration.people.models import User
 
@@ -112,6 +114,10 @@ class CasePage(View):
     def refused(self, sentence: str, *, status: int = 409) -> HttpResponse:
         """A page that says what was refused and why."""
         return self.show({"sentence": sentence}, template="office/refused.html", status=status)
+
+    def instant(self, at: datetime | None) -> str:
+        """A moment as people read it, in their language."""
+        return readable.instant(at, get_language() or "en")
 
     def may(self, power: str) -> bool:
         return appointments.may(self.case, self.user, power, at=self.at)

@@ -38,6 +38,7 @@ class ListPage(CasePage):
     template = "office/list.html"
     page_size = 100
     newest_first = False
+    key = "pk"  # a whole number that never changes and has an index
     empty: Any = ""  # what to say when there is nothing
 
     def rows(self) -> QuerySet[Any]:
@@ -58,10 +59,10 @@ class ListPage(CasePage):
                 rows, chosen[one.name] = one.narrow(rows, value), value
         after = asked.get("after", "")
         if after.isdecimal() and len(after) < 19:
-            rows = rows.filter(**{"pk__lt" if self.newest_first else "pk__gt": int(after)})
-        found: list[Model] = list(rows.order_by("-pk" if self.newest_first else "pk")[: self.page_size + 1])
+            rows = rows.filter(**{f"{self.key}__{'lt' if self.newest_first else 'gt'}": int(after)})
+        found: list[Model] = list(rows.order_by(f"{'-' if self.newest_first else ''}{self.key}")[: self.page_size + 1])
         more = found[: self.page_size]
-        following = urlencode({**chosen, "after": more[-1].pk}) if len(found) > self.page_size else ""
+        following = urlencode({**chosen, "after": getattr(more[-1], self.key)}) if len(found) > self.page_size else ""
         columns = self.columns()
         return {
             "columns": columns,

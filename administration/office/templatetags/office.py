@@ -1,6 +1,6 @@
 """How the office's pages say amounts, times and hashes."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django import template
@@ -10,6 +10,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from administration.books.models import Asset
+from administration.cases import stops
+from administration.cases.models import Stop
 from administration.office import readable, words
 
 register = template.Library()
@@ -22,6 +24,26 @@ def amount(units: int | None, asset: Asset) -> SafeString | str:
         return "–"
     whole, fraction = readable.parts(units, asset.scale)
     return format_html('<span class="amount">{}<span class="fraction">{}</span></span> {}', whole, fraction, asset.code)
+
+
+@register.filter
+def difference(units: int | None, asset: Asset) -> str:
+    """{{ gap|difference:asset }}: with its sign in text, so that colour is never alone."""
+    if units is None:
+        return "–"
+    return f"+{readable.money(units, asset)}" if units > 0 else readable.money(units, asset)
+
+
+@register.filter
+def day(on: date | None) -> str:
+    """{{ row.due_date|day }}: 2026-10-02 (Fri); in Japanese with the era."""
+    return readable.day(on, get_language() or "en")
+
+
+@register.filter
+def reason(stop: Stop) -> str:
+    """{{ stop|reason }}: why sending was stopped."""
+    return stops.reason_of(stop)
 
 
 @register.filter
