@@ -16,6 +16,7 @@ ERAS = (
     (date(2019, 5, 1), "令和"), (date(1989, 1, 8), "平成"), (date(1926, 12, 25), "昭和"), (date(1912, 7, 30), "大正"),
 )  # fmt: skip
 GROUP = 3
+LONG = 12  # digits
 
 
 def japanese() -> bool:
@@ -83,14 +84,21 @@ def amount(units: int, scale: int, code: str) -> str:
 
 
 def amount_html(units: int, scale: int, code: str) -> SafeString:
-    """The same with decimals in groups of three that the eye can count, and no signs in between that get copied."""
+    """
+    The same with decimals in groups of three that the eye can count, and no signs in between that get copied.
+
+    Groups may go to the next line on a narrow screen; long figures are set smaller where figures are set large.
+    """
     whole, decimals = parts(units, scale)
-    groups = format_html_join("", '<span class="g">{}</span>', ((decimals[n : n + GROUP],) for n in range(0, len(decimals), GROUP)))
-    figure = format_html("{}.{}", whole, groups) if decimals else format_html("{}", whole)
+    groups = (decimals[n : n + GROUP] for n in range(0, len(decimals), GROUP))
+    figure = whole if not decimals else format_html(
+        "{}.{}", whole, format_html_join("", '<span class="g">{}</span><wbr>', ((group,) for group in groups))
+    )  # fmt: skip
+    size = " long" if len(whole) + len(decimals) > LONG else ""
     if code == "JPY":
-        return format_html('<span class="amount">{}<small>円</small></span>', figure) if japanese() else format_html(
-            '<span class="amount">¥{}</span>', figure)  # fmt: skip
-    return format_html('<span class="amount">{} <small>{}</small></span>', figure, code)
+        shape = '<span class="amount{}">{}<small>円</small></span>' if japanese() else '<span class="amount{}">¥{}</span>'
+        return format_html(shape, size, figure)
+    return format_html('<span class="amount{}">{} <small>{}</small></span>', size, figure, code)
 
 
 def _with_unit(figure: str, code: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from administration.cases.deadlines import next_open
 from administration.returns import gates
@@ -255,7 +255,7 @@ class Line:
         gone = bool(row and (row["out"] or row["state"] in ("settled", "returned")))
         there = self.stage in (Stage.PRESUMED, Stage.ARRIVED)
         rows: list[tuple[str, bool, str]] = [
-            (_("Accepted"), self.units("admitted") > 0, readable.day(self.facts["decided_at"])),
+            (pgettext("step", "Accepted"), self.units("admitted") > 0, readable.day(self.facts["decided_at"])),
             (_("In the plan"), bool(shares), readable.day(shares[-1]["computed_at"]) if shares else ""),
             (_("Approved"), bool(approved), readable.day(approved[-1]["approved_at"]) if approved else ""),
             (_("Sent"), gone, readable.day(row["sent_at"]) if row and gone else ""),
