@@ -33,13 +33,14 @@ PROJECT = Path(__file__).resolve().parent.parent
 # These need no rows; everything else gets a database.
 WITHOUT_ROWS = {
     "check", "collectstatic", "compilemessages", "diffsettings", "findstatic", "help", "makemessages",
-    "makemigrations", "sample_handover", "stack", "startapp", "validate_handover", "version",
+    "makemigrations", "sample_handover", "stack", "startapp", "storm", "validate_handover", "version",
 }  # fmt: skip
 
 # What the embedded stack keeps in its state directory, unless the environment says where.
 KEPT = {
     "HENKAN_SECRET_KEY": "secret_key",
     "ARCHIVE_DIR": "archive",
+    "HANDOVER_INBOX": "inbox",
     "HEAD_KEY_FILE": "head_key.pem",
     "HEAD_LOG_FILE": "heads.log",
     "REHEARSAL_URL": "rehearsal.sock",

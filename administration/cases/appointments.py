@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from administration.cases.models import Appointment, AppointmentKind, Case
-from administration.cases.powers import DEFAULTS, POWERS, WATCHING_KINDS
+from administration.cases.powers import DEFAULTS, OPENING_KINDS, POWERS, WATCHING_KINDS
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import log
@@ -69,6 +69,27 @@ def require_any(case: Case, user: User, *, at: datetime) -> Appointment:
             % {"user": user.username, "case": case}
         )
     return found
+
+
+def may_open(user: User, *, at: datetime) -> bool:
+    """May this person open a case? Whoever holds the office or prepares in a case that runs, of this house."""
+    return (
+        Appointment.objects.filter(Q(to_at__isnull=True) | Q(to_at__gt=at), user=user, from_at__lte=at)
+        .filter(kind__in=OPENING_KINDS, user__is_active=True)
+        .exists()
+    )
+
+
+def require_opening(user: User, *, at: datetime) -> None:
+    """Refuse whoever is nobody's office-holder or case officer."""
+    if not may_open(user, at=at):
+        raise NotEmpowered(
+            _(
+                "%(user)s may not open a case: that takes somebody who holds the office or is case officer in a running "
+                "case. Otherwise the operator opens it, by its appointing instrument."
+            )
+            % {"user": user.username}
+        )
 
 
 # --- granting and ending ----------------------------------------------------------------------

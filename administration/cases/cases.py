@@ -89,14 +89,18 @@ def open_case(
     is_sample: bool = False,
     ordered: Sequence[Ordered] = (),
     due: Sequence[Due] = (),
+    by: User | None = None,
     at: datetime,
 ) -> Case:
     """
-    Open a case by its appointing instrument. The operator does it: nobody holds an office yet.
+    Open a case by its appointing instrument: nobody holds an office in it yet.
 
-    From here on appointments are the office-holder's to record, and securing comes before the ledger.
+    The operator does it (`by` is None), or somebody who holds the office or prepares in another case. From here on
+    appointments are the office-holder's to record, and securing comes before the ledger.
     """
-    _require_openable(reference, regime, proceeding, trigger, cutoff_at, cooling_off_hours, is_sample, at)
+    if by is not None:
+        appointments.require_opening(by, at=at)
+    require_openable(reference, regime, proceeding, trigger, cutoff_at, cooling_off_hours, is_sample, at)
     office = [one for one in appointed if one.kind == AppointmentKind.OFFICE_HOLDER]
     if not office:
         raise NotOpened(_("A case opens with its office-holder. Add the appointment that names one."))
@@ -110,10 +114,10 @@ def open_case(
         case,
         "case.opened",
         subject=case,
-        by=None,
+        by=by,
         at=at,
         body={
-            "by_operator": "yes",
+            "by_operator": "no" if by else "yes",
             "name": name,
             "regime": regime,
             "proceeding": proceeding,
@@ -147,7 +151,7 @@ def open_case(
     return case
 
 
-def _require_openable(
+def require_openable(
     reference: str,
     regime: str,
     proceeding: str,
@@ -157,6 +161,7 @@ def _require_openable(
     is_sample: bool,
     at: datetime,
 ) -> None:
+    """Refuse what cannot be opened: a reference used, a cut-off to come, a law that does not hold or knows no such trigger."""
     if Case.objects.filter(reference=reference).exists():
         raise NotOpened(_("Case %(case)s is open already. Give the new one another reference.") % {"case": reference})
     if cutoff_at > at:

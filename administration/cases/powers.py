@@ -40,4 +40,5 @@ DEFAULTS: dict[str, list[str]] = {
 }
 
 SIGNING_KINDS = (AppointmentKind.OFFICE_HOLDER, AppointmentKind.APPROVER)
+OPENING_KINDS = (AppointmentKind.OFFICE_HOLDER, AppointmentKind.CASE_OFFICER)
 WATCHING_KINDS = (AppointmentKind.AUDITOR, AppointmentKind.COURT_READER)

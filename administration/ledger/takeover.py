@@ -161,8 +161,16 @@ def inspect(intake: Intake, *, by: User, at: datetime) -> Job:
     moved = Intake.objects.filter(pk=intake.pk, state=IntakeState.RECEIVED).update(state=IntakeState.INSPECTING)
     if moved != 1:
         raise NotInspected(_("%(intake)s is inspected already. Reload it and look again.") % {"intake": intake})
-    params = {"by": by.pk, "at": at.isoformat()}
+    scales = {asset["code"]: asset["scale"] for asset in intake.manifest["assets"]}  # a refused package leaves no other trace
+    params = {"by": by.pk, "at": at.isoformat(), "scales": scales}
     return jobs.start(intake.case, INSPECT, intake.pk, total=_rows_of(intake), params=params)
+
+
+def take_in(
+    case: Case, directory: Path | str, *, by: User, at: datetime, differences: str = Differences.REFUSE
+) -> Job:
+    """Receive a package and begin to inspect it."""
+    return inspect(receive(case, directory, by=by, at=at, differences=differences), by=by, at=at)
 
 
 def inspection_step(job: Job) -> jobs.Progress:
@@ -256,6 +264,23 @@ def outcome(job: Job) -> Intake:
         if found["severity"] == REFUSE
     ]
     raise HandoverRefused(faults, result)
+
+
+def refused(case: Case) -> Job | None:
+    """The inspection of the package that was refused last, while nobody has put its report aside."""
+    newest = Job.objects.filter(case=case, kind=INSPECT).order_by("-pk").first()
+    return newest if newest is not None and (newest.result or {}).get("refused") else None
+
+
+@transaction.atomic
+def forget(job: Job, *, by: User, at: datetime) -> None:
+    """Put the report of a refused package aside: somebody has read it. Then nothing of the package is left."""
+    if job.case is None:
+        raise NotInspected(_("This is not the report of a refused package."))
+    appointments.require(job.case, by, POWER, at=at)
+    gone, _rows = Job.objects.filter(pk=job.pk, kind=INSPECT, result__refused=True).delete()
+    if not gone:
+        raise NotInspected(_("This report was put aside before."))
 
 
 @transaction.atomic

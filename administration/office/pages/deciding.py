@@ -1,0 +1,273 @@
+"""What customers say on paper, what is decided about it, and what is held back for now."""
+
+from typing import Any
+
+from django import forms
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from administration import amounts
+from administration.cases import archive
+from administration.office import readable, words
+from administration.office.entering import AmountField, DayField, PaperField, Reason, WordsField
+from administration.office.pages.acting import ActPage, Effect, KeptFile
+from administration.office.pages.base import page
+from administration.office.pages.claiming import DECIDE, SCHEDULE, figures_of_line
+from administration.office.pages.showing import day
+from claims.register import holds, review, schedule
+from claims.register.models import Claim, ClaimLine, Dispute, Hold
+
+
+class OfClaim(ActPage):
+    """An act on one claim of the case."""
+
+    def claim(self) -> Claim:
+        return get_object_or_404(Claim.objects.select_related("case", "claimant"), case=self.case, number=self.kwargs["number"])
+
+    def form_arguments(self) -> dict[str, Any]:
+        self.claim()
+        return {}
+
+    def back(self) -> str:
+        return self.url("claim", number=self.kwargs["number"])
+
+
+class OfLine(OfClaim):
+    """An act on one line of a claim; amounts are of its asset."""
+
+    def line(self) -> ClaimLine:
+        found = ClaimLine.objects.select_related("claim__case", "case", "asset")
+        return get_object_or_404(found, case=self.case, claim__number=self.kwargs["number"], pk=self.kwargs["pk"])
+
+    def form_arguments(self) -> dict[str, Any]:
+        return {"line": self.line()}
+
+
+class AboutLine(forms.Form):
+    """A form whose amount is of the line's asset."""
+
+    entered = ""  # the field with the amount
+
+    def __init__(self, *args: Any, line: ClaimLine, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.line = line
+        self.fields[self.entered].help_text = _("In %(asset)s, with at most %(scale)s decimal places.") % {
+            "asset": line.asset.code, "scale": line.asset.scale,
+        }  # fmt: skip
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        text = (self.cleaned_data.get(self.entered) or "").strip().replace(",", "")
+        try:
+            self.cleaned_data["units"] = amounts.parse(text, self.line.asset.scale) if text else None
+        except amounts.BadAmount:
+            self.add_error(self.entered, _("“%(text)s” is not an amount of %(asset)s: plain digits, with at most %(scale)s decimal places.") % {
+                "text": text, "asset": self.line.asset.code, "scale": self.line.asset.scale})  # fmt: skip
+        return self.cleaned_data
+
+
+def kept(data: dict[str, Any], name: str) -> bytes | None:
+    """The hash under which a paper is kept from now on, if one was given."""
+    paper = data.get(name)
+    return archive.keep(paper.read()) if isinstance(paper, KeptFile) else None
+
+
+# --- confirming and disputing ---------------------------------------------------------------------
+
+
+@page("claims/<str:number>/confirm/", name="claim-confirm")
+class ConfirmClaim(OfClaim):
+    title = lazy("Confirm a claim on paper")
+    power = SCHEDULE
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        claim = self.claim()
+        if claim.confirmed_at:
+            raise schedule.AlreadyConfirmed(_("Claim %(claim)s was confirmed before. Nothing was changed.") % {"claim": claim})
+        lines = claim.lines.select_related("asset").order_by("asset__code", "claim_class")
+        return Effect(
+            _("The customer confirmed claim %(claim)s on paper, as it stands.") % {"claim": claim},
+            _("Record the confirmation"),
+            figures=[
+                (f"{line.asset.code}, {words.of(words.CLASSES, line.claim_class)}", readable.money(line.admitted, line.asset))
+                for line in lines
+            ],
+        )
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return schedule.confirm(self.claim(), how="paper", by=self.user, at=self.at)
+
+
+class Disputing(AboutLine):
+    entered = "claimed"
+    claimed = AmountField(label=lazy("The whole figure that the customer says is right"))
+    ground = WordsField(label=lazy("Ground"))
+    evidence = PaperField(label=lazy("The customer's paper"), required=False)
+
+
+@page("claims/<str:number>/lines/<int:pk>/dispute/", name="line-dispute")
+class DisputeLine(OfLine):
+    title = lazy("Take down a dispute")
+    power = SCHEDULE
+    form_class = Disputing
+    intro = lazy("What is claimed above the line is reserved until it is decided, and not admitted. A figure below it changes nothing until then.")
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        line = self.line()
+        above = max(0, data["units"] - line.recorded - line.corrected - line.lodged)
+        return Effect(
+            _("The customer of claim %(claim)s says %(amount)s is right.")
+            % {"claim": line.claim, "amount": readable.money(data["units"], line.asset)},
+            _("Take the dispute down"),
+            figures=[*figures_of_line(line), (_("Reserved by this"), readable.money(above, line.asset)), (_("Ground"), data["ground"])],
+            content_sha256=data["evidence"].sha256 if isinstance(data.get("evidence"), KeptFile) else "",
+        )
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return schedule.dispute(
+            self.line(), data["units"], ground=data["ground"], evidence=kept(data, "evidence"), how="paper", by=self.user, at=self.at
+        )
+
+
+# --- deciding -------------------------------------------------------------------------------------
+
+
+class Deciding(AboutLine):
+    entered = "admitted"
+    admitted = AmountField(label=lazy("Admitted in all, from now on"))
+    reason_code = forms.ChoiceField(
+        label=lazy("Reason"), choices=[row for row in words.choices(words.REASONS) if row[0] not in ("scheduled", "ledger_corrected")]
+    )
+    reason = WordsField(label=lazy("In words"), required=False)
+    evidence = PaperField(label=lazy("Evidence"), required=False)
+
+
+@page("claims/<str:number>/lines/<int:pk>/decide/", name="line-decide")
+class DecideLine(OfLine):
+    title = lazy("Decide a line")
+    power = DECIDE
+    form_class = Deciding
+    intro = lazy("Admitted is the whole quantity from now on; the rest of what is claimed is rejected. An earlier decision stays in the record.")
+
+    def dispute(self, line: ClaimLine) -> Dispute | None:
+        return Dispute.objects.filter(claim_line=line, decision__isnull=True).first()
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        line = self.line()
+        dispute = self.dispute(line)
+        most = line.recorded + line.corrected + line.lodged - line.out_of_scope
+        if not 0 <= data["units"] <= most:
+            raise review.NotDecided(
+                _("Of claim %(claim)s between 0 and %(most)s can be admitted: no more is claimed.")
+                % {"claim": line.claim, "most": readable.money(most, line.asset)}
+            )
+        excess = max(0, line.position.given + line.converted_out - data["units"] - line.converted_in)
+        return Effect(
+            _("Claim %(claim)s: %(admitted)s are admitted, %(rejected)s are rejected.")
+            % {
+                "claim": line.claim, "admitted": readable.money(data["units"], line.asset),
+                "rejected": readable.money(most - data["units"], line.asset),
+            },
+            _("Decide"),
+            figures=[
+                *figures_of_line(line),
+                (_("The customer says"), readable.money(dispute.claimed, line.asset) if dispute else _("no open dispute")),
+                (_("Ground of the customer"), dispute.ground if dispute else "–"),
+                (_("Reason"), words.of(words.REASONS, data["reason_code"])),
+                (_("In words"), data["reason"] or "–"),
+            ],
+            warnings=[
+                _("%(amount)s were given above this. The next run takes them back as far as they have not left the house.")
+                % {"amount": readable.money(excess, line.asset)}
+            ]
+            if excess
+            else [],
+            content_sha256=data["evidence"].sha256 if isinstance(data.get("evidence"), KeptFile) else "",
+        )  # fmt: skip
+
+    def act(self, data: dict[str, Any]) -> Any:
+        line = self.line()
+        return review.decide_line(
+            line, data["units"], dispute=self.dispute(line), reason_code=data["reason_code"], reason=data["reason"],
+            evidence=kept(data, "evidence"), by=self.user, at=self.at,
+        )  # fmt: skip
+
+
+# --- holds ----------------------------------------------------------------------------------------
+
+
+class Holding(forms.Form):
+    kind = forms.ChoiceField(label=lazy("Hold"), choices=words.choices(words.HOLDS, holds.KINDS))
+    reason = WordsField(label=lazy("Why"))
+    next_look = DayField(label=lazy("Looked at again on"))
+
+
+@page("claims/<str:number>/hold/", name="hold-place")
+class PlaceHold(OfClaim):
+    title = lazy("Place a hold")
+    power = DECIDE
+    form_class = Holding
+    intro = lazy(
+        "Nothing is paid on the claim until the hold is lifted. Of a confidential hold the customer reads only “under review”: "
+        "telling more can be an offence."
+    )
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        secret = data["kind"] in holds.CONFIDENTIAL
+        return Effect(
+            _("Nothing is paid on claim %(claim)s until the hold is lifted.") % {"claim": self.claim()},
+            _("Place the hold"),
+            figures=[
+                (_("Hold"), words.of(words.HOLDS, data["kind"])),
+                (_("Why"), data["reason"]),
+                (_("Looked at again"), day(data["next_look"])),
+                (_("Who sees it"), _("only who decides claims") if secret else _("everybody appointed")),
+            ],
+        )
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return holds.place(
+            self.claim(), data["kind"], reason=data["reason"], next_look=data["next_look"], by=self.user, at=self.at
+        )
+
+
+@page("holds/<int:pk>/lift/", name="hold-lift")
+class LiftHold(ActPage):
+    title = lazy("Lift a hold")
+    power = DECIDE
+    form_class = Reason
+
+    def hold(self) -> Hold:
+        return get_object_or_404(Hold.objects.select_related("claim__case"), claim__case=self.case, pk=self.kwargs["pk"])
+
+    def form_arguments(self) -> dict[str, Any]:
+        if not self.may(DECIDE):
+            raise Http404
+        self.hold()
+        return {}
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        hold = self.hold()
+        others = Hold.objects.filter(claim=hold.claim, lifted_at__isnull=True).exclude(pk=hold.pk).count()
+        return Effect(
+            _("The hold on claim %(claim)s is lifted.") % {"claim": hold.claim},
+            _("Lift the hold"),
+            figures=[
+                (_("Hold"), words.of(words.HOLDS, hold.kind)),
+                (_("Why it was placed"), hold.reason),
+                (_("Why it is lifted"), data["reason"]),
+                (_("Other holds on the claim"), f"{others}"),
+            ],
+            moves_value=not others,
+        )
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return holds.lift(self.hold(), reason=data["reason"], by=self.user, at=self.at)
+
+    def done(self, result: Any) -> tuple[str, str]:
+        return _("The hold was lifted."), self.back()
+
+    def back(self) -> str:
+        return self.url("claim", number=self.hold().claim.number)

@@ -1,0 +1,674 @@
+"""Taking over the ledger: the package is received, inspected while one watches, explained, and accepted by a second person."""
+
+import contextlib
+import csv
+import io
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from administration.books.models import Asset
+from administration.cases import securing
+from administration.cases.models import ApprovalRequest, Case
+from administration.ledger import package, takeover, unpacking
+from administration.ledger.models import ControlTotal, Differences, Finding, Intake, IntakeState, NegativePolicy
+from administration.office import readable, words
+from administration.office.entering import PaperField, Reason
+from administration.office.pages import working
+from administration.office.pages.acting import ActPage, Effect, KeptFile, Table, uploads
+from administration.office.pages.base import CasePage, page
+from administration.office.pages.showing import Button, Section, ShowPage, link
+from administration.office.pages.what_is_signed import describes
+from administration.office.templatetags.office import jst, sha
+from administration.work.models import Job, JobState
+
+POWER = takeover.POWER
+EXAMPLES = 5  # of each kind of finding
+ZIP_BYTES_MAX = 8 * 2**30
+
+working.KINDS.update({
+    takeover.INSPECT: lazy("Inspecting the handover package"),
+    takeover.ACCEPT: lazy("Writing the accepted ledger"),
+})  # fmt: skip
+
+
+# --- what there is --------------------------------------------------------------------------------
+
+
+@dataclass
+class Group:
+    """All findings of one kind in one column: how many rows, and the first of them."""
+
+    kind: str
+    severity: str
+    file: str
+    column: str
+    rows: int = 0
+    examples: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def words(self) -> str:
+        return words.of(words.FINDINGS, self.kind)
+
+    @property
+    def severity_words(self) -> str:
+        return words.of(words.SEVERITIES, self.severity)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where the take-over of a case stands: the package, its inspection, what was found."""
+
+    intake: Intake | None
+    job: Job | None  # the work under way, or the last
+    refused: bool
+    approval: ApprovalRequest | None
+
+    @property
+    def running(self) -> bool:
+        return self.job is not None and self.job.state == JobState.WAITING
+
+    @property
+    def state(self) -> str:
+        return "refused" if self.refused else self.intake.state if self.intake else ""
+
+    def findings(self) -> list[dict[str, Any]]:
+        """Each finding, as far as the inspection listed them one by one."""
+        if self.refused and self.job is not None:
+            return list((self.job.result or {}).get("findings", []))
+        if self.intake is None:
+            return []
+        inspection = Job.objects.filter(kind=takeover.INSPECT, subject_id=self.intake.pk).order_by("-pk").first()
+        listed = list((inspection.result or {}).get("findings", [])) if inspection else []
+        return listed or [
+            {key: getattr(row, key) for key in ("kind", "severity", "file", "row", "column", "reason", "remedy", "rows")}
+            for row in Finding.objects.filter(intake=self.intake).order_by("pk")
+        ]
+
+
+def standing(case: Case) -> Standing:
+    intake = Intake.objects.filter(case=case).exclude(state=IntakeState.CANCELLED).first()
+    if intake is None:
+        refused = takeover.refused(case)
+        return Standing(None, refused, refused is not None, None)
+    kind = takeover.ACCEPT if intake.state in (IntakeState.ACCEPTING, IntakeState.ACCEPTED) else takeover.INSPECT
+    job = Job.objects.filter(kind=kind, subject_id=intake.pk).order_by("-pk").first()
+    asked = case.approvals.filter(act=takeover.ACCEPT, object_id=intake.pk).order_by("-pk").first()
+    return Standing(intake, job, False, asked)
+
+
+def grouped(findings: list[dict[str, Any]]) -> list[Group]:
+    found: dict[tuple[str, str, str], Group] = {}
+    for one in findings:
+        key = (one["kind"], one["file"], one["column"])
+        group = found.setdefault(key, Group(one["kind"], one["severity"], one["file"], one["column"]))
+        group.rows += one["rows"]
+        if len(group.examples) < EXAMPLES:
+            group.examples.append(one)
+    return list(found.values())
+
+
+def shown(units: int | None, code: str, scales: dict[str, int]) -> str:
+    """An amount of an asset that the case may not know yet."""
+    if units is None:
+        return "–"
+    return f"{''.join(readable.parts(units, scales.get(code, 0)))} {code}"
+
+
+def scales_of(manifest: dict[str, Any]) -> dict[str, int]:
+    return {asset["code"]: asset["scale"] for asset in manifest.get("assets", [])}
+
+
+# --- the wizard -----------------------------------------------------------------------------------
+
+STAGES = (
+    ("received", lazy("Receive the package")),
+    ("inspected", lazy("Inspect it")),
+    ("explained", lazy("Explain differences")),
+    ("accepting", lazy("A second person accepts")),
+    ("accepted", lazy("Ledger taken over")),
+)
+REACHED = {"": 0, "refused": 1, "received": 1, "inspecting": 1, "inspected": 2, "accepting": 4, "accepted": 5}
+
+
+@page("takeover/", name="takeover", menu="ledger", icon="download", order=1)
+class TakeOverPage(ShowPage):
+    title = lazy("Take over the ledger")
+    template = "office/taking_over/wizard.html"
+
+    def prepare(self, **kwargs: Any) -> None:
+        self.standing = standing(self.case)
+        intake = self.standing.intake
+        self.totals = list(intake.control_totals.order_by("asset_code", "product")) if intake else []
+        self.unexplained = [total for total in self.totals if total.difference]
+        self.groups = [] if self.standing.running else grouped(self.standing.findings())
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        made = super().context(**kwargs)
+        now = REACHED[self.standing.state]
+        if self.standing.state == "inspected" and not self.unexplained:
+            now = 3
+        job = self.standing.job
+        return made | {
+            "stages": [
+                (label, "past" if n < now else "now" if n == now else "") for n, (_name, label) in enumerate(STAGES)
+            ],
+            "groups": self.groups,
+            "running": self.standing.running,
+            "job": job,
+            "job_words": working.progress(job, self.at) if job else "",
+            "job_total": max(job.total, job.done, 1) if job else 1,
+            "job_kind": working.kind_in_words(job) if job else "",
+            "address": self.url("takeover"),
+            "csv": self.url("takeover-findings") if self.groups else "",
+        }
+
+    def sentence(self) -> Any:
+        intake, state = self.standing.intake, self.standing.state
+        if state == "refused":
+            return _("The last package was refused, and nothing of it was kept. Have it mended, then receive it again.")
+        if intake is None:
+            if not self.case.securing_completed_at:
+                return _("The exchange is not secured yet. Complete the securing checklist first.")
+            return _("No package has been received. Receive the handover package of the exchange.")
+        sentences = {
+            "received": _("The package is received and not inspected yet."),
+            "inspecting": _("The package is being inspected. Nothing is in the case yet, and it can be given up at any time."),
+            "inspected": (
+                _("%(n)s control totals differ and nobody has said why. Explain them, or put each into named suspense.")
+                % {"n": len(self.unexplained)}
+                if self.unexplained
+                else _("The package is inspected and every control total is met. A second person can accept it.")
+            ),
+            "accepting": _("The acceptance is signed. The ledger is being written."),
+            "accepted": _("The ledger is taken over and never changes again. Corrections are adjustments, signed by a second person."),
+        }
+        return sentences[state]
+
+    def notices(self) -> list[tuple[str, Any]]:
+        job, found = self.standing.job, []
+        if job is not None and job.state == JobState.FAILED:
+            found.append(("refusal", job.error))
+        if self.unexplained:
+            found.append(("refusal", _("Unexplained: %(totals)s") % {"totals": ", ".join(map(str, self.unexplained))}))
+        asked = self.standing.approval
+        if asked is not None and asked.state == "rejected":
+            found.append(("warning", _("The acceptance was rejected: %(reason)s") % {"reason": asked.reason}))
+        return found
+
+    def figures(self) -> list[tuple[Any, Any]]:
+        intake = self.standing.intake
+        if intake is None:
+            return []
+        return [
+            (_("Exchange"), intake.manifest.get("case", {}).get("exchange_name", "–")),
+            (_("Balances as of"), jst(intake.cutoff_at)),
+            (_("Received"), jst(intake.received_at)),
+            (_("Accounts"), f"{intake.accounts:,}" if intake.accounts else "–"),
+            (_("Balances"), f"{intake.balances:,}" if intake.balances else "–"),
+            (_("SHA-256 of the package"), sha(intake.package_sha256)),
+        ]
+
+    def buttons(self) -> list[Button]:
+        state, asked = self.standing.state, self.standing.approval
+        found: list[Button] = []
+        if state in ("", "refused"):
+            if self.case.securing_completed_at:
+                found.append(self.button(_("Receive a package"), "takeover-receive", POWER, main=True))
+            else:
+                found.append(self.button(_("Securing checklist"), "securing", main=True))
+        if state == "refused":
+            found.append(self.button(_("Put the report aside"), "takeover-forget", POWER))
+        if state == "received":
+            found.append(self.button(_("Inspect the package"), "takeover-inspect", POWER, main=True))
+        if state == "inspected":
+            if asked is not None and asked.state == "open":
+                found.append(Button(_("Look at the acceptance"), self.url("approval", pk=asked.pk), main=True))
+            elif self.unexplained:
+                found.append(Button(_("Ask for acceptance"), why_not=_("first explain the differences")))
+            else:
+                found.append(self.button(_("Ask for acceptance"), "takeover-accept", POWER, main=True))
+        if state in ("received", "inspecting", "inspected"):
+            found.append(self.button(_("Give the package up"), "takeover-cancel", POWER))
+        if state == "accepting" and self.standing.job and self.standing.job.state == JobState.FAILED:
+            found.append(self.button(_("Go on writing"), "takeover-go-on", POWER, main=True))
+        if state == "accepted":
+            found.append(self.button(_("What is held"), "holdings", main=True))
+            found.append(self.button(_("Corrections and scope"), "corrections"))
+        return found
+
+    def sections(self) -> list[Section]:
+        if self.standing.running and self.standing.state == "inspecting":
+            return []
+        found = [section for section in (self._totals(), self._files()) if section.rows]
+        given_up = Intake.objects.filter(case=self.case, state=IntakeState.CANCELLED).order_by("-pk")
+        if given_up:
+            found.append(Section(
+                _("Packages given up"), head=[_("Received"), _("SHA-256 of the package")],
+                rows=[[jst(row.received_at), sha(row.package_sha256)] for row in given_up],
+            ))  # fmt: skip
+        return found
+
+    def _totals(self) -> Section:
+        rows: list[list[Any]] = []
+        job = self.standing.job
+        if self.standing.refused and job is not None:
+            scales = dict(job.params.get("scales", {}))
+            for total in (job.result or {}).get("control_totals", []):
+                declared = None if total["declared"] is None else int(total["declared"])
+                computed = int(total["computed"])
+                gap = 0 if declared is None else declared - computed
+                rows.append(self._total(total["asset"], total["product"], total["source"], declared, computed, gap, scales, ""))
+        intake = self.standing.intake
+        for one in self.totals:
+            assert intake is not None
+            rows.append(self._total(
+                one.asset_code, one.product, one.source, one.declared, one.computed, one.difference,
+                scales_of(intake.manifest), self._suspense(one),
+            ))  # fmt: skip
+        head = [_("Asset"), _("Product"), _("Declared"), _("By whom"), _("Rows add up to"), _("Difference"), ""]
+        return Section(
+            _("Control totals"), _("What the exchange's other books say, beside what the rows add up to."), head, rows,
+            numeric=frozenset({2, 4, 5}),
+        )  # fmt: skip
+
+    def _total(
+        self, code: str, product: str, source: str, declared: int | None, computed: int, gap: int, scales: dict[str, int], act: Any
+    ) -> list[Any]:
+        says = act or (_("not declared: unchecked") if declared is None else _("met") if not gap else _("UNEXPLAINED"))
+        return [
+            code, words.of(words.PRODUCTS, product), shown(declared, code, scales),
+            words.of(words.SOURCES, source.replace("_", " ")), shown(computed, code, scales), shown(gap, code, scales), says,
+        ]  # fmt: skip
+
+    def _suspense(self, total: ControlTotal) -> Any:
+        if total.suspense:
+            return _("in suspense “%(name)s”") % {"name": total.suspense_name}
+        if not total.difference or self.standing.state != "inspected":
+            return ""
+        asked = self.case.approvals.filter(act=takeover.SUSPENSE, object_id=total.pk, state="open").first()
+        if asked:
+            return link(self.url("approval", pk=asked.pk), _("waits for signatures"))
+        return link(self.url("takeover-suspense", pk=total.pk), _("Put into suspense")) if self.may(POWER) else ""
+
+    def _files(self) -> Section:
+        intake = self.standing.intake
+        rows = [
+            [row.name, f"{row.bytes:,}", "–" if row.rows is None else f"{row.rows:,}", sha(row.sha256)]
+            for row in (intake.files.order_by("name") if intake else [])
+        ]
+        return Section(
+            _("Files as received"), head=[_("Name"), _("Bytes"), _("Rows"), "SHA-256"], rows=rows, numeric=frozenset({1, 2})
+        )
+
+
+@page("takeover/findings.csv", name="takeover-findings")
+class FindingsFile(CasePage):
+    """Every finding with file, row, column, reason and remedy, for whoever has to mend the package."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
+        found = standing(self.case).findings()
+        if not found:
+            raise Http404
+        head = [_("Kind"), _("Severity"), _("File"), _("Row"), _("Column"), _("Reason"), _("Remedy"), _("Rows")]
+        answer = StreamingHttpResponse(lines_of(head, found), content_type="text/csv; charset=utf-8")
+        answer["Content-Disposition"] = f'attachment; filename="{self.case.reference}-findings.csv"'
+        return answer
+
+
+def lines_of(head: list[str], found: list[dict[str, Any]]) -> Iterator[str]:
+    yield "\ufeff"  # so that spreadsheets read it as UTF-8
+    yield csv_line(head)
+    for one in found:
+        yield csv_line([
+            words.of(words.FINDINGS, one["kind"]), words.of(words.SEVERITIES, one["severity"]),
+            *(one[name] for name in ("file", "row", "column", "reason", "remedy", "rows")),
+        ])  # fmt: skip
+
+
+def csv_line(values: list[Any]) -> str:
+    """One line; a text that a spreadsheet would take for a formula is shown as text."""
+    out = io.StringIO()
+    csv.writer(out).writerow([unformed(value) for value in values])
+    return out.getvalue()
+
+
+def unformed(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else text
+
+
+# --- receiving ------------------------------------------------------------------------------------
+
+
+def inbox() -> list[str]:
+    """The folders of the inbox that look like packages."""
+    folder = Path(settings.HANDOVER_INBOX) if settings.HANDOVER_INBOX else None
+    if folder is None or not folder.is_dir():
+        return []
+    return sorted(
+        one.name for one in folder.iterdir() if not one.is_symlink() and one.is_dir() and (one / package.MANIFEST).is_file()
+    )
+
+
+class Receiving(forms.Form):
+    zipped = PaperField(
+        label=lazy("The package as one ZIP file"), required=False, bytes_max=ZIP_BYTES_MAX,
+        help_text=lazy("The folder with manifest.json and its files, packed."),
+    )  # fmt: skip
+    folder = forms.ChoiceField(
+        label=lazy("Or a folder of the server's inbox"), required=False,
+        help_text=lazy("For packages too large to upload: the operator puts them there."),
+    )  # fmt: skip
+    differences = forms.ChoiceField(
+        label=lazy("If a control total differs"), choices=words.choices(words.DIFFERENCES), widget=forms.RadioSelect,
+        initial=Differences.REFUSE,
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        folders = self.fields["folder"]
+        assert isinstance(folders, forms.ChoiceField)
+        folders.choices = [("", "–"), *((name, name) for name in inbox())]
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        if bool(self.cleaned_data.get("zipped")) == bool(self.cleaned_data.get("folder")):
+            raise ValidationError(_("Give one of both: a ZIP file, or a folder of the inbox."))
+        return self.cleaned_data
+
+
+@page("takeover/receive/", name="takeover-receive")
+class ReceivePackage(ActPage):
+    title = lazy("Receive the handover package")
+    template = "office/taking_over/receive.html"
+    power = POWER
+    form_class = Receiving
+    intro = lazy(
+        "The package is copied as it is, every file is hashed and compared with its manifest, and it is inspected. "
+        "A package at fault is refused whole: nothing of it is kept, and you get the list of what to mend."
+    )
+    faults: tuple[package.Fault, ...] = ()
+
+    def show(self, context: dict[str, Any], *, template: str = "", status: int = 200) -> Any:
+        return super().show({**context, "faults": self.faults[:200], "more_faults": max(0, len(self.faults) - 200)}, template=template, status=status)
+
+    def folder(self, data: dict[str, Any]) -> Path:
+        kept = data.get("zipped")
+        if isinstance(kept, KeptFile):
+            folder = uploads() / f"package-{kept.sha256}"
+            return folder if folder.is_dir() else unpacking.unpack(kept.path, folder)
+        return Path(settings.HANDOVER_INBOX) / str(data["folder"])
+
+    @contextlib.contextmanager
+    def remembering_faults(self) -> Iterator[None]:
+        """So that all of them are shown, not the first only."""
+        try:
+            yield
+        except package.PackageRefused as refused:
+            self.faults = refused.faults
+            raise
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        securing.require_completed(self.case)
+        with self.remembering_faults():
+            manifest = package.read_manifest(self.folder(data))
+        scales = {asset.code: asset.scale for asset in manifest.assets}
+        rows = sum(file.rows or 0 for file in manifest.files)
+        kept = data.get("zipped")
+        return Effect(
+            _("The package of %(exchange)s is received and inspected: %(rows)s rows. Nothing is in the case until a second person accepts it.")
+            % {"exchange": manifest.case.exchange_name, "rows": f"{rows:,}"},
+            _("Receive and inspect"),
+            figures=[
+                (_("Exchange"), manifest.case.exchange_name),
+                (_("Balances as of"), jst(manifest.cutoff_at)),
+                (_("Cut-off of the case"), jst(self.case.cutoff_at)),
+                (_("If a control total differs"), words.of(words.DIFFERENCES, data["differences"])),
+            ],
+            tables=[
+                Table(
+                    _("Control totals as declared"), [_("Asset"), _("Product"), _("Declared"), _("Balances"), _("By whom")],
+                    [
+                        [one.asset, words.of(words.PRODUCTS, one.product), shown(one.declared, one.asset, scales), f"{one.accounts:,}",
+                         words.of(words.SOURCES, one.source.replace("_", " "))]
+                        for one in manifest.control_totals
+                    ],
+                    numeric=frozenset({2, 3}),
+                ),
+                Table(
+                    _("Files"), [_("Name"), _("Bytes"), _("Rows")],
+                    [[one.name, f"{one.bytes:,}", "–" if one.rows is None else f"{one.rows:,}"] for one in manifest.files],
+                    numeric=frozenset({1, 2}),
+                ),
+            ],
+            warnings=[]
+            if manifest.cutoff_at == self.case.cutoff_at
+            else [_("The package is of another cut-off than the case.")],
+            content_sha256=kept.sha256 if isinstance(kept, KeptFile) else manifest.sha256,
+        )  # fmt: skip
+
+    def act(self, data: dict[str, Any]) -> Any:
+        folder = self.folder(data)
+        with self.remembering_faults():
+            job = takeover.take_in(self.case, folder, by=self.user, at=self.at, differences=data["differences"])
+        if isinstance(data.get("zipped"), KeptFile):
+            shutil.rmtree(folder, ignore_errors=True)  # the archive has its own copy
+        return job
+
+    def done(self, result: Any) -> tuple[str, str]:
+        return _("Received. The inspection has begun; this page follows it."), self.url("takeover")
+
+
+# --- the other acts -------------------------------------------------------------------------------
+
+
+class OfIntake(ActPage):
+    """An act on the case's live package."""
+
+    power = POWER
+
+    def intake(self) -> Intake:
+        found = Intake.objects.filter(case=self.case).exclude(state=IntakeState.CANCELLED).select_related("case").first()
+        if found is None:
+            raise takeover.NotInspected(_("There is no package in case %(case)s. Receive one first.") % {"case": self.case})
+        return found
+
+    def back(self) -> str:
+        return self.url("takeover")
+
+
+@page("takeover/inspect/", name="takeover-inspect")
+class InspectPackage(OfIntake):
+    title = lazy("Inspect the package")
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        intake = self.intake()
+        return Effect(
+            _("Every row of the package is read and checked. Nothing is in the case until a second person accepts it."),
+            _("Inspect the package"), figures=[(_("Received"), jst(intake.received_at))],
+            content_sha256=bytes(intake.package_sha256).hex(),
+        )  # fmt: skip
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return takeover.inspect(self.intake(), by=self.user, at=self.at)
+
+    def done(self, result: Any) -> tuple[str, str]:
+        return _("The inspection has begun; this page follows it."), self.back()
+
+
+@page("takeover/cancel/", name="takeover-cancel")
+class CancelPackage(OfIntake):
+    title = lazy("Give the package up")
+    form_class = Reason
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        intake = self.intake()
+        traces = (
+            _("Its row stays, with your reason; nothing of it counts.")
+            if intake.state == IntakeState.INSPECTED
+            else _("Nothing of it remains.")
+        )
+        return Effect(
+            _("The package is given up. %(traces)s Another one can then be received.") % {"traces": traces},
+            _("Give the package up"), figures=[(_("Why"), data["reason"]), (_("State"), words.of(words.INTAKES, intake.state))],
+            content_sha256=bytes(intake.package_sha256).hex(),
+        )  # fmt: skip
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return takeover.cancel(self.intake(), by=self.user, at=self.at, reason=data["reason"])
+
+    def done(self, result: Any) -> tuple[str, str]:
+        return _("The package was given up."), self.back()
+
+
+@page("takeover/forget/", name="takeover-forget")
+class ForgetReport(ActPage):
+    title = lazy("Put the report of a refused package aside")
+    power = POWER
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        job = takeover.refused(self.case)
+        if job is None:
+            raise takeover.NotInspected(_("There is no report of a refused package here."))
+        self.job = job
+        rows = sum(one["rows"] for one in (job.result or {}).get("findings", []))
+        return Effect(
+            _("The report of the refused package goes; nothing of the package is left then. Download the list first if you need it."),
+            _("Put the report aside"), figures=[(_("Findings"), f"{rows:,}")],
+        )  # fmt: skip
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return takeover.forget(self.job, by=self.user, at=self.at)
+
+    def done(self, result: Any) -> tuple[str, str]:
+        return _("The report was put aside."), self.url("takeover")
+
+
+class Suspending(forms.Form):
+    name = forms.CharField(label=lazy("Name of the suspense"), max_length=100, help_text=lazy("Under which it is looked for later."))
+
+
+@page("takeover/suspense/<int:pk>/", name="takeover-suspense")
+class ProposeSuspense(ActPage):
+    title = lazy("Put a difference into named suspense")
+    power = POWER
+    form_class = Suspending
+    intro = lazy("What nobody can explain goes under a name, signed by two people, the office-holder among them. It stays visible until it is identified.")
+
+    def total(self) -> ControlTotal:
+        return get_object_or_404(ControlTotal.objects.select_related("intake"), intake__case=self.case, pk=self.kwargs["pk"])
+
+    def form_arguments(self) -> dict[str, Any]:
+        self.total()
+        return {}
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        return suspense_effect(self.total(), data["name"])
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return takeover.put_into_suspense(self.total(), name=data["name"], by=self.user, at=self.at)
+
+    def back(self) -> str:
+        return self.url("takeover")
+
+
+def suspense_effect(total: ControlTotal, name: str) -> Effect:
+    scales = scales_of(total.intake.manifest)
+    code = total.asset_code
+    return Effect(
+        _("%(amount)s that nobody can explain go into the suspense “%(name)s”.")
+        % {"amount": shown(total.difference, code, scales), "name": name},
+        _("Ask for the signatures"),
+        figures=[
+            (_("Declared"), shown(total.declared, code, scales)),
+            (_("By whom"), words.of(words.SOURCES, total.source.replace("_", " "))),
+            (_("Rows add up to"), shown(total.computed, code, scales)),
+            (_("Difference"), shown(total.difference, code, scales)),
+            (_("Product"), words.of(words.PRODUCTS, total.product)),
+        ],
+    )
+
+
+@describes(takeover.SUSPENSE)
+def what_goes_into_suspense(request: ApprovalRequest, case: Case) -> Effect:
+    """The difference, and under which name."""
+    total = ControlTotal.objects.select_related("intake").get(pk=request.object_id)
+    said = suspense_effect(total, total.suspense_name)
+    return Effect(
+        said.sentence, _("Sign: put it into suspense"), figures=said.figures,
+        content_sha256=bytes(request.content_sha256).hex(), order=request.order,
+    )  # fmt: skip
+
+
+class Accepting(forms.Form):
+    negative_policy = forms.ChoiceField(
+        label=lazy("What becomes of negative balances"), choices=words.choices(words.NEGATIVES), widget=forms.RadioSelect,
+        initial=NegativePolicy.EXCLUDE,
+    )  # fmt: skip
+
+
+@page("takeover/accept/", name="takeover-accept")
+class AskForAcceptance(OfIntake):
+    title = lazy("Ask for acceptance of the ledger")
+    form_class = Accepting
+    intro = lazy("A second person looks at the same figures and signs. Then the ledger is written and never changes again.")
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        intake = self.intake()
+        negatives = intake.findings.filter(kind="negative_balance").first()
+        known = {asset.code: asset.scale for asset in Asset.objects.filter(case=self.case)} | scales_of(intake.manifest)
+        return Effect(
+            _("Another person is asked to accept the ledger as it was inspected: %(accounts)s accounts, %(balances)s balances.")
+            % {"accounts": f"{intake.accounts:,}", "balances": f"{intake.balances:,}"},
+            _("Ask for acceptance"),
+            figures=[
+                (_("Accounts"), f"{intake.accounts:,}"),
+                (_("Balances"), f"{intake.balances:,}"),
+                (_("Negative balances"), f"{negatives.rows:,}" if negatives else "0"),
+                (_("What becomes of negative balances"), words.of(words.NEGATIVES, data["negative_policy"])),
+            ],
+            tables=[
+                Table(
+                    _("Control totals"), [_("Asset"), _("Product"), _("Declared"), _("Rows add up to"), _("In suspense"), _("Difference")],
+                    [
+                        [one.asset_code, words.of(words.PRODUCTS, one.product),
+                         *(shown(units, one.asset_code, known) for units in (one.declared, one.computed, one.suspense, one.difference))]
+                        for one in intake.control_totals.order_by("asset_code", "product")
+                    ],
+                    numeric=frozenset({2, 3, 4, 5}),
+                )
+            ],
+            content_sha256=bytes(intake.package_sha256).hex(),
+        )  # fmt: skip
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return takeover.accept(self.intake(), by=self.user, at=self.at, negative_policy=data["negative_policy"])
+
+
+@page("takeover/go-on/", name="takeover-go-on")
+class GoOn(OfIntake):
+    title = lazy("Go on writing the accepted ledger")
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        intake = self.intake()
+        return Effect(
+            _("Writing the signed ledger goes on where it stopped. Nothing is written twice."), _("Go on writing"),
+            figures=[(_("State"), words.of(words.INTAKES, intake.state))], content_sha256=bytes(intake.content_sha256 or b"").hex(),
+        )  # fmt: skip
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return takeover.go_on(self.intake(), by=self.user, at=self.at)
+
+    def done(self, result: Any) -> tuple[str, str]:
+        return _("It goes on; this page follows it."), self.back()

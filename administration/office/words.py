@@ -1,0 +1,280 @@
+"""
+What the codes of the case are called where people read them, in both languages.
+
+Codes never change (they are in the record); words may. `of(WORDS, code)` gives the code itself where there is no word.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+Words = Mapping[str, Any]
+
+
+def of(words: Words, code: str) -> str:
+    """The word for a code; the code where nobody gave it one."""
+    return str(words.get(str(code), code))
+
+
+def choices(words: Words, codes: Any = None) -> list[tuple[str, Any]]:
+    """For a form: every code, or those named, with its word."""
+    return [(str(code), words.get(str(code), str(code))) for code in (words if codes is None else codes)]
+
+
+# --- step 1: the case ---------------------------------------------------------------------------
+
+OFFICES: Words = {
+    "office_holder": _("office-holder (administrator)"),
+    "beneficiary_agent": _("beneficiary agent"),
+    "case_officer": _("case officer"),
+    "approver": _("approver"),
+    "auditor": _("auditor"),
+    "court_reader": _("reader for the court"),
+}
+
+POWERS: Words = {
+    "cases.secure": _("tick the securing checklist and complete it"),
+    "cases.convert": _("record that the case went to another proceeding"),
+    "cases.policy": _("ask for more signatures than the profile does"),
+    "appointments.grant": _("record appointments and end them"),
+    "orders.register": _("register orders and what became of them"),
+    "deadlines.set": _("compute deadlines and replace them"),
+    "ledger.take_over": _("take over the ledger"),
+    "custody.record": _("record holdings and reconcile"),
+    "claims.schedule": _("make claims from the ledger, confirm or dispute them on paper"),
+    "claims.decide": _("decide claims and place holds"),
+    "destinations.verify": _("enter and verify destinations"),
+    "distribution.plan": _("draft plans, compute runs, ask for their approval"),
+    "returns.schedule": _("schedule a round of returns"),
+    "returns.batch": _("draft, freeze and void batches"),
+    "returns.export": _("export an approved batch and submit it"),
+    "returns.evidence": _("receive evidence and match it"),
+    "returns.stop": _("stop and resume sending"),
+    "audit.pull": _("pull the record and the return log"),
+}
+
+PERMITS: Words = {  # what orders permit
+    "destinations.verify_handover": _("rely on destinations from the exchange's files"),
+    "cases.convert": _("take the case to another proceeding"),
+    "cases.succeed": _("appoint a successor"),
+}
+
+STANDINGS: Words = {
+    "in_force": _("served and in force"),
+    "final": _("final and binding"),
+    "stayed": _("stayed"),
+    "reversed": _("reversed"),
+    "": _("not served yet"),
+}
+
+DEADLINES: Words = {
+    "filing": _("filing of claims"),
+    "appeal": _("immediate appeal"),
+    "late_filing": _("late filing of claims"),
+    "assessment": _("petition for claim assessment"),
+    "assessment_suit": _("suit against a claim assessment"),
+    "exclusion": _("exclusion period of the dividend"),
+    "exclusion_simplified": _("exclusion period of a simplified dividend"),
+    "table_objection": _("objection to the dividend table"),
+    "abolition_notice": _("notice before business is abolished"),
+}
+
+EVENTS_COUNTED_FROM: Words = {
+    "service": _("service"),
+    "publication": _("publication in the gazette"),
+    "order": _("the order"),
+    "hindrance_ended": _("the end of the hindrance"),
+    "investigation_ended": _("the end of the claims investigation"),
+    "notice": _("the notice"),
+}
+
+# --- step 2: the ledger -------------------------------------------------------------------------
+
+INTAKES: Words = {
+    "received": _("received"),
+    "inspecting": _("being inspected"),
+    "inspected": _("inspected"),
+    "accepting": _("being written"),
+    "accepted": _("accepted"),
+    "cancelled": _("given up"),
+}
+DIFFERENCES: Words = {
+    "refuse": _("A control total that is off by one unit refuses the package"),
+    "suspend": _("Keep the package; what nobody can explain goes into named suspense, signed by two"),
+}
+NEGATIVES: Words = {
+    "exclude": _("An adjustment brings each negative balance to nothing"),
+    "keep": _("They stay as they are, to be decided one by one"),
+}
+SEVERITIES: Words = {
+    "refuse": _("refuses the package"),
+    "quarantine": _("must be explained"),
+    "warn": _("to look at"),
+}
+SOURCES: Words = {
+    "exchange officer": _("officer of the exchange"),
+    "regulator filing": _("filing with the regulator"),
+    "custodian": _("custodian"),
+    "auditor": _("auditor"),
+    "none": _("nobody declared it"),
+}
+FINDINGS: Words = {
+    "manifest": _("The manifest cannot be read"),
+    "control_total_not_compared": _("A control total could not be compared"),
+    "control_total_differs": _("The rows do not add up to the control total"),
+    "control_total_off_by_one": _("The rows differ from the control total by one unit"),
+    "control_count_differs": _("The number of balances is not the declared one"),
+    "no_control_total": _("No control total is declared"),
+    "negative_balance": _("Balances below zero"),
+    "asset_scale": _("An asset has another number of decimal places in the case"),
+    "other_cutoff": _("The package is of another cut-off than the case"),
+    "row_count": _("The number of rows is not the declared one"),
+    "unlisted_file": _("A file that the manifest does not list"),
+    "missing_file": _("A listed file is missing"),
+    "file_size": _("A file has another size than listed"),
+    "file_hash": _("A file is not the one listed: its hash differs"),
+    "blank_row": _("Blank rows"),
+    "ragged_row": _("Rows with too many or too few columns"),
+    "unreadable_row": _("Rows that cannot be read"),
+    "not_utf8": _("Text that is not UTF-8"),
+    "header": _("The header is not the agreed one"),
+    "byte_order_mark": _("A byte order mark at the beginning"),
+    "line_ending": _("Line endings that do not fit"),
+    "my_number": _("What looks like a My Number, which must not be handed over"),
+    "duplicate_customer": _("A customer is listed twice"),
+    "duplicate_account": _("An account is listed twice"),
+    "duplicate_balance": _("A balance is listed twice"),
+    "duplicate_row": _("A row is listed twice"),
+    "unknown_customer": _("An account of a customer who is not listed"),
+    "unknown_account": _("A row of an account that is not listed"),
+    "unknown_asset": _("An asset that is not in the manifest"),
+    "unknown_value": _("A word that is not one of the agreed ones"),
+    "too_many_decimals": _("Amounts with more decimal places than the asset"),
+    "negative_holding": _("A holding below zero"),
+    "evidence_missing": _("The paper behind a holding is missing"),
+    "evidence_hash": _("The paper behind a holding is another one"),
+    "proof_missing": _("Access without saying how it was shown"),
+    "not_a_number": _("Amounts that are not plain numbers"),
+    "full_width_digits": _("Amounts in full-width digits"),
+    "exponent": _("Amounts with an exponent"),
+    "bad_date": _("Dates that are none"),
+    "bad_instant": _("Instants that are none"),
+    "not_a_hash": _("A hash that is none"),
+    "control_character": _("Control characters in a text"),
+    "empty": _("A required entry is empty"),
+    "too_long": _("An entry is too long"),
+    "invalid_destination": _("Destinations that no rail could pay"),
+}
+PRODUCTS: Words = {
+    "spot": _("balance"),
+    "pending_withdrawal": _("withdrawal not yet carried out"),
+    "lending": _("lent to the exchange"),
+}
+CORRECTIONS: Words = {
+    "error": _("error in the ledger"),
+    "post_event": _("happened after the cut-off"),
+    "court_order": _("order of a court"),
+    "negative_balance_excluded": _("negative balance excluded"),
+}
+
+# --- step 3: what is held -----------------------------------------------------------------------
+
+PLACES: Words = {"wallet": _("wallet"), "bank": _("bank account"), "trust": _("trust")}
+TAGS: Words = {
+    "segregated": _("the customers', kept apart"),
+    "guarantee": _("performance-guarantee crypto-assets"),
+    "own": _("the exchange's own"),
+}
+ACCESS: Words = {
+    "proved": _("proved"),
+    "partial": _("proved in part"),
+    "unproved": _("not proved"),
+    "lost": _("lost"),
+    "contested": _("contested"),
+}
+MOVEMENTS: Words = {
+    "receipt": _("receipt"),
+    "recovery": _("recovery of what had been taken"),
+    "fee": _("network or bank fee"),
+    "cost": _("cost of the proceeding"),
+    "sweep": _("between places of the case"),
+}
+TEMPERATURES: Words = {"": _("does not apply"), "hot": _("hot (connected)"), "cold": _("cold (not connected)")}
+
+# --- step 4: claims -----------------------------------------------------------------------------
+
+CLASSES: Words = {
+    "trust_beneficiary": _("trust beneficiary (yen in trust)"),
+    "priority_segregated": _("preferential payment (segregated coins)"),
+    "lending_unsecured": _("lent coins, unsecured"),
+    "general": _("general claim"),
+    "own_insider": _("the exchange's own people"),
+}
+HOLDS: Words = {
+    "attachment": _("attachment"),
+    "dispute": _("dispute over whose claim it is"),
+    "sanctions": _("sanctions list"),
+    "deceased": _("the customer died"),
+    "str": _("suspicious-transaction report (confidential)"),
+    "police": _("request of the police (confidential)"),
+    "order": _("sealed order (confidential)"),
+}
+REASONS: Words = {
+    "scheduled": _("made from the ledger"),
+    "as_recorded": _("as recorded: the ledger is right"),
+    "as_claimed": _("as claimed"),
+    "in_part": _("in part"),
+    "deposit_found": _("the estate's papers show what the ledger left out"),
+    "not_in_any_record": _("not in any record"),
+    "no_evidence": _("no evidence"),
+    "not_a_customer": _("not a customer"),
+    "duplicate": _("claimed twice"),
+    "error_of_the_exchange": _("error of the exchange"),
+    "filed_in_time": _("filed in time"),
+    "not_filed": _("not filed"),
+    "ledger_corrected": _("the ledger was corrected"),
+}
+RULES: Words = {
+    "scheduled_stands_until_disputed": _("stands as recorded until it is disputed"),
+    "scheduled_and_reserved_until_filed_and_decided": _("reserved until it is filed and decided"),
+    "ledger_corrected_after_scheduling": _("the ledger was corrected after the claim was made"),
+}
+HOW: Words = {"paper": _("on paper"), "portal": _("on the portal"), "": "–"}
+CHANNELS: Words = {
+    "post": _("post"),
+    "portal": _("portal"),
+    "gazette": _("public notice in the gazette"),
+    "email": _("e-mail"),
+}
+NOTICES: Words = {
+    "schedule": _("claims were made from the ledger"),
+    "decision": _("a decision on a claim"),
+    "deficiency": _("something is missing in a claim"),
+    "payment": _("returns begin"),
+    "general": _("general notice"),
+}
+DESTINATIONS: Words = {
+    "proposed": _("proposed"),
+    "proved": _("proved"),
+    "cooling": _("in the waiting time"),
+    "usable": _("usable"),
+    "revoked": _("out of use"),
+}
+ORIGINS: Words = {
+    "handover": _("from the exchange's files"),
+    "claimant": _("entered by the customer"),
+    "paper": _("signed paper"),
+    "court_order": _("order of a court"),
+}
+
+# --- step 5: plan and run -----------------------------------------------------------------------
+
+RUNS: Words = {
+    "computing": _("being computed"),
+    "computed": _("computed, not approved"),
+    "approved": _("approved, being declared"),
+    "declared": _("approved and declared"),
+    "withdrawn": _("withdrawn"),
+}
+ROUNDS: Words = {"interim": _("interim round"), "final": _("final round")}
