@@ -1,0 +1,489 @@
+"""Step 8: what the rails say, matched to what was sent, and applied once."""
+
+from typing import Any
+
+from django import forms
+from django.db.models import F, Prefetch, QuerySet
+from django.http import Http404
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from administration.amounts import show
+from administration.cases.models import ApprovalRequest, Case
+from administration.office import readable
+from administration.office.pages.acting import ActPage, Effect, Table
+from administration.office.pages.approving import EFFECTS
+from administration.office.pages.base import CasePage, page
+from administration.office.pages.lists import Column, Filter
+from administration.office.pages.returning import ButtonList, assets_of, rail_choices, rail_name, rails_of, rows_of
+from administration.office.pages.working import KINDS
+from administration.returns import corrections, evidence, matching, routes, settlement
+from administration.returns.models import (
+    Attempt,
+    AttemptState,
+    Correction,
+    Evidence,
+    EvidenceLine,
+    Match,
+    ReturnState,
+    Submission,
+    SubmissionState,
+)
+
+KINDS["returns.settle"] = lazy("Matching evidence and settling")
+for _code in routes.codes():
+    KINDS[evidence.job_of(_code)] = lazy("Reading the rail's statement")
+
+LINE_KINDS: dict[str, Any] = {
+    "seen": lazy("seen, not final"),
+    "settled": lazy("paid"),
+    "refused": lazy("refused"),
+    "returned": lazy("came back"),
+    "dead": lazy("can never be paid"),
+}
+# What to do about a line that waits for a person.
+STEPS: dict[str, Any] = {
+    "no_such_return": lazy("Ask the rail whose payment it is; nothing of it was applied."),
+    "other_amount": lazy("Compare the rail's paper with the batch; the rail stays stopped until two people resume it."),
+    "not_sent": lazy("Find out who sent it. Do not resume the rail before."),
+    "no_attempt": lazy("Ask the rail for the payment's details."),
+    "settled_twice": lazy("Recover the second payment from the rail or the recipient."),
+    "contradicts": lazy("Propose a correction with the rail's paper; two people decide."),
+    "paid_after_refusal": lazy("Propose the correction: the attempt was paid after all. Two people sign it."),
+    "overpaid": lazy("Recover it, or let the next round net it."),
+    "nothing_to_return": lazy("Wait for the settlement it undoes, or ask the rail."),
+}
+
+PENDING = """
+SELECT count(*) FILTER (WHERE e.kind <> 'seen') FROM returns_evidenceline e
+WHERE e.case_id = %(case)s AND e.problem = '' AND e.id > %(after)s
+  AND NOT EXISTS (SELECT FROM returns_match m WHERE m.line_id = e.id)
+"""
+
+
+def money_of(case_assets: dict[str, Any], code: str, units: int) -> str:
+    """An amount of a statement's line: its asset may be none of ours."""
+    asset = case_assets.get(code)
+    return readable.money(units, asset) if asset else f"{show(units, 0)} {code}"
+
+
+# --- what was received --------------------------------------------------------------------------
+
+
+@page("evidence/", name="evidence", menu="returns", icon="fact_check", order=40)
+class EvidencePage(ButtonList):
+    """Every statement, report and observation as received, newest first."""
+
+    title = lazy("Evidence")
+    intro = lazy("Only evidence settles a return. The same bytes twice are no news; a broken file is refused whole.")
+    newest_first = True
+
+    def rows(self) -> QuerySet[Any]:
+        return self.case.evidence.select_related("received_by")
+
+    def filters(self) -> list[Filter]:
+        codes = rail_choices(rails_of(self.case))
+        return [Filter("rail", _("Rail"), codes, lambda rows, value: rows.filter(rail=value))]
+
+    def columns(self) -> list[Column]:
+        language = get_language() or "en"
+        return [
+            Column(_("Name"), lambda row: row.name, link=lambda row: f"{self.url('evidence-lines')}?file={row.pk}"),
+            Column(_("Rail"), lambda row: rail_name(row.rail)),
+            Column(_("Received"), lambda row: readable.instant(row.received_at, language)),
+            Column(_("By"), lambda row: (row.received_by.first_name or row.received_by.username) if row.received_by else _("asked by the house")),
+            Column(_("New lines"), lambda row: f"{row.lines_count:,}", numeric=True),
+            Column(_("Bytes"), lambda row: f"{row.bytes:,}", numeric=True),
+            Column("SHA-256", lambda row: f"{bytes(row.sha256).hex()[:16]}…"),
+        ]  # fmt: skip
+
+    def buttons(self) -> list[tuple[Any, str]]:
+        found: list[tuple[Any, str]] = []
+        if self.may("returns.evidence"):
+            found += [
+                (_("Settle"), self.url("settle")),
+                (_("Ask the rail"), self.url("observe")),
+                (_("Receive a file"), self.url("evidence-receive")),
+            ]
+        return [
+            *found,
+            (_("All lines"), self.url("evidence-lines")),
+            (_("Lines that wait for a person"), f"{self.url('evidence-lines')}?match=queued"),
+            (_("Over-payments"), self.url("overpayments")),
+            (_("Corrections"), self.url("corrections")),
+        ]
+
+
+@page("evidence/lines/", name="evidence-lines")
+class LinesPage(ButtonList):
+    """Lines of evidence with what became of each: matched, applied, or waiting for a person and why."""
+
+    title = lazy("Lines of evidence")
+    newest_first = True
+
+    def rows(self) -> QuerySet[Any]:
+        matches = Match.objects.select_related("attempt__asset_return")
+        rows = EvidenceLine.objects.filter(case=self.case).select_related("evidence").prefetch_related(Prefetch("matches", matches))
+        file = self.request.GET.get("file", "")
+        return rows.filter(evidence_id=int(file)) if file.isdecimal() and len(file) < 19 else rows
+
+    def filters(self) -> list[Filter]:
+        return [
+            Filter(
+                "match", _("Match"),
+                [("queued", _("waits for a person")), ("applied", _("applied")), ("matched", _("matched, not applied")), ("open", _("not matched yet"))],
+                narrowed,
+            ),
+            Filter("kind", _("Says"), list(LINE_KINDS.items()), lambda rows, value: rows.filter(kind=value)),
+        ]  # fmt: skip
+
+    def columns(self) -> list[Column]:
+        language, assets = get_language() or "en", assets_of(self.case)
+        return [
+            Column(_("Line"), lambda row: f"{row.evidence.name} · {row.line}", link=lambda row: self.url("evidence-line", pk=row.pk)),
+            Column(_("Says"), lambda row: LINE_KINDS.get(row.kind, row.kind)),
+            Column(_("Reference"), lambda row: row.reference, link=self.story),
+            Column(_("Amount"), lambda row: money_of(assets, row.asset_code, row.amount), numeric=True),
+            Column(_("At"), lambda row: readable.instant(row.at, language)),
+            Column(_("Match"), match_state),
+        ]
+
+    def story(self, row: EvidenceLine) -> str:
+        known = any(match.attempt.asset_return.reference == row.reference for match in row.matches.all())
+        return self.url("return", return_reference=row.reference) if known else ""
+
+
+def narrowed(rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+    if value == "queued":
+        return rows.exclude(problem="")
+    if value == "open":
+        return rows.filter(problem="", matches__isnull=True).exclude(kind="seen")
+    return rows.filter(matches__applied_at__isnull=value != "applied", matches__isnull=False)
+
+
+def match_state(line: EvidenceLine) -> str:
+    if line.problem:
+        return matching.sentence(line)
+    if line.kind == "seen":
+        return _("decides nothing yet")
+    found = list(line.matches.all())
+    if not found:
+        return _("not matched yet")
+    return _("applied") if all(match.applied_at for match in found) else _("matched, not applied")
+
+
+@page("evidence/lines/<int:pk>/", name="evidence-line")
+class LinePage(CasePage):
+    """One line beside what we sent: the two sides that a person compares, and the steps that are open."""
+
+    title = lazy("Line of evidence")
+    template = "office/returns/line.html"
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        line = EvidenceLine.objects.filter(case=self.case, pk=kwargs["pk"]).select_related("evidence").first()
+        if line is None:
+            raise Http404
+        assets = assets_of(self.case)
+        attempts = (
+            Attempt.objects.filter(asset_return__case=self.case, asset_return__reference=line.reference)
+            .select_related("asset_return__asset", "asset_return__claim_line__claim", "batch").order_by("pk")
+        ) if line.reference else []  # fmt: skip
+        may = self.may("returns.evidence")
+        ours = []
+        for attempt in attempts:
+            row = attempt.asset_return
+            ours.append(
+                {
+                    "attempt": attempt, "row": row, "money": readable.money(row.amount, row.asset),
+                    "same": row.amount == line.amount and row.asset.code == line.asset_code,
+                    "link": self.url("return", return_reference=row.reference),
+                    "correct": self.url("correct", machine="attempt", pk=attempt.pk)
+                    if may and line.problem and attempt.state in (AttemptState.REFUSED, AttemptState.DEAD) else "",
+                }
+            )  # fmt: skip
+        return {
+            "line": line, "says": LINE_KINDS.get(line.kind, line.kind), "money": money_of(assets, line.asset_code, line.amount),
+            "state": match_state(line), "step": STEPS.get(line.problem, ""), "ours": ours,
+            "stops": list(self.case.stops.filter(lifted_at__isnull=True)),
+        }  # fmt: skip
+
+
+# --- acts ---------------------------------------------------------------------------------------
+
+
+class ReceiveForm(forms.Form):
+    def __init__(self, *args: Any, rails: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["rail"] = forms.ChoiceField(label=_("Rail"), choices=rail_choices(rails))
+        self.fields["file"] = forms.FileField(label=_("Statement or report"), help_text=_("As the rail gave it, unchanged."))
+
+
+@page("evidence/receive/", name="evidence-receive")
+class ReceiveEvidence(ActPage):
+    """evidence.receive: a file, kept as it is, counted once."""
+
+    title = lazy("Receive a file")
+    power = "returns.evidence"
+    intro = lazy("The file is kept under its hash and read line by line. Lines that were in an earlier file count once.")
+    form_class = ReceiveForm
+
+    def form_arguments(self) -> dict[str, Any]:
+        return {"rails": rails_of(self.case) or routes.codes()}
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        file, rail = data["file"], data["rail"]
+        known = Evidence.objects.filter(case=self.case, sha256=bytes.fromhex(file.sha256)).first()
+        warnings = []
+        if known:
+            warnings.append(_("These bytes were received before, as “%(name)s”. Nothing new comes of them.") % {"name": known.name})
+        return Effect(
+            sentence=_("%(name)s is taken in as evidence of %(rail)s. Nothing settles before you press “Settle”.")
+            % {"name": file.name, "rail": rail_name(rail)},
+            button=_("Take it in"),
+            figures=[(_("Bytes"), f"{file.size:,}"), ("SHA-256", file.sha256)],
+            warnings=warnings,
+        )
+
+    def act(self, data: dict[str, Any]) -> Any:
+        file = data["file"]
+        return evidence.receive(self.case, data["rail"], name=file.name, data=file.path, by=self.user, at=self.at)
+
+    def done(self, result: Any) -> tuple[str, str]:
+        sentence = ngettext("%(count)s new line was taken in.", "%(count)s new lines were taken in.", result.lines_count)
+        return sentence % {"count": f"{result.lines_count:,}"}, f"{self.url('evidence-lines')}?file={result.pk}"
+
+    def back(self) -> str:
+        return self.url("evidence")
+
+
+class ObserveForm(forms.Form):
+    def __init__(self, *args: Any, rails: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["rail"] = forms.ChoiceField(label=_("Rail"), choices=rail_choices(rails))
+
+
+@page("evidence/observe/", name="observe")
+class Observe(ActPage):
+    """evidence.observe: ask the rail for its statement, page after page."""
+
+    title = lazy("Ask the rail")
+    power = "returns.evidence"
+    intro = lazy("The rail is asked for its statement from where the last look ended. Asking moves nothing.")
+    form_class = ObserveForm
+
+    def form_arguments(self) -> dict[str, Any]:
+        return {"rails": [code for code in rails_of(self.case) if routes.known(code) and routes.rail(code).can_observe]}
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        last = self.case.evidence.filter(rail=data["rail"]).exclude(cursor="").order_by("-pk").first()
+        return Effect(
+            sentence=_("%(rail)s is asked for its statement.") % {"rail": rail_name(data["rail"])},
+            button=_("Ask the rail"),
+            figures=[(_("Last look"), readable.instant(last.received_at, get_language() or "en") if last else "–")],
+        )
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return evidence.observe(self.case, data["rail"], by=self.user, at=self.at)
+
+    def back(self) -> str:
+        return self.url("evidence")
+
+
+@page("evidence/settle/", name="settle")
+class Settle(ActPage):
+    """settlement.settle: match what is new, apply what is matched, close what is done, prove that both statements tie."""
+
+    title = lazy("Settle")
+    power = "returns.evidence"
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        newest = Match.objects.filter(line__case=self.case).order_by("-pk").values_list("line_id", flat=True).first() or 0
+        after = max(0, newest - 200_000)
+        (fresh,) = rows_of(PENDING, {"case": self.case.pk, "after": after})[0]
+        waiting = Match.objects.filter(line__case=self.case, applied_at__isnull=True, pk__gt=0).count()
+        return Effect(
+            sentence=_("What is beyond doubt in the evidence is applied once: attempts, returns, positions and books together. The rest is queued for a person."),
+            button=_("Settle"),
+            figures=[
+                (_("New lines to look at"), f"{fresh:,}"),
+                (_("Matched, not applied"), f"{waiting:,}"),
+                (_("Wait for a person already"), f"{settlement.queue_of(self.case):,}"),
+            ],
+        )
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return settlement.settle(self.case, by=self.user, at=self.at)
+
+    def back(self) -> str:
+        return self.url("evidence")
+
+
+# --- corrections --------------------------------------------------------------------------------
+
+MACHINES: dict[str, Any] = {"attempt": Attempt, "submission": Submission}
+MACHINE_WORDS: dict[str, Any] = {
+    "attempt": lazy("attempt"), "submission": lazy("part"), "return": lazy("return"), "batch": lazy("batch"),
+}  # fmt: skip
+# The steps a person may ask two others to sign, from each state.
+CORRECTIONS: dict[tuple[str, str], str] = {
+    ("attempt", AttemptState.REFUSED): AttemptState.SETTLED,
+    ("attempt", AttemptState.DEAD): AttemptState.SETTLED,
+    ("submission", SubmissionState.UNKNOWN): SubmissionState.DEAD,
+    ("submission", SubmissionState.DEAD): SubmissionState.ACCEPTED,
+    ("submission", SubmissionState.FINAL): SubmissionState.UNKNOWN,
+}
+
+
+STATES_OF: dict[str, Any] = {"attempt": AttemptState, "submission": SubmissionState, "return": ReturnState}
+
+
+def label_of(machine: str, state: str) -> str:
+    return str(STATES_OF[machine](state).label)
+
+
+class CorrectForm(forms.Form):
+    reason = forms.CharField(label=lazy("What happened, and how you know"), max_length=2000, widget=forms.Textarea)
+    paper = forms.FileField(label=lazy("The paper that shows it"), help_text=lazy("The rail's letter or statement. It is kept under its hash."))
+
+
+@page("corrections/<str:machine>/<int:pk>/", name="correct")
+class ProposeCorrection(ActPage):
+    """corrections.propose: one step that two other people sign."""
+
+    title = lazy("Propose a correction")
+    power = "returns.evidence"
+    intro = lazy("A correction takes one attempt or part to another state against what the machine concluded. You give the reason and the paper; two other people sign it.")
+    form_class = CorrectForm
+
+    def thing(self) -> tuple[Any, Case, str]:
+        """The attempt or part, and the state it would go to."""
+        machine, model = self.kwargs["machine"], MACHINES.get(self.kwargs["machine"])
+        found = model.objects.filter(batch__case=self.case, pk=self.kwargs["pk"]).select_related("batch").first() if model else None
+        if found is None:
+            raise Http404
+        to = CORRECTIONS.get((machine, found.state))
+        if to is None:
+            raise corrections.NotCorrected(_("Nothing is to be corrected here: it is %(state)s.") % {"state": found.get_state_display().lower()})
+        return found, self.case, to
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        thing, _case, to = self.thing()
+        machine = self.kwargs["machine"]
+        return Effect(
+            sentence=_("%(what)s of batch %(batch)s goes from “%(from)s” to “%(to)s” once two people have signed.")
+            % {"what": what_of(machine, thing), "batch": thing.batch.reference, "from": thing.get_state_display(), "to": label_of(machine, to)},
+            button=_("Ask two people to sign the correction"),
+            figures=[*figures_of(machine, thing), (_("Reason"), data["reason"]), (_("Paper, SHA-256"), data["paper"].sha256)],
+        )
+
+    def act(self, data: dict[str, Any]) -> Any:
+        thing, case, to = self.thing()
+        return corrections.propose(case, thing, to, reason=data["reason"], evidence=data["paper"].read(), by=self.user, at=self.at)
+
+    def back(self) -> str:
+        return self.url("corrections")
+
+
+def what_of(machine: str, thing: Any) -> str:
+    if machine == "attempt":
+        return _("The attempt of %(return)s") % {"return": thing.asset_return.reference}
+    return _("Part %(key)s") % {"key": thing.rail_key}
+
+
+def figures_of(machine: str, thing: Any) -> list[tuple[Any, Any]]:
+    if machine == "attempt":
+        row = thing.asset_return
+        return [(_("Claim"), row.claim_line.claim.number), (_("Amount"), readable.money(row.amount, row.asset)), (_("Return is now"), row.get_state_display())]
+    return [(_("Returns in the part"), f"{thing.items:,}"), (_("Sent"), readable.instant(thing.sent_at, get_language() or "en")), (_("Calls"), thing.tries)]
+
+
+def describe(request: ApprovalRequest, case: Case) -> Effect:
+    """What the signers of a correction are shown: the step, the thing, the reason and the paper's hash."""
+    made = Correction.objects.filter(pk=request.object_id, case=case).select_related("by").first()
+    if made is None:
+        raise Http404
+    model = MACHINES.get(made.machine)
+    thing = model.objects.filter(pk=made.object_id).select_related("batch").first() if model else None
+    words = {"from": label_of(made.machine, made.from_state), "to": label_of(made.machine, made.to_state)}
+    figures: list[tuple[Any, Any]] = [(_("From"), words["from"]), (_("To"), words["to"])]
+    tables: list[Table] = []
+    if thing is not None:
+        figures = [(_("What"), what_of(made.machine, thing)), (_("Batch"), thing.batch.reference), *figures, *figures_of(made.machine, thing)]
+        lines = EvidenceLine.objects.none()
+        if made.machine == "attempt":
+            lines = EvidenceLine.objects.filter(case=case, reference=thing.asset_return.reference).exclude(problem="")
+        else:
+            lines = EvidenceLine.objects.filter(case=case, part=thing.rail_key)
+        assets = assets_of(case)
+        rows = [
+            [f"{line.evidence.name} · {line.line}", LINE_KINDS.get(line.kind, line.kind), line.reference, money_of(assets, line.asset_code, line.amount), match_state(line)]
+            for line in lines.select_related("evidence").prefetch_related("matches").order_by("pk")[:10]
+        ]
+        tables = [Table(_("What the rail says of it"), [_("Line"), _("Says"), _("Reference"), _("Amount"), _("Match")], rows, frozenset({3}))]
+    figures += [(_("Proposed by"), made.by.first_name or made.by.username), (_("Reason"), made.reason), (_("Paper, SHA-256"), bytes(made.evidence_sha256).hex())]
+    warnings = []
+    if made.machine == "submission" and made.to_state == SubmissionState.DEAD:
+        warnings.append(_("You say with your signature that nothing of this part was paid. Its returns are scheduled again and go out anew. Compare the paper: it must cover the whole time in which the part could have been paid."))
+    if made.to_state == AttemptState.SETTLED:
+        warnings.append(_("You say with your signature that this was paid after all. The amount leaves the books for good."))
+    return Effect(
+        sentence=_("Approve a correction: from “%(from)s” to “%(to)s”.") % words, button=_("Sign"), figures=figures, tables=tables,
+        warnings=warnings, content_sha256=bytes(request.content_sha256).hex(), moves_value=True,
+    )  # fmt: skip
+
+
+EFFECTS[corrections.ACT] = describe
+
+
+@page("corrections/", name="corrections")
+class CorrectionsPage(ButtonList):
+    """Every correction asked for, and whether it was taken."""
+
+    title = lazy("Corrections")
+    intro = lazy("Steps against what the machine concluded. Each is signed by two people and taken once. Propose one on the page of a line, a return or an exception.")
+    newest_first = True
+
+    def rows(self) -> QuerySet[Any]:
+        return self.case.corrections.filter(under__isnull=True).select_related("by")
+
+    def columns(self) -> list[Column]:
+        language = get_language() or "en"
+        asked = {
+            row.object_id: row.pk for row in self.case.approvals.filter(act=corrections.ACT).order_by("pk").only("pk", "object_id")
+        }
+        return [
+            Column(_("No."), lambda row: row.pk, link=lambda row: self.url("approval", pk=asked[row.pk]) if row.pk in asked else ""),
+            Column(_("What"), lambda row: f"{MACHINE_WORDS.get(row.machine, row.machine)} {row.object_id}"),
+            Column(_("Step"), lambda row: f"{label_of(row.machine, row.from_state)} → {label_of(row.machine, row.to_state)}"),
+            Column(_("Reason"), lambda row: row.reason),
+            Column(_("Proposed by"), lambda row: row.by.first_name or row.by.username),
+            Column(_("At"), lambda row: readable.instant(row.at, language)),
+            Column(_("Taken"), lambda row: readable.instant(row.applied_at, language)),
+        ]
+
+
+@page("overpayments/", name="overpayments")
+class OverpaymentsPage(ButtonList):
+    """More left the estate than was owed: what is still to come back."""
+
+    title = lazy("Over-payments")
+    intro = lazy("Each is a receivable of the estate until it is recovered, netted in a later round, or written off by approval.")
+    newest_first = True
+
+    def rows(self) -> QuerySet[Any]:
+        return self.case.overpayments.select_related("asset", "attempt__asset_return__claim_line__claim", "line__evidence")
+
+    def filters(self) -> list[Filter]:
+        return [Filter("open", _("State"), [("open", _("still open"))], lambda rows, _value: rows.filter(recovered__lt=F("amount")))]
+
+    def columns(self) -> list[Column]:
+        language = get_language() or "en"
+        return [
+            Column(_("Return"), lambda row: row.attempt.asset_return.reference, link=lambda row: self.url("return", return_reference=row.attempt.asset_return.reference)),
+            Column(_("Claim"), lambda row: row.attempt.asset_return.claim_line.claim.number),
+            Column(_("Amount"), lambda row: readable.money(row.amount, row.asset), numeric=True),
+            Column(_("Recovered"), lambda row: readable.money(row.recovered, row.asset), numeric=True),
+            Column(_("Found"), lambda row: readable.instant(row.at, language)),
+            Column(_("Line"), lambda row: f"{row.line.evidence.name} · {row.line.line}", link=lambda row: self.url("evidence-line", pk=row.line_id)),
+        ]  # fmt: skip

@@ -1,0 +1,169 @@
+"""What needs a person: unknown, returned, held, mismatched, unmatched; each with its owner, age and next step."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from administration.office import readable
+from administration.office.pages.base import CasePage, page
+from administration.office.pages.evidencing import LINE_KINDS, STEPS, money_of
+from administration.office.pages.returning import OWNERS, assets_of, gate_sentence, people_in_charge, rail_name, rows_of
+from administration.office.pages.scheduling import KEPT_BACK
+from administration.rails.interface import RailClass
+from administration.returns import gates, matching, routes
+from administration.returns.models import EvidenceLine, Submission, SubmissionState
+
+SHOWN = 50  # of each kind; the lists have all
+
+NEXT_FOR: dict[str, Any] = {
+    RailClass.R1: lazy("The house calls again with the same key. If the rail stays silent, call the rail."),
+    RailClass.R2: lazy("The rail is asked after its quiet period, and sent to again only on “not found”. If it stays silent, call it."),
+    RailClass.R3: lazy("Get the rail's statement and receive it here. If it shows that nothing was paid, propose the correction; two people sign."),
+    RailClass.R4: lazy("The same signed bytes are broadcast again. Wait for the depth that makes it final."),
+}
+
+RETURNED = """
+SELECT r.reference, c.number, a.code, r.amount, m.applied_at, e.id, e.reason, EXISTS (
+    SELECT FROM destinations_destination d
+    WHERE d.claim_id = l.claim_id AND d.asset_id = r.asset_id AND d.state = 'usable' AND d.usable_from <= clock_timestamp())
+FROM returns_assetreturn r
+JOIN books_asset a ON a.id = r.asset_id
+JOIN register_claimline l ON l.id = r.claim_line_id JOIN register_claim c ON c.id = l.claim_id
+JOIN LATERAL (
+    SELECT m.applied_at, m.line_id FROM returns_attempt t JOIN returns_match m ON m.attempt_id = t.id
+    WHERE t.asset_return_id = r.id ORDER BY m.id DESC LIMIT 1) m ON true
+JOIN returns_evidenceline e ON e.id = m.line_id
+WHERE r.case_id = %s AND r.state = 'returned'
+  AND NOT EXISTS (SELECT FROM returns_assetreturn n WHERE n.after_id = r.id)
+ORDER BY m.applied_at LIMIT %s
+"""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One thing that waits for a person."""
+
+    what: str
+    detail: str
+    owner: str
+    since: datetime | None
+    age: str
+    step: str
+    acts: list[tuple[Any, str]] = field(default_factory=list)
+    beside: list[tuple[str, str]] = field(default_factory=list)  # lines of evidence: words, address
+
+
+@page("exceptions/", name="exceptions", menu="returns", icon="report", order=15)
+class Exceptions(CasePage):
+    """Oldest first in each kind."""
+
+    title = lazy("Exceptions")
+    template = "office/board/exceptions.html"
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        self.assets = assets_of(self.case)
+        self.charge = people_in_charge(self.case, self.at)
+        kinds = [
+            ("unknown", _("Unknown outcome"), self.unknown()),
+            ("lines", _("Evidence that does not fit"), self.lines()),
+            ("returned", _("Came back"), self.returned()),
+            ("held", _("Held back"), self.held()),
+            ("overpaid", _("Over-paid, not recovered yet"), self.overpaid()),
+        ]
+        return {"kinds": kinds, "shown": SHOWN, "count": sum(len(found) for _key, _title, found in kinds)}
+
+    def age(self, since: datetime | None) -> str:
+        return readable.seconds(max(0.0, (self.at - since).total_seconds())) if since else "–"
+
+    def unknown(self) -> list[Waiting]:
+        parts = (
+            Submission.objects.filter(batch__case=self.case, state=SubmissionState.UNKNOWN, batch__state__in=["exported", "settling"])
+            .select_related("batch").defer("payload").order_by("sent_at", "pk")[:SHOWN]
+        )  # fmt: skip
+        may = self.may("returns.evidence")
+        found = []
+        for part in parts:
+            rail = routes.rail(part.batch.rail) if routes.known(part.batch.rail) else None
+            said = str((part.answer or {}).get("reason", "")) or _("no answer")
+            acts: list[tuple[Any, str]] = [(_("Batch"), self.url("batch", batch=part.batch.reference))]
+            if may and rail is not None:
+                if rail.can_observe:
+                    acts.insert(0, (_("Ask the rail"), self.url("observe")))
+                else:
+                    acts.insert(0, (_("Receive its statement"), self.url("evidence-receive")))
+                if rail.rail_class == RailClass.R3:
+                    acts.append((_("Propose a correction"), self.url("correct", machine="submission", pk=part.pk)))
+            lines = EvidenceLine.objects.filter(case=self.case, part=part.rail_key).exclude(problem="").select_related("evidence")[:5]
+            found.append(
+                Waiting(
+                    _("%(key)s: %(count)s returns on %(rail)s")
+                    % {"key": part.rail_key, "count": f"{part.items:,}", "rail": rail_name(part.batch.rail)},
+                    said, self.charge, part.sent_at, self.age(part.sent_at),
+                    str(NEXT_FOR[rail.rail_class]) if rail else "", acts, [self.beside(line) for line in lines],
+                )
+            )  # fmt: skip
+        return found
+
+    def lines(self) -> list[Waiting]:
+        rows = EvidenceLine.objects.filter(case=self.case).exclude(problem="").select_related("evidence").order_by("pk")[:SHOWN]
+        return [
+            Waiting(
+                matching.sentence(line), f"{line.reference or '–'} · {money_of(self.assets, line.asset_code, line.amount)}",
+                self.charge, line.evidence.received_at, self.age(line.evidence.received_at), str(STEPS.get(line.problem, "")),
+                [(_("Compare and decide"), self.url("evidence-line", pk=line.pk))], [self.beside(line)],
+            )
+            for line in rows
+        ]  # fmt: skip
+
+    def beside(self, line: EvidenceLine) -> tuple[str, str]:
+        says = LINE_KINDS.get(line.kind, line.kind)
+        words = f"{line.evidence.name} · {line.line} · {says} · {line.reference or '–'} · {money_of(self.assets, line.asset_code, line.amount)}"
+        return words, self.url("evidence-line", pk=line.pk)
+
+    def returned(self) -> list[Waiting]:
+        found = []
+        for reference, claim, code, units, since, line, reason, usable in rows_of(RETURNED, [self.case.pk, SHOWN]):
+            acts: list[tuple[Any, str]] = [(_("Its story"), self.url("return", return_reference=reference))]
+            if usable and self.may("returns.schedule"):
+                acts.insert(0, (_("Schedule it again"), self.url("return-again", return_reference=reference)))
+            step = _("The claim has another usable destination: schedule it again.") if usable else _(
+                "Ask the customer for another destination, and have it proved. The old one is blocked."
+            )
+            found.append(
+                Waiting(
+                    f"{reference} · {readable.money(int(units), self.assets[code])}",
+                    _("Claim %(claim)s · the rail says: %(reason)s") % {"claim": claim, "reason": reason or "–"},
+                    str(OWNERS["office"] if usable else OWNERS["customer"]) + f" · {self.charge}", since, self.age(since), step, acts,
+                    [(_("The line that says so"), self.url("evidence-line", pk=line))],
+                )
+            )  # fmt: skip
+        return found
+
+    def held(self) -> list[Waiting]:
+        found = []
+        for code, count in rows_of(KEPT_BACK, [self.case.pk]):
+            gate = gates.BY_CODE.get(code)
+            owner = str(OWNERS.get(gate.owner, gate.owner)) if gate else str(OWNERS["office"])
+            found.append(
+                Waiting(
+                    gate_sentence(code), _("%(count)s returns") % {"count": f"{count:,}"},
+                    f"{owner} · {self.charge}" if owner != str(OWNERS["customer"]) else owner, None, "–",
+                    str(gate.next_act) if gate else "", [(_("Show them"), f"{self.url('returns')}?gate={code}"), (_("Held back"), self.url("held"))],
+                )
+            )  # fmt: skip
+        return found
+
+    def overpaid(self) -> list[Waiting]:
+        rows = self.case.overpayments.filter(recovered__lt=F("amount")).select_related("asset", "attempt__asset_return", "line__evidence").order_by("pk")
+        return [
+            Waiting(
+                f"{row.attempt.asset_return.reference} · {readable.money(row.amount - row.recovered, row.asset)}", _("paid although another attempt held the return"),
+                self.charge, row.at, self.age(row.at), str(STEPS["overpaid"]),
+                [(_("Its story"), self.url("return", return_reference=row.attempt.asset_return.reference))], [self.beside(row.line)],
+            )
+            for row in rows[:SHOWN]
+        ]  # fmt: skip

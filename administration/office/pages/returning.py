@@ -1,0 +1,156 @@
+"""What the pages of returns share: finding rows of the case by their reference, sums in words, lists with buttons."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import connection
+from django.http import Http404
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+from administration.books.models import Asset
+from administration.cases import appointments
+from administration.cases.models import AppointmentKind, Case
+from administration.office import readable
+from administration.office.pages.acting import Table
+from administration.office.pages.lists import ListPage
+from administration.returns import gates, routes
+from administration.returns.models import AssetReturn, Batch, Round
+
+# What the rails of this house are called by people; a rail not named here is called by its code.
+RAILS: dict[str, Any] = {
+    "rehearsal": lazy("Rehearsal rail"),
+    "rehearsal-r2": lazy("Rehearsal rail (asked by our reference)"),
+    "rehearsal-r3": lazy("Rehearsal rail (by file)"),
+    "zengin": lazy("Bank transfer (Zengin file)"),
+    "custodian": lazy("Custodian"),
+    "transferee": lazy("Transfer to another exchange"),
+    "": lazy("No rail"),
+}
+
+OWNERS: dict[str, Any] = {
+    "customer": lazy("Customer"),
+    "office": lazy("Office"),
+    "approvers": lazy("Approvers"),
+    "court": lazy("Court"),
+    "time": lazy("Time"),
+    "nobody": lazy("Nobody"),
+}
+
+
+def rail_name(code: str) -> str:
+    return str(RAILS.get(code, code))
+
+
+def rails_in_words(rails: Mapping[str, str]) -> str:
+    """JPY: bank transfer; all others: custodian."""
+    return "; ".join(
+        f"{asset if asset != routes.EVERY_OTHER else _('all others')}: {rail_name(code)}" for asset, code in sorted(rails.items(), reverse=True)
+    )
+
+
+# --- rows of the case, or 404 -------------------------------------------------------------------
+
+
+def batch_of(case: Case, reference: str) -> Batch:
+    rows = Batch.objects.select_related("case", "round__run", "order", "prepared_by")
+    found = rows.filter(case=case, reference=reference).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def return_of(case: Case, reference: str) -> AssetReturn:
+    rows = AssetReturn.objects.select_related("case", "asset", "batch", "round__run", "claim_line__claim", "destination", "after")
+    found = rows.filter(case=case, reference=reference).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def round_of(case: Case, number: int) -> Round:
+    found = case.rounds.select_related("run", "by").filter(number=number).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def rails_of(case: Case) -> list[str]:
+    """The rails that rounds and batches of this case name."""
+    used = set(case.batches.values_list("rail", flat=True))
+    for rails in case.rounds.values_list("rails", flat=True):
+        used |= set(rails.values())
+    return sorted(code for code in used if code)
+
+
+def rail_choices(codes: list[str]) -> list[tuple[str, str]]:
+    return [(code, rail_name(code)) for code in codes]
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+def assets_of(case: Case) -> dict[str, Asset]:
+    return {asset.code: asset for asset in Asset.objects.filter(case=case).order_by("code")}
+
+
+def sums(case: Case, totals: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Totals by asset code, as (code, "1,234 BTC")."""
+    assets = assets_of(case)
+    return [(code, readable.money(int(units), assets[code])) for code, units in sorted(totals.items()) if code in assets]
+
+
+def in_short(case: Case, totals: Mapping[str, Any]) -> str:
+    return " + ".join(money for _code, money in sums(case, totals)) or "–"
+
+
+def where_to(details: Mapping[str, Any] | None) -> str:
+    """A destination as a person compares it: every part of it, nothing shortened."""
+    return " · ".join(str(value) for _name, value in sorted((details or {}).items()) if value) or "–"
+
+
+def gate_sentence(code: str, asset: str = "") -> str:
+    """What a closed gate means, for the office. Without a claim at hand its reason is the gate's name."""
+    gate = gates.BY_CODE.get(code)
+    if gate is None:
+        return code
+    return str(gate.office) % {"asset": asset or _("the asset"), "reason": _("see the claim"), "date": "–"}
+
+
+def gates_table(title: Any, counts: list[tuple[str, int]]) -> Table:
+    """How many returns each closed gate keeps back, with its sentence and whose move it is."""
+    rows = []
+    for code, count in counts:
+        gate = gates.BY_CODE.get(code)
+        owner = str(OWNERS.get(gate.owner, gate.owner)) if gate else ""
+        rows.append([gate_sentence(code), f"{count:,}", owner, str(gate.next_act) if gate else ""])
+    return Table(title, [_("Why"), _("Returns"), _("Whose move"), _("Next step")], rows, frozenset({1}))
+
+
+def people_in_charge(case: Case, at: Any, power: str = "returns.evidence") -> str:
+    """Who of the office answers for what waits for a person: the case officers, or else the office-holder."""
+    live = list(appointments.live(case, at=at).filter(powers__contains=[power]).select_related("user"))
+    officers = [one for one in live if one.kind == AppointmentKind.CASE_OFFICER] or [
+        one for one in live if one.kind == AppointmentKind.OFFICE_HOLDER
+    ]
+    return ", ".join(dict.fromkeys(one.user.first_name or one.user.username for one in officers)) or "–"
+
+
+def rows_of(sql: str, params: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return list(cursor.fetchall())
+
+
+class ButtonList(ListPage):
+    """A list with a sentence and buttons above it."""
+
+    template = "office/returns/list.html"
+    intro: Any = ""
+
+    def buttons(self) -> list[tuple[Any, str]]:
+        """Words and address of each; only what the person may do."""
+        return []
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().context(**kwargs), "buttons": self.buttons(), "intro": self.intro}
