@@ -247,7 +247,8 @@ class Stop(models.Model):
 
     case = models.ForeignKey(Case, models.PROTECT, related_name="stops")
     rail = models.CharField(max_length=20, blank=True, default="")
-    reason = models.TextField()
+    reason = models.TextField()  # in the words of whoever stopped it; the house's own reasons in English
+    told = models.TextField(blank=True, default="", db_default="")  # the house's own, to be told in any language: stops.py
     by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
     at = models.DateTimeField()
     lifted_at = models.DateTimeField(null=True)  # set with the second lift

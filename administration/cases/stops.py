@@ -5,10 +5,14 @@ Stopping what leaves the house, at once and by one person; resuming takes two.
     NotLifted   the stop cannot be lifted like that
 """
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from administration.cases import appointments
 from administration.cases.models import Case, Stop, StopLift, Succession
@@ -48,7 +52,7 @@ def check(case: Case, rail: str | None = None) -> None:
                 "case": case,
                 "where": stop.rail or _("every rail"),
                 "at": stop.at.isoformat(timespec="minutes"),
-                "reason": stop.reason,
+                "reason": reason_of(stop),
             }
         )
 
@@ -64,11 +68,32 @@ def stop(case: Case, *, reason: str, by: User, at: datetime, rail: str = "") -> 
     return made
 
 
-def put(case: Case, *, reason: str, by: User | None, at: datetime, rail: str = "") -> Stop:
-    """The row of a stop, once whoever has passed check() is through."""
+def put(
+    case: Case, *, reason: str, by: User | None, at: datetime, rail: str = "", words: Mapping[str, Any] | None = None
+) -> Stop:
+    """
+    The row of a stop, once whoever has passed check() is through.
+
+    With `words` the reason is the house's own: a sentence marked by gettext_noop with its placeholders, kept in English
+    and told to each reader in theirs. A word may be such a sentence again: {"sentence": …, "words": …}.
+    """
+    told = "" if words is None else json.dumps({"sentence": reason, "words": dict(words)}, ensure_ascii=False, sort_keys=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT FROM cases_case WHERE id = %s FOR NO KEY UPDATE", [case.pk])
-    return Stop.objects.create(case=case, rail=rail, reason=reason, by=by, at=at)
+    if words is not None:
+        with override("en"):
+            reason = _said({"sentence": reason, "words": dict(words)})
+    return Stop.objects.create(case=case, rail=rail, reason=reason, told=told, by=by, at=at)
+
+
+def reason_of(stop: Stop) -> str:
+    """Why it was stopped, as whoever stopped it said, or as the house says it in the reader's language."""
+    return _said(json.loads(stop.told)) if stop.told else stop.reason
+
+
+def _said(told: Mapping[str, Any]) -> str:
+    words = {name: _said(word) if isinstance(word, Mapping) else word for name, word in told["words"].items()}
+    return _(told["sentence"]) % words if words else _(told["sentence"])
 
 
 @transaction.atomic

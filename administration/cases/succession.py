@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from administration.cases import appointments, approvals, deadlines, orders, stops
 from administration.cases.models import (
@@ -195,7 +196,7 @@ def succeed(
     ended = _end_appointments(case, predecessor, order, at)
     suspended = _suspend(case, at)
     stop = stops.put(
-        case, reason=_("The office passes on by order %(order)s.") % {"order": order}, by=by, at=at
+        case, reason=gettext_noop("The office passes on by order %(order)s."), words={"order": order.number}, by=by, at=at
     )  # fmt: skip
     account = account_of(case, at=at)
     account_sha256 = hashlib.sha256(canonical(account).encode()).digest()

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop, override
 
 from administration.books import books
 from administration.books.models import Asset
@@ -230,9 +230,16 @@ def _stop_if_alarming(case: Case, lines: list[int], *, at: datetime) -> list[Sto
     for rail in sorted(set(EvidenceLine.objects.filter(pk__in=lines).values_list("evidence__rail", flat=True))):
         if case.stops.filter(rail__in=["", rail], lifted_at__isnull=True).exists():
             continue
-        reason = f"{first.evidence.name}, line {first.line}: {first.problem}"
-        made.append(stops.put(case, reason=reason, by=None, at=at, rail=rail))
+        words = {
+            "name": first.evidence.name, "line": first.line, "problem": {"sentence": _in_english(first), "words": {}},
+        }  # fmt: skip
+        made.append(stops.put(case, reason=gettext_noop("%(name)s, line %(line)s: %(problem)s"), words=words, by=None, at=at, rail=rail))
     return made
+
+
+def _in_english(line: EvidenceLine) -> str:
+    with override("en"):
+        return sentence(line)
 
 
 def sentence(line: EvidenceLine) -> str:

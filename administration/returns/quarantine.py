@@ -17,6 +17,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from administration.cases import stops
 from administration.cases.models import Case
@@ -31,6 +32,9 @@ from administration.returns.models import Attempt, AttemptState, EvidenceLine, H
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('returns.home', 0))"
 # The rail speaks of something that our rows do not hold.
 UNKNOWN_TO_US = ("no_such_return", "no_attempt", "not_sent", "other_amount")
+
+Told = dict[str, Any]  # a sentence with its words, as stops.put takes it
+ELSEWHERE: Told = {"sentence": gettext_noop("it is another database than the one that sent last"), "words": {}}
 
 _looked: dict[str, str] = {}  # what this process has compared with the head log already: database → server's start
 
@@ -63,7 +67,7 @@ def refuse_unless_home() -> None:
     if at_home:
         _settle_in()
         return
-    enter(_("it is another database than the one that sent last"))
+    enter(ELSEWHERE)
     raise NotAtHome(
         _("This database is not the one that sent last: it was restored, copied or took over. Nothing is sent until the "
           "rails were read and two people have lifted the stops.")
@@ -82,7 +86,7 @@ def look() -> bool:
         return False
     newest = Home.objects.latest("pk")
     if newest.identity != identity:
-        enter(_("it is another database than the one that sent last"))
+        enter(ELSEWHERE)
     elif _looked.get(identity) != started:
         missing = _missing_events()
         if missing:
@@ -96,7 +100,7 @@ def look() -> bool:
     return not at_home
 
 
-def _missing_events() -> str:
+def _missing_events() -> Told | None:
     """A head that left the house speaks of events that this database does not have."""
     try:
         for case in _open_cases():
@@ -104,12 +108,11 @@ def _missing_events() -> str:
             last = counter.last if counter else 0
             size = max((int(head["size"]) for head in heads.logged(case)), default=0)
             if size > last:
-                return _("a signed head of %(case)s speaks of event %(size)d, and its record ends with %(last)d") % {
-                    "case": case.reference, "size": size, "last": last,
-                }  # fmt: skip
+                said = gettext_noop("a signed head of %(case)s speaks of event %(size)d, and its record ends with %(last)d")
+                return {"sentence": said, "words": {"case": case.reference, "size": size, "last": last}}
     except heads.NoHeadLog:
         pass
-    return ""
+    return None
 
 
 def _settle_in() -> None:
@@ -122,8 +125,9 @@ def _settle_in() -> None:
 
 
 @transaction.atomic
-def enter(reason: str) -> bool:
+def enter(why: Told) -> bool:
     """Stop every case, doubt every part that was not answered for, and write down where we are. Once for each move."""
+    reason = str(why["sentence"]) % why["words"]  # rows speak English; a stop is told to each reader in theirs
     cases = _open_cases()
     for case in cases:  # in the order in which every act takes its locks: cases first
         with connection.cursor() as cursor:
@@ -133,14 +137,14 @@ def enter(reason: str) -> bool:
         cursor.execute("SELECT database_identity()")
         (identity,) = cursor.fetchone()
     newest = Home.objects.order_by("-pk").first()
-    if newest is None or newest.reason == reason and newest.identity == identity:
+    if newest is None or (newest.reason == reason and newest.identity == identity):
         return False
     at = db_now()
-    sentence = _("Quarantine: %(reason)s. Read what the rails know and we do not before this is lifted.") % {"reason": reason}
+    sentence = gettext_noop("Quarantine: %(reason)s. Read what the rails know and we do not before this is lifted.")
     made = []
     for case in cases:
         doubted = _doubt_what_may_have_been_sent(case)
-        made.append((case, stops.put(case, reason=sentence, by=None, at=at), doubted))
+        made.append((case, stops.put(case, reason=sentence, words={"reason": why}, by=None, at=at), doubted))
     home = Home.objects.create(identity=identity, previous=newest.identity, reason=reason)
     for case, stop, doubted in made:
         log.append(
@@ -188,9 +192,9 @@ def compare(case: Case) -> list[Known]:
     evidence.accept_what_was_seen(case)
     matching.run(case, by=None, at=db_now())
     newest = Home.objects.order_by("-pk").first()
-    if complete and newest and newest.previous and newest.compared_at is None and db_now() >= newest.since + quiet:
-        if _open_cases()[-1].pk == case.pk:  # the last of them: all were read
-            Home.objects.filter(pk=newest.pk, compared_at=None).update(compared_at=db_now())
+    away = newest is not None and bool(newest.previous) and newest.compared_at is None
+    if newest and away and complete and db_now() >= newest.since + quiet and _open_cases()[-1].pk == case.pk:
+        Home.objects.filter(pk=newest.pk, compared_at=None).update(compared_at=db_now())  # the last of them: all were read
     return unknown_to_us(case)
 
 

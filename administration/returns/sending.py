@@ -21,7 +21,7 @@ from typing import Any
 from celery import current_app
 from django.db import OperationalError, connection, transaction
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 from kombu.exceptions import OperationalError as BrokerError
 
 from administration.cases import approvals, stops
@@ -277,7 +277,8 @@ def stop_on_mismatch(batch: Batch, rail_key: str, reason: str) -> None:
     if batch.case.stops.filter(rail__in=["", batch.rail], lifted_at__isnull=True).exists():
         return
     at = db_now()
-    made = stops.put(batch.case, reason=f"{rail_key}: {reason}", by=None, at=at, rail=batch.rail)
+    said = gettext_noop("%(part)s: the rail holds something else under our key than what we sent (%(reason)s).")
+    made = stops.put(batch.case, reason=said, words={"part": rail_key, "reason": reason}, by=None, at=at, rail=batch.rail)
     log.append(batch.case, "stop.made", subject=made, by=None, at=at, body={"rail": batch.rail, "reason": made.reason})
 
 

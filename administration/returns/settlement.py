@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from administration.cases import appointments, stops
 from administration.cases.models import Case
@@ -321,12 +321,12 @@ def tie_or_stop(case: Case, *, at: datetime) -> bool:
     if not off:
         return True
     rails = case.returns.filter(asset__code__in=off).values_list("rail", flat=True).distinct()
-    reason = _("%(assets)s does not tie.") % {"assets": ", ".join(sorted(set(off)))}
+    reason, words = gettext_noop("%(assets)s does not tie."), {"assets": ", ".join(sorted(set(off)))}
     for rail in sorted(rails):
         if case.stops.filter(rail__in=["", rail], lifted_at__isnull=True).exists():
             continue
-        made = stops.put(case, reason=reason, by=None, at=at, rail=rail)
-        log.append(case, "stop.made", subject=made, by=None, at=at, body={"rail": rail, "reason": reason})
+        made = stops.put(case, reason=reason, words=words, by=None, at=at, rail=rail)
+        log.append(case, "stop.made", subject=made, by=None, at=at, body={"rail": rail, "reason": made.reason})
     return False
 
 

@@ -180,6 +180,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('rail', models.CharField(blank=True, default='', max_length=20)),
                 ('reason', models.TextField()),
+                ('told', models.TextField(blank=True, db_default='', default='')),
                 ('at', models.DateTimeField()),
                 ('lifted_at', models.DateTimeField(null=True)),
                 ('by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
