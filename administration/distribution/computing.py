@@ -222,40 +222,66 @@ def _insert_entitlements(run: Run, found: Found) -> Written:
     every = [shared for shared, _ in found]
     before = _before(run, every)
     by_remainder = [shared for shared, line in found if line.rounding == plans.LARGEST_REMAINDER]
-    rest = [shared for shared, line in found if line.rounding != plans.LARGEST_REMAINDER]
-    written: Written = {}
-    if by_remainder:
-        params = shares.parameters(run.case_id, every)
-        heads = hashes.heads(line for _, line in found)
-        inputs = hashes.inputs_sha256(run, heads, live=(shares.lines(before=before), params))
-        needed = {
-            asset_id: int(units)
-            for asset_id, units, _ in _rows(shares.needed(before=before), shares.parameters(run.case_id, by_remainder))
-        }
-        params = shares.parameters(
-            run.case_id, by_remainder, run=run.pk, inputs=inputs.hex(),
-            left_assets=[one.asset_id for one in by_remainder],
-            left=[one.pool - one.kept - needed.get(one.asset_id, 0) for one in by_remainder],
-        )  # fmt: skip
-        _add(written, _rows(shares.entitle_by_largest_remainder(before=before), params))
-    if rest:
-        _write_in_ranges(run, rest, before, written)
-    return written
+    chosen = _lift(run, found, by_remainder, before) if by_remainder else []
+    params = shares.parameters(
+        run.case_id, every, run=run.pk, before=before.value, chosen=chosen,
+        lifts=[one.lift for one in every for _ in one.classes] if by_remainder else None,
+    )  # fmt: skip
+    _rows(shares.ENTITLE, params)
+    return {
+        asset_id: tuple(map(int, figures))
+        for asset_id, *figures in _rows(shares.written(before=before), {"run": run.pk})
+    }
 
 
-def _write_in_ranges(run: Run, every: list[Shared], before: Before, written: Written) -> None:
-    """Interim shares, one INSERT for each range of claim lines, in the order of their key."""
-    bounds = "SELECT min(id), max(id) FROM register_claimline WHERE case_id = %(case)s"
-    ((first, last),) = _rows(bounds, {"case": run.case_id})
-    sql, params = shares.entitle(before=before), shares.parameters(run.case_id, every, run=run.pk)
-    for after in range(first - 1, last, shares.RANGE):
-        _add(written, _rows(sql, {**params, "after": after, "until": after + shares.RANGE}))
+def _lift(run: Run, found: Found, by_remainder: list[Shared], before: Before) -> list[int]:
+    """Set the lift of each pool shared by largest remainder; the lines that get one unit more among equals."""
+    ended = _ends(_rows(shares.slots(before=before), shares.parameters(run.case_id, by_remainder)), by_remainder)
+    if not ended:
+        return []
+    every = {one.asset_id: one for one in by_remainder}
+    params = shares.parameters(
+        run.case_id, [every[asset_id] for asset_id in ended], cut_assets=list(ended),
+        # A slot's remainders lie from slot · T / SLOTS up to the next slot's; remainders are whole numbers.
+        low=[-(-slot * every[asset_id].total // shares.SLOTS) for asset_id, (slot, _) in ended.items()],
+        high=[-(-(slot + 1) * every[asset_id].total // shares.SLOTS) for asset_id, (slot, _) in ended.items()],
+        units=[units for _, units in ended.values()],
+    )  # fmt: skip
+    tied: dict[int, tuple[int, list[int]]] = {}
+    for asset_id, rest, units, equals in _rows(shares.cuts(before=before), params):
+        # All from that remainder on are lifted to the next whole number; if not all of those that equal it, then all above.
+        every[asset_id].lift = every[asset_id].total - int(rest) - (1 if equals else 0)
+        if equals:
+            tied[asset_id] = int(units), equals
+    if not tied:
+        return []
+    lines = (shares.lines(before=before), shares.parameters(run.case_id, [one for one, _ in found]))
+    inputs = hashes.inputs_sha256(run, hashes.heads(line for _, line in found), live=lines)
+    params = {
+        "inputs": inputs.hex(),
+        "tied": [line for _, equals in tied.values() for line in equals],
+        "tied_assets": list(tied),
+        "tied_units": [units for units, _ in tied.values()],
+    }
+    return [line for (line,) in _rows(shares.chosen(), params)]
 
 
-def _add(written: Written, rows: list[tuple[Any, ...]]) -> None:
-    for asset_id, *figures in rows:
-        so_far = written.get(asset_id, (0,) * len(figures))
-        written[asset_id] = tuple(a + int(b) for a, b in zip(so_far, figures, strict=True))
+def _ends(slots: list[tuple[Any, ...]], by_remainder: list[Shared]) -> dict[int, tuple[int, int]]:
+    """For each asset that rounding down leaves units of: the slot in which they end, and how many reach it."""
+    raises: dict[int, int] = {}
+    waiting: dict[int, dict[int, int]] = {}
+    for asset_id, slot, units, lines in slots:
+        raises[asset_id] = raises.get(asset_id, 0) + int(units)
+        waiting.setdefault(asset_id, {})[slot] = lines
+    ends = {}
+    for one in by_remainder:
+        units = one.pool - one.kept - raises.get(one.asset_id, 0)
+        for slot in sorted(waiting.get(one.asset_id, {}), reverse=True):
+            if 0 < units <= waiting[one.asset_id][slot]:
+                ends[one.asset_id] = slot, units
+                break
+            units -= waiting[one.asset_id][slot]
+    return ends
 
 
 def _write_pool_lines(run: Run, found: Found, written: Written) -> None:

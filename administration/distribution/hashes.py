@@ -26,11 +26,12 @@ from administration.record.encoding import frame, frames, unframe
 ORDER = 'ORDER BY e.asset_id, c.number COLLATE "C", l.claim_class COLLATE "C"'
 
 # Before the entitlements are written: the same lines as the share statements read.
-LIVE = f"""COPY (
-    SELECT e.asset_id::text, c.number::text, l.claim_class::text, e.weight::numeric(78,0)::text,
-           e.disputed::numeric(78,0)::text, e.given::text, e.kept::numeric(78,0)::text
-    FROM ({{lines}}) e JOIN register_claimline l ON l.id = e.id JOIN register_claim c ON c.id = l.claim_id {ORDER}
-) TO STDOUT (FORMAT BINARY)"""  # noqa: S608 - of our own texts only
+LIVE = """COPY (
+    SELECT l.asset_id::text, c.number::text, l.claim_class::text, l.weight::numeric(78,0)::text,
+           l.disputed::numeric(78,0)::text, l.given::text, l.kept::numeric(78,0)::text
+    FROM {lines} JOIN register_claim c ON c.id = l.claim_id
+    ORDER BY l.asset_id, c.number COLLATE "C", l.claim_class COLLATE "C"
+) TO STDOUT (FORMAT BINARY)"""
 
 FROZEN = f"""COPY (
     SELECT e.asset_id::text, c.number::text, l.claim_class::text, e.weight::text, e.disputed::text, e.given::text,

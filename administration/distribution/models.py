@@ -1,8 +1,7 @@
 """Plans, runs and entitlements: who gets how much, computed to the last unit and frozen."""
 
 from django.db import models
-from django.db.models import F, Q, Value
-from django.db.models.functions import Greatest
+from django.db.models import F, Q
 
 from administration.fields import UnitsField
 
@@ -172,7 +171,8 @@ class Entitlement(models.Model):
     What one run gives one claim line, in whole units, beside everything it follows from. Frozen with its run.
 
     `amount` is what the line gets now: its cumulative share, or what it keeps if that is more, less what it
-    was given. A row stands for every line that shares, also if it gets nothing.
+    was given. A row stands for every line that shares, also if it gets nothing. Rows are written once, by a function of
+    the first migration, in a partition for each run; whether they are right is checked for all of them at once.
     """
 
     pk = models.CompositePrimaryKey("run_id", "claim_line_id")
@@ -187,18 +187,3 @@ class Entitlement(models.Model):
     kept = UnitsField()  # of that, what stays whatever the share is: all, unless the claim was lowered
     cumulative = UnitsField()  # floor(weight · P′ / T); in a final round by largest remainder perhaps one more
     amount = UnitsField()  # given by this run
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(weight__gte=0, disputed__gte=0, kept__gte=0, given__gte=F("kept"), amount__gte=0),
-                name="entitlement_is_not_negative",
-            ),
-            models.CheckConstraint(
-                condition=Q(cumulative__lte=F("weight")), name="entitlement_is_never_above_the_claim"
-            ),
-            models.CheckConstraint(
-                condition=Q(amount=Greatest(Value(0), Greatest(F("kept"), F("cumulative")) - F("given"))),
-                name="entitlement_is_what_the_share_raises",
-            ),
-        ]

@@ -2,8 +2,8 @@
 The share rule as SQL over all lines at once: whole numbers in PostgreSQL's numeric, exact at any size.
 
 The rule itself stands in administration/amounts.py; tests hold the two equal. Every statement reads the same
-lines, `LINES`: what shares, with its weight w, its disputed quantity d, what it was given g and what of that
-it keeps k (all of it, unless its claim was lowered since: then only what is on its way or arrived).
+lines, functions of the first migration: what shares, with its weight w, its disputed quantity d, what it was given g and
+what of that it keeps k (all of it, unless its claim was lowered since: then only what is on its way or arrived).
 
 With T = Σ(w + d) and P′ of the pool, a line's cumulative share is floor(w · P′ / T): div() of numeric divides
 exactly and drops the rest.
@@ -14,126 +14,110 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-RANGE = 50_000  # claim lines of one INSERT: each range joins in memory, in order of the key
-
-# %(shares)s: one row for each asset and class that shares.
-SHARES = """unnest(
-    %(assets)s::bigint[], %(classes)s::text[], %(reserves)s::boolean[], %(earlier)s::bigint[], %(pools)s::numeric[],
-    %(totals)s::numeric[]
-) AS s (asset_id, claim_class, reserve, earlier, pool, total)"""
-
-# What a line was given and keeps, by what happened in the case before.
-NOTHING_YET = "0::numeric AS given, 0::numeric AS kept"  # no run was declared: positions need not be read
-KEEPS_ALL = "p.given, p.given AS kept"
-# A claim below what it was in the last declared run has been lowered by a decision since.
-KEEPS = """p.given, CASE WHEN e.weight > l.admitted + l.converted_in - l.converted_out
-            THEN least(p.given, p.scheduled + p.in_flight + p.settled + p.deposited) ELSE p.given END AS kept"""
-POSITION = """
-    JOIN register_position p ON p.claim_line_id = l.id"""
-EARLIER = """
-    LEFT JOIN distribution_entitlement e ON e.run_id = s.earlier AND e.claim_line_id = l.id"""
-IN_RANGE = " AND l.id > %(after)s AND l.id <= %(until)s"
-POSITION_IN_RANGE = " AND p.claim_line_id > %(after)s AND p.claim_line_id <= %(until)s"
-
 
 class Before(Enum):
-    """What happened in the case before this run."""
+    """What happened in the case before this run; each has its function of lines."""
 
-    NOTHING = "nothing was given yet"
-    GIVEN = "something was given, by no run of this room's"
-    DECLARED = "an earlier run was declared"
+    NOTHING = "first"  # nothing was given yet
+    GIVEN = "given"  # something was given, by no run of this room's
+    DECLARED = "later"  # an earlier run was declared
 
 
-def lines(*, before: Before, ranged: bool = False) -> str:
-    """The lines that share. `ranged`: only those of an id range."""
-    given = {Before.NOTHING: NOTHING_YET, Before.GIVEN: KEEPS_ALL, Before.DECLARED: KEEPS}[before]
-    position = "" if before is Before.NOTHING else POSITION
-    return f"""
-    SELECT l.id, l.asset_id, s.pool, s.total,
-           greatest(0, l.admitted + l.converted_in - l.converted_out) AS weight,
-           CASE WHEN s.reserve THEN l.disputed ELSE 0 END AS disputed, {given}
-    FROM register_claimline l
-    JOIN {SHARES} ON s.asset_id = l.asset_id AND s.claim_class = l.claim_class{position}{
-        EARLIER if before is Before.DECLARED else ""
-    }
-    WHERE l.case_id = %(case)s{IN_RANGE if ranged else ""}{POSITION_IN_RANGE if ranged and position else ""}"""  # noqa: S608 - of our own texts only
+ARGUMENTS = """%(assets)s::bigint[], %(classes)s::text[], %(reserves)s::boolean[], %(earlier)s::bigint[],
+    %(pools)s::numeric[], %(totals)s::numeric[]"""
+
+
+def lines(*, before: Before) -> str:
+    """The lines that share: id, claim_id, asset_id, claim_class, pool, total, weight, disputed, given, kept."""
+    return f"distribution_lines_{before.value}(%(case)s, {ARGUMENTS}) l"
 
 
 def totals(*, before: Before) -> str:
     """Per asset: how many lines share, T, what they were given, what they keep, and whether anything is disputed."""
+    before_now = "0, 0" if before is Before.NOTHING else "sum(given), sum(kept)"
     return f"""
-SELECT asset_id, count(*), sum(weight + disputed), sum(given), sum(kept), sum(disputed)
-FROM ({lines(before=before)}) l GROUP BY asset_id"""  # noqa: S608 - of our own texts only
+SELECT asset_id, count(*), sum(weight) + coalesce(sum(disputed) FILTER (WHERE disputed <> 0), 0), {before_now},
+       coalesce(sum(disputed) FILTER (WHERE disputed <> 0), 0)
+FROM {lines(before=before)} GROUP BY asset_id"""  # noqa: S608 - of our own texts only
 
 
 def needed(*, before: Before) -> str:
     """Per asset: what the raises at a candidate P′ add up to, and the weight of the lines that are raised."""
     return f"""
 SELECT asset_id, sum(greatest(share - kept, 0)), coalesce(sum(weight + disputed) FILTER (WHERE share > kept), 0)
-FROM (SELECT *, div((weight + disputed) * pool, total) AS share FROM ({lines(before=before)}) l OFFSET 0) l
+FROM (SELECT *, div((weight + disputed) * pool, total) AS share FROM {lines(before=before)} OFFSET 0) l
 GROUP BY asset_id"""  # noqa: S608 - of our own texts only
 
 
-INTO = """INSERT INTO distribution_entitlement
-    (run_id, claim_line_id, asset_id, weight, disputed, given, kept, cumulative, amount)"""
+# --- largest remainder ------------------------------------------------------------------------
+
+# The units that rounding down leaves go one by one to the largest remainders. Sorting a million remainders is slow, and
+# only one is looked for: the one at which the units end. So they are counted in slots of T / SLOTS first, and then only
+# those in the slot where the units end are sorted.
+SLOTS = 1000
 
 
-def entitle(*, before: Before) -> str:
-    """Write what each line of a range is given: its share rounded down, or what it keeps, less what it was given."""
-    amount = "share" if before is Before.NOTHING else "greatest(0, greatest(kept, share) - given)"
-    return _summed(
-        f"""{INTO}
-SELECT %(run)s, id, asset_id, weight, disputed, given, kept, share, {amount}
-FROM (SELECT *, div(weight * pool, total) AS share FROM ({lines(before=before, ranged=True)}) l OFFSET 0) l""",  # noqa: S608 - of our own texts only
-        before,
-    )
+def slots(*, before: Before) -> str:
+    """Per asset and slot: what the raises add up to, and how many lines stand to get one unit more."""
+    return f"""
+SELECT asset_id, mod(part, {SLOTS})::int, sum(greatest(div(part, {SLOTS}) - kept, 0)),
+       count(*) FILTER (WHERE div(part, {SLOTS}) >= kept)
+FROM (SELECT asset_id, kept, div(weight * (pool * {SLOTS}), total) AS part FROM {lines(before=before)} OFFSET 0) l
+GROUP BY 1, 2"""  # noqa: S608 - of our own texts only
 
 
-def entitle_by_largest_remainder(*, before: Before) -> str:
+def cuts(*, before: Before) -> str:
     """
-    As above for a final round: the units that rounding down would leave go one by one to the largest remainders.
+    Per asset: the remainder at which the units end, how many of them are left for it, and the lines that have it.
 
-    %(left)s: the units there are to give for each asset. The remainder at which they end is found by sorting numbers;
-    only among equals of that one do ties go by SHA-256 of the inputs' hash and the line's number.
+    %(cut_assets)s, %(low)s, %(high)s, %(units)s: remainders of the slot (low ≤ rest < high) and the units that reach it.
     """
-    tie = " || ".join(map(framed, ("%(inputs)s::text", "c.number", "a.code", "cl.claim_class")))
-    return _summed(
-        f"""{INTO}
-SELECT %(run)s, id, asset_id, weight, disputed, given, kept, share, greatest(0, greatest(kept, share) - given)
+    return f"""
+SELECT asset_id, rest, units - passed, CASE WHEN n > units - passed THEN ids ELSE '{{}}' END
 FROM (
-    WITH base AS MATERIALIZED (
-        SELECT l.*, weight * pool - down * total AS rest,
-               weight * pool - down * total > 0 AND down >= kept AS raised
-        FROM (SELECT *, div(weight * pool, total) AS down FROM ({lines(before=before)}) l OFFSET 0) l
-    ), cut AS (
-        SELECT r.asset_id, r.rest, x.units - r.above AS units
+    SELECT *, sum(n) OVER (PARTITION BY asset_id ORDER BY rest DESC) - n AS passed
+    FROM (
+        SELECT l.asset_id, x.units, rest, count(*) AS n, array_agg(l.id) AS ids
         FROM (
-            SELECT asset_id, rest, row_number() OVER larger AS n, rank() OVER larger - 1 AS above
-            FROM base WHERE raised WINDOW larger AS (PARTITION BY asset_id ORDER BY rest DESC)
-        ) r
-        JOIN unnest(%(left_assets)s::bigint[], %(left)s::numeric[]) AS x (asset_id, units)
-            ON x.asset_id = r.asset_id AND x.units = r.n
-    ), tied AS (
-        SELECT b.id, row_number() OVER (PARTITION BY b.asset_id ORDER BY sha256({tie})) AS n
-        FROM base b
-        JOIN cut ON cut.asset_id = b.asset_id AND cut.rest = b.rest
-        JOIN register_claimline cl ON cl.id = b.id
-        JOIN register_claim c ON c.id = cl.claim_id
-        JOIN books_asset a ON a.id = b.asset_id
-        WHERE b.raised
-    )
-    SELECT b.*, down + CASE WHEN raised AND (b.rest > cut.rest OR tied.n <= cut.units) THEN 1 ELSE 0 END AS share
-    FROM base b LEFT JOIN cut ON cut.asset_id = b.asset_id LEFT JOIN tied ON tied.id = b.id
-    OFFSET 0
-) l
-ORDER BY id""",  # noqa: S608 - of our own texts only
-        before,
-    )
+            SELECT id, asset_id, pool, total, weight, kept, mod(weight * pool, total) AS rest
+            FROM {lines(before=before)} OFFSET 0
+        ) l
+        JOIN unnest(%(cut_assets)s::bigint[], %(low)s::numeric[], %(high)s::numeric[], %(units)s::bigint[])
+            AS x (asset_id, low, high, units) ON x.asset_id = l.asset_id
+        WHERE rest > 0 AND rest >= x.low AND rest < x.high AND (kept = 0 OR div(weight * pool, total) >= kept)
+        GROUP BY l.asset_id, x.units, rest
+    ) r
+) r
+WHERE passed < units AND passed + n >= units"""  # noqa: S608 - of our own texts only
 
 
-def _summed(insert: str, before: Before) -> str:
+def chosen() -> str:
+    """Of lines with equal remainders, those that get one unit more: the smallest by SHA-256 of inputs' hash and line."""
+    tie = " || ".join(map(framed, ("%(inputs)s::text", "c.number", "a.code", "l.claim_class")))
+    return f"""
+SELECT id FROM (
+    SELECT l.id, x.units, row_number() OVER (PARTITION BY l.asset_id ORDER BY sha256({tie})) AS n
+    FROM unnest(%(tied)s::bigint[]) AS tied (id)
+    JOIN register_claimline l ON l.id = tied.id
+    JOIN register_claim c ON c.id = l.claim_id
+    JOIN books_asset a ON a.id = l.asset_id
+    JOIN unnest(%(tied_assets)s::bigint[], %(tied_units)s::bigint[]) AS x (asset_id, units) ON x.asset_id = l.asset_id
+) l WHERE n <= units"""  # noqa: S608 - of our own texts only
+
+
+def framed(text: str) -> str:
+    """frame() of the record, written out: the planner does not inline the function, and a million calls are felt."""
+    return f"int4send(octet_length({text})) || convert_to({text}, 'UTF8')"
+
+
+# --- what is written --------------------------------------------------------------------------
+
+ENTITLE = f"SELECT distribution_entitle(%(run)s, %(before)s, {ARGUMENTS}, %(lifts)s::numeric[], %(chosen)s::bigint[])"
+
+
+def written(*, before: Before) -> str:
     """
-    The same INSERT, answering per asset what was written: lines, weights, given, kept, given now, taken back, raised.
+    Per asset, what was written: lines, weights, given, kept, given now, taken back, raised.
 
     Taken back is what lowered claims hold above their share; raised is what shares come to above what is kept.
     """
@@ -142,8 +126,8 @@ def _summed(insert: str, before: Before) -> str:
     if before is Before.NOTHING:
         sums = "0, 0, sum(amount), 0, sum(amount)"
     return f"""
-WITH written AS ({insert} RETURNING asset_id, weight, disputed, given, kept, cumulative, amount)
-SELECT asset_id, count(*), sum(weight + disputed), {sums} FROM written GROUP BY asset_id"""  # noqa: S608 - of our own texts only
+SELECT asset_id, count(*), sum(weight) + coalesce(sum(disputed) FILTER (WHERE disputed <> 0), 0), {sums}
+FROM distribution_entitlement WHERE run_id = %(run)s GROUP BY asset_id"""  # noqa: S608 - of our own texts only
 
 
 # Per asset, what is set aside for quantities in dispute: their shares as if admitted, above what their lines get.
@@ -154,11 +138,6 @@ FROM distribution_entitlement e
 JOIN unnest(%(asset)s::bigint[], %(pool)s::numeric[], %(total)s::numeric[]) AS s (asset_id, pool, total)
     ON s.asset_id = e.asset_id
 WHERE e.run_id = %(run)s AND e.disputed > 0 GROUP BY e.asset_id"""
-
-
-def framed(text: str) -> str:
-    """frame() of the record, written out: the planner does not inline the function, and a million calls are felt."""
-    return f"int4send(octet_length({text})) || convert_to({text}, 'UTF8')"
 
 
 @dataclass
@@ -176,6 +155,7 @@ class Shared:
     disputed: int = 0
     pool: int = 0  # everything ever put aside
     effective: int = 0  # P′
+    lift: int = 0  # what carries the largest remainders over the next whole number, in parts of 1/T
 
 
 def parameters(case_id: int, shared: Iterable[Shared], **more: Any) -> dict[str, Any]:

@@ -93,20 +93,46 @@ def entitlement(run, line, **figures):
     return Entitlement(run=run, claim_line=line, asset=line.asset, **figures)
 
 
-def test_no_entitlement_comes_after_the_run_is_computed(computed, estate, as_owner):
-    other = estate.line(1, "JPY")
-    with refused("run_is_frozen_once_computed"), transaction.atomic():
-        stray = entitlement(Run(pk=computed.pk), other)
-        stray.claim_line_id = 10**9
-        Entitlement.objects.bulk_create([stray])
-    with refused("run_is_frozen_once_computed"), transaction.atomic(), as_owner() as cursor:
-        cursor.execute(
-            "INSERT INTO distribution_entitlement (run_id, claim_line_id, asset_id, weight, disputed, given, kept,"
-            " cumulative, amount) SELECT run_id, claim_line_id + 1000, asset_id, 1, 0, 0, 0, 1, 1"
-            " FROM distribution_entitlement"
-        )
-    with refused("no entitlement is added to a run that is not there"), transaction.atomic():
-        Entitlement.objects.bulk_create([entitlement(Run(pk=10**6), other)])
+def add(cursor, row):
+    """As somebody who switches triggers off."""
+    fields = Entitlement._meta.local_concrete_fields
+    names, values = [field.column for field in fields], [getattr(row, field.attname) for field in fields]
+    marks = ", ".join(["%s"] * len(names))
+    cursor.execute(f"INSERT INTO distribution_entitlement ({', '.join(names)}) VALUES ({marks})", values)
+
+
+WRITE = (
+    "SELECT distribution_entitle(%s, 'first', %s::bigint[], ARRAY['general'], ARRAY[false], ARRAY[NULL]::bigint[],"
+    " ARRAY[1]::numeric[], ARRAY[1]::numeric[])"
+)
+
+
+def test_entitlements_come_by_their_runs_own_writing_only(computing_run, estate, as_owner):
+    other = entitlement(computing_run, estate.line(1, "JPY"))
+    with refused("permission denied"), transaction.atomic():
+        Entitlement.objects.bulk_create([other])
+    for table in ("distribution_entitlement", f"distribution_entitlement_{computing_run.pk}"):
+        for sql in (
+            f"INSERT INTO {table} SELECT * FROM distribution_entitlement",
+            f"UPDATE {table} SET amount = 0",
+            f"DELETE FROM {table}",
+            f"TRUNCATE {table}",
+        ):
+            with refused("entitlements_are_written_by_their_run_alone"), transaction.atomic(), as_owner() as cursor:
+                cursor.execute(sql)
+            with refused("permission denied"), transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(sql)
+
+
+def test_a_run_is_entitled_once_and_only_while_it_computes(computed, computing_run, estate):
+    asset = [estate.assets["BTC"].pk]
+    for run, match in (
+        (computing_run.pk, "run_is_entitled_once"),
+        (computed.pk, "run_is_frozen_once_computed: no entitlement is added to a run that is computed"),
+        (10**6, "no entitlement is added to a run that is not there"),
+    ):
+        with refused(match), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(WRITE, [run, asset])
 
 
 def test_no_pool_line_or_holding_comes_after_the_run_is_computed(computed):
@@ -128,34 +154,54 @@ def close(run):
     computing._close(run, at=NOON, record=False)
 
 
-def test_a_claim_line_is_entitled_once_in_a_run(computing_run, estate):
-    forged = entitlement(computing_run, estate.line(2, "BTC"), cumulative=6, amount=6)
-    with refused("distribution_entitlement_pkey"), transaction.atomic():
-        Entitlement.objects.bulk_create([forged])
+def test_a_claim_line_is_entitled_once_in_a_run(computing_run, estate, as_superuser):
+    with refused(f"distribution_entitlement_{computing_run.pk}_pkey"), transaction.atomic(), as_superuser() as cursor:
+        add(cursor, entitlement(computing_run, estate.line(2, "BTC"), cumulative=6, amount=6))
 
 
 @pytest.mark.parametrize("asset", ["BTC", "ETH"])
-def test_an_entitlement_without_a_claim_line_of_its_asset_is_not_frozen(computing_run, estate, asset):
+def test_an_entitlement_without_a_claim_line_of_its_asset_is_not_frozen(computing_run, estate, as_superuser, asset):
     stray = entitlement(computing_run, estate.line(1, "BTC"))
     stray.claim_line_id, stray.asset_id = 10**9, estate.assets[asset].pk
-    Entitlement.objects.bulk_create([stray])
+    with as_superuser() as cursor:
+        add(cursor, stray)
     with pytest.raises(computing.NotRight, match="run_entitles_claim_lines_of_its_case"):
         close(computing_run)
     assert Run.objects.get().state == "computing"
 
 
-def test_a_figure_above_the_claim_cannot_even_be_written(computing_run, estate):
-    line = estate.line(1, "BTC")
-    for figures, name in (
-        ({"cumulative": 7, "amount": 7}, "entitlement_is_never_above_the_claim"),
-        ({"cumulative": 1, "amount": 2}, "entitlement_is_what_the_share_raises"),
-        ({"weight": -1, "cumulative": -1, "amount": 0}, "entitlement_is_not_negative"),
-        ({"given": 3, "kept": 5, "amount": 2}, "entitlement_is_not_negative"),
-    ):
-        stray = entitlement(computing_run, line, **figures)
-        stray.claim_line_id = 10**9
-        with refused(name), transaction.atomic():
-            Entitlement.objects.bulk_create([stray])
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ("cumulative = 7, amount = 7", "run_adds_up_to_its_pools"),
+        ("amount = amount + 1", "entitlement_is_what_the_share_raises"),
+        ("weight = -1, cumulative = -1, amount = 0", "entitlement_is_what_the_share_raises"),
+        ("disputed = -1", "entitlement_is_what_the_share_raises"),
+        ("kept = 1", "entitlement_is_what_the_share_raises"),
+        ("given = 3, kept = 5, amount = 2", "entitlement_is_what_the_share_raises"),
+        ("given = -3, kept = -3, amount = cumulative + 3", "entitlement_is_what_the_share_raises"),
+        ("given = 3, kept = 3, amount = cumulative", "entitlement_is_what_the_share_raises"),
+        ("weight = weight + 1", "Claims were lowered"),
+    ],
+)
+def test_a_row_that_contradicts_itself_or_its_claim_is_not_frozen(computing_run, as_superuser, change, match):
+    with as_superuser() as cursor:
+        cursor.execute(f"UPDATE distribution_entitlement SET {change} WHERE weight = 6 AND claim_line_id = ("
+                       " SELECT max(claim_line_id) FROM distribution_entitlement WHERE weight = 6)")  # fmt: skip
+    with pytest.raises(computing.NotRight, match=match):
+        close(computing_run)
+
+
+def test_units_that_changed_hands_between_two_claims_are_found(computing_run, as_superuser):
+    """Every sum is right, and each row adds up; but two shares are not by the rule."""
+    with as_superuser() as cursor:
+        cursor.execute("""
+            UPDATE distribution_entitlement e SET cumulative = cumulative + d, amount = amount + d FROM (
+                SELECT claim_line_id, CASE row_number() OVER (ORDER BY claim_line_id) WHEN 1 THEN 1 ELSE -1 END AS d
+                FROM distribution_entitlement WHERE weight = 6) x
+            WHERE x.claim_line_id = e.claim_line_id""")
+    with pytest.raises(computing.NotRight, match="run_shares_by_its_rule"):
+        close(computing_run)
 
 
 @pytest.mark.parametrize(

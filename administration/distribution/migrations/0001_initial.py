@@ -2,7 +2,6 @@ from pathlib import Path
 import administration.fields
 import django.db.models.deletion
 import django.db.models.expressions
-import django.db.models.functions.comparison
 from django.conf import settings
 from django.db import migrations, models
 
@@ -358,46 +357,6 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("rounding__in", ["floor", "largest remainder"])),
                 name="pool_line_rounds_by_a_known_rule",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="entitlement",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("amount__gte", 0),
-                    ("disputed__gte", 0),
-                    ("given__gte", models.F("kept")),
-                    ("kept__gte", 0),
-                    ("weight__gte", 0),
-                ),
-                name="entitlement_is_not_negative",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="entitlement",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("cumulative__lte", models.F("weight"))), name="entitlement_is_never_above_the_claim"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="entitlement",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "amount",
-                        django.db.models.functions.comparison.Greatest(
-                            models.Value(0),
-                            django.db.models.expressions.CombinedExpression(
-                                django.db.models.functions.comparison.Greatest(
-                                    models.F("kept"), models.F("cumulative")
-                                ),
-                                "-",
-                                models.F("given"),
-                            ),
-                        ),
-                    )
-                ),
-                name="entitlement_is_what_the_share_raises",
             ),
         ),
         migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),

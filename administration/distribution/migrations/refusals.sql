@@ -1,7 +1,7 @@
 -- Plans, runs, entitlements: what the database itself refuses.
 --
--- Entitlements come by the million, so no foreign key and no row trigger guards them. While its run computes,
--- rows come in; the run's step computing -> computed checks them all at once; after it nothing comes in any more.
+-- Entitlements come by the million, so no foreign key, CHECK or trigger looks at each row. Nobody may insert any: one
+-- function writes those of a run that computes, once, and the run's step computing -> computed checks them all at once.
 
 -- --- Plans and prices ----------------------------------------------------------------------------
 
@@ -45,42 +45,57 @@ SET search_path = pg_catalog, public, pg_temp AS $$
     WHERE r.id = asked
 $$;
 
--- Everything a run wrote, in one pass: against the claims as they are at this moment, against what its pool lines
--- say, and each share once more by the rule (rounded down, or one unit above in a round by largest remainder).
+-- What is wrong with the rows of a run, asset by asset and in one pass over all: against the claims as they are at this
+-- moment, and each figure once more by the rule. Rounded down, a share is the whole part of weight * P' / T; by
+-- largest remainder it may be the next whole number, which is less than one part of T away.
 -- The planner knows little of rows just written: looking them up one by one is never the better way here.
-CREATE FUNCTION distribution_run_is_right(asked distribution_run) RETURNS void LANGUAGE plpgsql
+CREATE FUNCTION distribution_run_figures(asked distribution_run) RETURNS TABLE (
+    asset_id bigint, n bigint, amounts numeric, weighed numeric, held numeric, taken numeric, orphans bigint,
+    above bigint, untrue bigint, unruly bigint
+) LANGUAGE sql STABLE
 SET search_path = pg_catalog, public, pg_temp SET work_mem = '128MB' SET enable_nestloop = off AS $$
+    SELECT e.asset_id, count(*), sum(e.amount),
+           sum(e.weight) + coalesce(sum(e.disputed) FILTER (WHERE e.disputed <> 0), 0),
+           coalesce(sum(e.given) FILTER (WHERE e.given <> 0), 0),
+           coalesce(sum(greatest(e.given - greatest(e.kept, e.cumulative), 0)) FILTER (WHERE e.given <> 0), 0),
+           count(*) FILTER (WHERE c.asset_id IS DISTINCT FROM e.asset_id),
+           -- Most weigh no more than was admitted and converted nothing: then nothing need be added up.
+           count(*) FILTER (
+               WHERE (e.weight > c.admitted OR c.converted_out > 0)
+                 AND e.weight > c.admitted + c.converted_in - c.converted_out AND e.weight > 0
+           ),
+           count(*) FILTER (
+               WHERE e.weight < 0 OR e.disputed < 0 OR CASE
+                   WHEN e.given = 0 THEN e.kept <> 0 OR e.amount <> e.cumulative
+                   ELSE e.kept < 0 OR e.kept > e.given
+                        OR e.amount <> greatest(0, greatest(e.kept, e.cumulative) - e.given) END
+           ),
+           count(*) FILTER (
+               WHERE CASE
+                   WHEN l.rounding = 'floor' THEN e.cumulative <> div(e.weight * l.effective, l.weights)
+                   ELSE abs(e.weight * l.effective - e.cumulative * l.weights) >= l.weights END
+           )
+    FROM distribution_entitlement e
+    LEFT JOIN (SELECT * FROM register_claimline WHERE case_id = asked.case_id) c ON c.id = e.claim_line_id
+    LEFT JOIN (
+        SELECT asset_id, effective, greatest(weights, 1) AS weights, rounding FROM distribution_poolline
+        WHERE run_id = asked.id
+    ) l ON l.asset_id = e.asset_id
+    WHERE e.run_id = asked.id
+    GROUP BY e.asset_id
+$$;
+
+-- Refuses a run that is not right, naming what is wrong with it first.
+CREATE FUNCTION distribution_run_is_right(asked distribution_run) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     wrong record;
 BEGIN
     SELECT a.code, l.*, e.*, sum(e.n) OVER () AS entitlements INTO wrong
     FROM (SELECT * FROM distribution_poolline WHERE run_id = asked.id) l
-    FULL JOIN (
-        SELECT e.asset_id, count(*) AS n, sum(e.amount) AS amounts,
-               sum(e.weight) + coalesce(sum(e.disputed) FILTER (WHERE e.disputed <> 0), 0) AS weighed,
-               coalesce(sum(e.given) FILTER (WHERE e.given <> 0), 0) AS held,
-               coalesce(sum(greatest(e.given - greatest(e.kept, e.cumulative), 0)) FILTER (WHERE e.given <> 0), 0) AS taken,
-               count(*) FILTER (WHERE c.id IS NULL) AS orphans,
-               count(*) FILTER (
-                   WHERE e.weight > c.admitted + c.converted_in - c.converted_out AND e.weight > 0
-               ) AS above,
-               count(*) FILTER (
-                   WHERE rest >= l.weights OR rest < 0 AND (l.rounding = 'floor' OR rest <= -l.weights)
-               ) AS unruly
-        FROM distribution_entitlement e
-        LEFT JOIN register_claimline c
-            ON c.id = e.claim_line_id AND c.asset_id = e.asset_id AND c.case_id = asked.case_id
-        LEFT JOIN (
-            SELECT asset_id, effective, greatest(weights, 1) AS weights, rounding
-            FROM distribution_poolline WHERE run_id = asked.id
-        ) l ON l.asset_id = e.asset_id
-        -- What the share leaves of weight · P', in parts of 1/T: from 0 to T when rounded down, below 0 when up.
-        CROSS JOIN LATERAL (SELECT e.weight * l.effective - e.cumulative * l.weights AS rest OFFSET 0) r
-        WHERE e.run_id = asked.id
-        GROUP BY e.asset_id
-    ) e ON e.asset_id = l.asset_id
+    FULL JOIN distribution_run_figures(asked) e ON e.asset_id = l.asset_id
     LEFT JOIN books_asset a ON a.id = coalesce(l.asset_id, e.asset_id)
-    ORDER BY coalesce(e.orphans, 0) DESC, coalesce(e.above, 0) DESC, (
+    ORDER BY coalesce(e.orphans, 0) DESC, coalesce(e.above, 0) DESC, coalesce(e.untrue, 0) DESC, (
         l.id IS NULL OR l.root IS NULL OR coalesce(e.n, 0) <> l.lines OR coalesce(e.amounts, 0) <> l.distributed
         OR coalesce(e.weighed, 0) <> l.weights OR coalesce(e.held, 0) <> l.given_before
         OR coalesce(e.taken, 0) <> l.withdrawn
@@ -92,6 +107,9 @@ BEGIN
     ELSIF wrong.above > 0 THEN
         RAISE EXCEPTION 'run_gives_nothing_above_what_is_admitted: % claims in % were lowered while it was computed',
             wrong.above, wrong.code USING ERRCODE = '23514';
+    ELSIF wrong.untrue > 0 THEN
+        RAISE EXCEPTION 'entitlement_is_what_the_share_raises: % entitlements in % are negative or give something else',
+            wrong.untrue, wrong.code USING ERRCODE = '23514';
     ELSIF wrong.id IS NULL OR wrong.root IS NULL OR coalesce(wrong.n, 0) <> wrong.lines
         OR coalesce(wrong.amounts, 0) <> wrong.distributed OR coalesce(wrong.weighed, 0) <> wrong.weights
         OR coalesce(wrong.held, 0) <> wrong.given_before OR coalesce(wrong.taken, 0) <> wrong.withdrawn THEN
@@ -224,31 +242,149 @@ CREATE TRIGGER pool_holding_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON d
 
 -- --- Entitlements --------------------------------------------------------------------------------
 
-CREATE FUNCTION distribution_entitlements_come_while_computing() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+-- One partition for each run: it is filled as one new table without a key, and the key is built by one sort; a million
+-- inserts under a key take twice as long.
+ALTER TABLE distribution_entitlement RENAME TO distribution_entitlement_as_made;
+ALTER INDEX distribution_entitlement_pkey RENAME TO distribution_entitlement_as_made_pkey;
+CREATE TABLE distribution_entitlement (LIKE distribution_entitlement_as_made INCLUDING ALL) PARTITION BY LIST (run_id);
+DROP TABLE distribution_entitlement_as_made;
+
+-- What shares: with its weight w, its disputed quantity d, what it was given g, and what of that it keeps k (all of it,
+-- unless its claim was lowered since: then only what is on its way or arrived). `assets`, `classes` and so on are one
+-- row for each asset and class. Three functions by what happened in the case before, all of them read as if they
+-- were written out where they are called.
+
+-- No run was declared and nothing was given: positions need not be read.
+CREATE FUNCTION distribution_lines_first(
+    of_case bigint, assets bigint[], classes text[], reserves boolean[], earlier bigint[], pools numeric[], totals numeric[]
+) RETURNS TABLE (
+    id bigint, claim_id bigint, asset_id bigint, claim_class text, pool numeric, total numeric, weight numeric,
+    disputed numeric, given numeric, kept numeric
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT l.id, l.claim_id, l.asset_id, s.claim_class, s.pool, s.total,
+           greatest(0, l.admitted + l.converted_in - l.converted_out),
+           CASE WHEN s.reserve THEN l.disputed ELSE 0 END, 0::numeric, 0::numeric
+    FROM register_claimline l
+    JOIN unnest(assets, classes, reserves, pools, totals) AS s (asset_id, claim_class, reserve, pool, total)
+        ON s.asset_id = l.asset_id AND s.claim_class = l.claim_class
+    WHERE l.case_id = of_case
+$$;
+
+-- Something was given, by no run of this room's.
+CREATE FUNCTION distribution_lines_given(
+    of_case bigint, assets bigint[], classes text[], reserves boolean[], earlier bigint[], pools numeric[], totals numeric[]
+) RETURNS TABLE (
+    id bigint, claim_id bigint, asset_id bigint, claim_class text, pool numeric, total numeric, weight numeric,
+    disputed numeric, given numeric, kept numeric
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT l.id, l.claim_id, l.asset_id, s.claim_class, s.pool, s.total,
+           greatest(0, l.admitted + l.converted_in - l.converted_out),
+           CASE WHEN s.reserve THEN l.disputed ELSE 0 END, p.given, p.given
+    FROM register_claimline l
+    JOIN unnest(assets, classes, reserves, pools, totals) AS s (asset_id, claim_class, reserve, pool, total)
+        ON s.asset_id = l.asset_id AND s.claim_class = l.claim_class
+    JOIN register_position p ON p.claim_line_id = l.id
+    WHERE l.case_id = of_case
+$$;
+
+-- An earlier run was declared. A claim below what it was in the last declared run has been lowered by a decision since.
+CREATE FUNCTION distribution_lines_later(
+    of_case bigint, assets bigint[], classes text[], reserves boolean[], earlier bigint[], pools numeric[], totals numeric[]
+) RETURNS TABLE (
+    id bigint, claim_id bigint, asset_id bigint, claim_class text, pool numeric, total numeric, weight numeric,
+    disputed numeric, given numeric, kept numeric
+) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT l.id, l.claim_id, l.asset_id, s.claim_class, s.pool, s.total,
+           greatest(0, l.admitted + l.converted_in - l.converted_out),
+           CASE WHEN s.reserve THEN l.disputed ELSE 0 END, p.given,
+           CASE WHEN e.weight > l.admitted + l.converted_in - l.converted_out
+                THEN least(p.given, p.scheduled + p.in_flight + p.settled + p.deposited) ELSE p.given END
+    FROM register_claimline l
+    JOIN unnest(assets, classes, reserves, earlier, pools, totals) AS s (asset_id, claim_class, reserve, run, pool, total)
+        ON s.asset_id = l.asset_id AND s.claim_class = l.claim_class
+    JOIN register_position p ON p.claim_line_id = l.id
+    LEFT JOIN (
+        SELECT run_id, claim_line_id, weight FROM distribution_entitlement WHERE run_id = ANY (earlier)
+    ) e ON e.run_id = s.run AND e.claim_line_id = l.id
+    WHERE l.case_id = of_case
+$$;
+
+CREATE FUNCTION distribution_entitlements_are_kept() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-    asked record;
 BEGIN
-    FOR asked IN
-        SELECT n.run_id, r.state
-        FROM (SELECT DISTINCT run_id FROM entitled) n LEFT JOIN distribution_run r ON r.id = n.run_id
-        ORDER BY n.run_id
-    LOOP
-        PERFORM FROM distribution_run WHERE id = asked.run_id AND state = 'computing' FOR SHARE;
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'run_is_frozen_once_computed: no entitlement is added to a run that is %',
-                coalesce(asked.state, 'not there') USING ERRCODE = '23001';
-        END IF;
-    END LOOP;
-    RETURN NULL;
+    RAISE EXCEPTION 'entitlements_are_written_by_their_run_alone: append only: % on %', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = '23001';
 END $$;
-CREATE TRIGGER entitlements_come_while_computing AFTER INSERT ON distribution_entitlement
-    REFERENCING NEW TABLE AS entitled FOR EACH STATEMENT EXECUTE FUNCTION distribution_entitlements_come_while_computing();
-CREATE TRIGGER entitlement_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON distribution_entitlement
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER entitlements_are_kept BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON distribution_entitlement
+    FOR EACH STATEMENT EXECUTE FUNCTION distribution_entitlements_are_kept();
+
+-- Writes the entitlements of a run that computes, all at once; there is no second time, and no other way.
+--
+-- Every share is the whole part of (weight * P' + lift) / T. In an interim round the lift is 0. By largest remainder
+-- it is what carries exactly those remainders over the next whole number that are large enough, and `chosen` are the
+-- lines that get one unit more among equals. Whoever keeps more than the share rounded down takes no part in that.
+CREATE FUNCTION distribution_entitle(
+    asked bigint, before text, assets bigint[], classes text[], reserves boolean[], earlier bigint[], pools numeric[],
+    totals numeric[], lifts numeric[] DEFAULT NULL, chosen bigint[] DEFAULT '{}'
+) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp SET work_mem = '128MB' SET enable_nestloop = off
+SET parallel_tuple_cost = 0.01 AS $$
+DECLARE
+    name text := 'distribution_entitlement_' || asked;
+    lines text := CASE before WHEN 'first' THEN 'distribution_lines_first' WHEN 'given' THEN 'distribution_lines_given'
+                              WHEN 'later' THEN 'distribution_lines_later' END;
+    share text := 'div(l.weight * l.pool, l.total)';
+    lifted text := '';
+    amount text := 'greatest(0, greatest(kept, cumulative) - given)';
+    of_case bigint;
+BEGIN
+    -- FOR SHARE: the run is neither frozen nor withdrawn until its rows are in.
+    SELECT case_id INTO of_case FROM distribution_run WHERE id = asked AND state = 'computing' FOR SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'run_is_frozen_once_computed: no entitlement is added to a run that is %',
+            coalesce((SELECT state FROM distribution_run WHERE id = asked), 'not there') USING ERRCODE = '23001';
+    ELSIF to_regclass('public.' || name) IS NOT NULL THEN
+        RAISE EXCEPTION 'run_is_entitled_once: run % has its entitlements', asked USING ERRCODE = '23505';
+    END IF;
+    IF lifts IS NOT NULL THEN
+        share := 'CASE WHEN l.kept > 0 AND l.kept > div(l.weight * l.pool, l.total) THEN div(l.weight * l.pool, l.total)
+                       ELSE div(l.weight * l.pool + x.lift, l.total) + (c.id IS NOT NULL)::int END';
+        lifted := 'JOIN (SELECT DISTINCT * FROM unnest($3, $9)) AS x (asset_id, lift) ON x.asset_id = l.asset_id
+                   LEFT JOIN unnest($10) AS c (id) ON c.id = l.id';
+    END IF;
+    IF before = 'first' THEN
+        amount := 'cumulative';
+    END IF;
+    EXECUTE format(
+        'CREATE TABLE public.%I AS
+         SELECT $1 AS run_id, id AS claim_line_id, asset_id, weight::numeric(78,0) AS weight,
+                disputed::numeric(78,0) AS disputed, given::numeric(78,0) AS given, kept::numeric(78,0) AS kept,
+                cumulative::numeric(78,0) AS cumulative, (%s)::numeric(78,0) AS amount
+         FROM (SELECT l.*, %s AS cumulative FROM %I($2, $3, $4, $5, $6, $7, $8) l %s OFFSET 0) l',
+        name, amount, share, lines, lifted
+    ) USING asked, of_case, assets, classes, reserves, earlier, pools, totals, lifts, chosen;
+    -- All in one statement: one pass over the rows finds whether they may be what the table asks for.
+    EXECUTE format(
+        'ALTER TABLE public.%I
+            ALTER run_id SET NOT NULL, ALTER claim_line_id SET NOT NULL, ALTER asset_id SET NOT NULL,
+            ALTER weight SET NOT NULL, ALTER disputed SET NOT NULL, ALTER given SET NOT NULL, ALTER kept SET NOT NULL,
+            ALTER cumulative SET NOT NULL, ALTER amount SET NOT NULL,
+            ADD PRIMARY KEY (run_id, claim_line_id), ADD CONSTRAINT of_one_run CHECK (run_id = %s)',
+        name, asked
+    );
+    EXECUTE format(
+        'CREATE TRIGGER entitlements_are_kept BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON public.%I
+         FOR EACH STATEMENT EXECUTE FUNCTION distribution_entitlements_are_kept()',
+        name
+    );
+    EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON public.%I FROM henkan_app', name);
+    EXECUTE format('ALTER TABLE distribution_entitlement ATTACH PARTITION public.%I FOR VALUES IN (%s)', name, asked);
+    EXECUTE format('ALTER TABLE public.%I DROP CONSTRAINT of_one_run', name);
+END $$;
 
 -- --- Rights --------------------------------------------------------------------------------------
 
+REVOKE INSERT ON distribution_entitlement FROM henkan_app;
 REVOKE UPDATE, DELETE ON
     distribution_plan, distribution_pricetable, distribution_price, distribution_run, distribution_poolline,
     distribution_poolholding, distribution_entitlement FROM henkan_app;
@@ -257,6 +393,6 @@ GRANT UPDATE (state, inputs_sha256, outputs_root, entitlement_count, computed_at
 GRANT UPDATE (root) ON distribution_poolline TO henkan_app;
 REVOKE EXECUTE ON FUNCTION
     distribution_run_is_right(distribution_run), distribution_run_is_guarded(), distribution_pool_is_guarded(),
-    distribution_entitlements_come_while_computing() FROM henkan_app;
+    distribution_run_figures(distribution_run), distribution_entitlements_are_kept() FROM henkan_app;
 
 
