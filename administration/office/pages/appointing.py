@@ -397,7 +397,7 @@ class StopsPage(ShowPage):
         head = [_("Where"), _("Since"), _("By"), _("Why"), _("Resume signed by"), _("Resumed"), ""]
         return [Section(_("Stops, the newest first"), head=head, rows=[
             [
-                row.rail or _("the whole case"), jst(row.at), who(row.by), row.reason,
+                row.rail or _("the whole case"), jst(row.at), who(row.by), stops.reason_of(row),
                 ", ".join(who(lift.by) for lift in row.lifts.all()) or "–", jst(row.lifted_at),
                 "–" if row.lifted_at else link(self.url("stop-resume", pk=row.pk), _("Resume")),
             ]
@@ -446,7 +446,7 @@ class ResumeSending(ActPage):
             _("Resume sending"),
             figures=[
                 (_("Stopped since"), jst(self.stop.at)),
-                (_("Why it was stopped"), self.stop.reason),
+                (_("Why it was stopped"), stops.reason_of(self.stop)),
                 (_("Said already"), ", ".join(said) or "–"),
             ],
             moves_value=last,
