@@ -86,6 +86,19 @@ def bank_name(bank_code: str) -> str | None:
     return None if bank is None else str(bank.name)
 
 
+def bank_kana(bank_code: str) -> str:
+    """The bank's name in full-width kana; "" where there is no such bank."""
+    bank = _banks().get(bank_code)
+    return "" if bank is None else str(bank.kana)
+
+
+def branch_kana(bank_code: str, branch_code: str) -> str:
+    """The branch's name in full-width kana; "" where these codes name none."""
+    bank = _banks().get(bank_code)
+    found = bank.branches.get(branch_code) if bank else None
+    return "" if found is None else str(found.kana)
+
+
 def branch(bank_code: str, branch_code: str) -> Branch | None:
     """The branch, or None where these codes name none."""
     bank = _banks().get(bank_code)
