@@ -63,11 +63,14 @@ def refuse_unless_in_doubt(part: Submission, *, at: datetime) -> None:
 
 
 def declare_dead(made: Correction, *, by: User, at: datetime) -> int:
-    """With the last signature: the finding becomes evidence, the attempts let go of their returns, the part is dead."""
+    """
+    With the last signature: the finding becomes evidence, the attempts let go of their returns, the part is dead.
+
+    Gives 0 when the part was taken up meanwhile; the caller then undoes everything.
+    """
     part = Submission.objects.select_related("batch__case").get(pk=made.object_id)
     batch, case = part.batch, part.batch.case
     with connection.cursor() as cursor:
-        cursor.execute("SELECT FROM returns_submission WHERE id = %s FOR NO KEY UPDATE", [part.pk])
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('returns.evidence', %s))", [case.pk])
     part.refresh_from_db(fields=["state", "lease_until"])
     refuse_unless_in_doubt(part, at=at)
@@ -101,7 +104,7 @@ def declare_dead(made: Correction, *, by: User, at: datetime) -> int:
             bytes=len(data), lines_count=len(lines), received_by=made.by, received_at=at,
         )  # fmt: skip
         cursor.execute(MATCHES, [evidence_id, batch.pk, part.part])
-        matches = {match: attempt for match, attempt in cursor.fetchall()}
+        matches = dict(cursor.fetchall())
         cursor.execute("SELECT submission_step(ARRAY[%s]::bigint[], %s, %s)", [part.pk, *STEP])
         moved = int(cursor.fetchone()[0])
     if matches:

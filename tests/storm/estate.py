@@ -67,7 +67,7 @@ def build(returns: int) -> World:
     with tampering() as cursor:
         cursor.execute("UPDATE ledger_intake SET state = 'accepted' WHERE case_id = %s", [case.pk])
     done(claims.schedule(case, by=people.goto, at=db_now()))
-    sums = {code: 0 for code in ASSETS}
+    sums = dict.fromkeys(ASSETS, 0)
     for _account, asset, units in rows:
         sums[asset.code] += units
     lines = [(assets[code], units) for code, units in sums.items()]

@@ -38,7 +38,7 @@ class Page:
 
     def passed(self, *, may_stop: bool = True) -> None:
         number, passings = LAYOUT.unpack(self._memory[: LAYOUT.size])
-        if not number or number == signal.SIGSTOP and not may_stop:
+        if not number or (number == signal.SIGSTOP and not may_stop):
             return
         if passings > 1:
             self._memory[: LAYOUT.size] = LAYOUT.pack(number, passings - 1)

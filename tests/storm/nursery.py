@@ -7,6 +7,7 @@ happens ("born NAME PID", "died NAME SIGNAL", "stopped NAME"). Dies with its par
 
 import contextlib
 import ctypes
+import importlib
 import json
 import os
 import select
@@ -18,6 +19,13 @@ from pathlib import Path
 from typing import Any
 
 SKEW = timedelta(days=1, hours=3)
+# What a worker would import only once it runs.
+AHEAD = (
+    "celery.apps.worker", "celery.apps.beat", "celery.bin.celery", "celery.bin.worker", "celery.bin.beat", "celery.beat",
+    "celery.concurrency.solo", "celery.fixups.django", "celery.worker.autoscale", "celery.worker.components",
+    "celery.worker.consumer", "celery.worker.strategy", "celery.worker.state", "celery.events", "celery.backends.base",
+    "kombu.transport.redis", "redis", "administration.returns.tasks", "administration.work.tasks",
+)  # fmt: skip
 
 
 def main() -> int:
@@ -35,8 +43,10 @@ def main() -> int:
         "returns.tick": {"task": "returns.tick", "schedule": 0.7, "options": {"expires": 5}},
         "record.seal": {"task": "record.seal", "schedule": 5.0, "options": {"expires": 30}},
     }
-    app.autodiscover_tasks(force=True)
+    app.loader.import_default_modules()
     app.finalize()
+    for module in AHEAD:
+        importlib.import_module(module)
     failpoints.lay(failpoints.Page(folder / "failpoints"))
     if scale["bug"]:
         bugs.in_a_worker(scale["bug"])

@@ -6,7 +6,10 @@ worked. The decisions about doubt are theirs: a part on a rail that can be asked
 statement that covers the day.
 """
 
+import contextlib
+import os
 import random
+import sys
 import threading
 import time
 from collections import Counter
@@ -48,6 +51,11 @@ class Office:
         self.finished = threading.Event()
         self.leaving = threading.Event()
         self.swallowed = 0
+
+    def look(self, what: str) -> None:
+        """Where the day stands, for whoever wants to see where a storm spends its time."""
+        if os.environ.get("STORM_DIARY"):
+            print(f"{time.monotonic():.1f} {self.progress():.2f} {what} {dict(self.count)}", file=sys.stderr, flush=True)
 
     # --- pressing
 
@@ -99,6 +107,7 @@ class Office:
 
     def a_day(self) -> None:
         by = self.world.goto
+        self.look("morning")
         if not self.press(lambda: self.world.case.rounds.filter(scheduled_at__isnull=False).exists()):
             self.wait(self.press(lambda: rounds.schedule(self.world.case, self.world.run, rails=RAILS, by=by, at=db_now())))
             return
@@ -106,19 +115,21 @@ class Office:
             self.asked_to_stop -= 1
             self.stop_and_resume()
         self.lift_what_the_machine_stopped()
-        for rail in RAILS.values():
-            self.send_some(rail)
+        for job in [self.send_some(rail) for rail in RAILS.values()]:
+            self.wait(job)
+        self.look("sent")
         for rail in ("rehearsal", "rehearsal-r2"):
             self.wait(self.press(lambda rail=rail: evidence.observe(self.world.case, rail, by=by, at=db_now())))
         self.read_the_paper_statement()
         self.wait(self.press(lambda: settlement.settle(self.world.case, by=by, at=db_now())))
+        self.look("settled")
         self.press(self.decide_doubt)
         self.press(self.follow_what_came_back)
         if self.rng.random() < 0.3:
             self.replay_an_approval()
         time.sleep(0.05)
 
-    def send_some(self, rail: str) -> None:
+    def send_some(self, rail: str) -> Job | None:
         """A batch at a time, while the weather lasts: the last ones are kept until it has passed."""
         case, by = self.world.case, self.world.goto
 
@@ -128,18 +139,15 @@ class Office:
 
         left, total = self.press(waiting) or (0, 1)
         if left and total - left > total * (self.progress() + 0.1):
-            return
+            return None
         unsigned = self.press(lambda: list(Batch.objects.filter(case=case, rail=rail, state__in=["draft", "frozen", "approved"])))
-        for batch in unsigned or []:
-            self.carry(batch)
         if unsigned:
-            return
+            return [self.carry(batch) for batch in unsigned][-1]
         current = self.press(lambda: case.rounds.latest("number"))
         batch = self.press(lambda: batches.draft(case, current, rail, by=by, at=db_now(), limit=self.limit))
-        if batch is not None:
-            self.carry(batch)
+        return self.carry(batch) if batch is not None else None
 
-    def carry(self, batch: Batch) -> None:
+    def carry(self, batch: Batch) -> Job | None:
         """Freeze, sign, export and send; whatever of that was done already is refused and passed over."""
         by = self.world.goto
         batch = self.press(lambda: Batch.objects.get(pk=batch.pk)) or batch
@@ -148,14 +156,14 @@ class Office:
         if batch.state in ("draft", "frozen"):
             request = self.press(lambda: ApprovalRequest.objects.filter(act=batches.ACT, object_id=batch.pk).last())
             if request is None:
-                return
+                return None
             self.show_a_stale_hash(request)
             for user in (self.world.people.aoki, self.world.people.baba):
                 self.press(lambda user=user: approvals.sign(request, by=user, at=db_now()))
         job = self.press(lambda: submissions.export(batch, by=by, at=db_now(), submit=True))
         if job is not None:
             self.count["batches"] += 1
-            self.wait(job)
+        return job if isinstance(job, Job) else None
 
     # --- statements
 
@@ -245,10 +253,8 @@ class Office:
             self.press(another)
             self.count["scheduled again"] += 1
         if not Attempt.objects.filter(batch__case=case, state__in=["pending", "unknown"]).exists():
-            try:
+            with contextlib.suppress(OSError):
                 self.plant.ask_rail("POST", "/days?pass=1")
-            except OSError:
-                pass
 
     # --- stops
 

@@ -65,7 +65,6 @@ class Plant:
         for variable, name in stack.KEPT.items():
             if variable not in ("HENKAN_SECRET_KEY", "REHEARSAL_URL"):
                 os.environ[variable] = str(self.folder / name)
-        migrate()
         (self.folder / "scale.json").write_text(
             json.dumps({
                 "lease": self.lease, "call": self.call, "job_lease": self.lease + 1, "part": self.part, "bug": self.bug,
@@ -77,9 +76,9 @@ class Plant:
         self.nursery = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "tests.storm.nursery", str(self.folder)],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(self.folder / "nursery.log").open("ab"),
-            preexec_fn=None,
         )  # fmt: skip
         self.start_rail()
+        migrate()
         built = build()  # meanwhile the nursery imports
         assert self.nursery.stdout is not None
         ready = self.nursery.stdout.readline()
@@ -210,6 +209,18 @@ class Plant:
                 yield json.loads(line)
 
     # --- the end
+
+    def still(self) -> None:
+        """No worker moves any more, and none is born."""
+        self.hold = True
+        until = time.monotonic() + 10
+        while self.names and time.monotonic() < until:
+            with self.lock:
+                pids = [pid for pid in self.names.values() if pid]
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.1)
 
     def close(self) -> None:
         self.hold = True
