@@ -76,6 +76,16 @@ class SomeOf(forms.ModelMultipleChoiceField):
         return str(self.named(obj))
 
 
+def offer(form: forms.Form, name: str, rows: Any) -> None:
+    """Fill the choices of a field in: rows, or pairs of code and word."""
+    field = form.fields[name]
+    if isinstance(field, forms.ModelChoiceField):
+        field.queryset = rows
+    else:
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = rows
+
+
 class OfCase(forms.Form):
     """A form whose choices are of one case."""
 

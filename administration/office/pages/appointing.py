@@ -11,7 +11,7 @@ from administration.cases import appointments, approvals, archive, orders, polic
 from administration.cases.models import Appointment, AppointmentKind, CourtOrder, Stop, SuccessionProposal
 from administration.cases.powers import DEFAULTS
 from administration.office import words
-from administration.office.entering import InstantField, OfCase, OneOf, PaperField, Reason, WordsField
+from administration.office.entering import InstantField, OfCase, OneOf, PaperField, Reason, WordsField, offer
 from administration.office.pages import approving
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
@@ -75,9 +75,7 @@ class Granting(forms.Form):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        people = self.fields["user"]
-        assert isinstance(people, forms.ModelChoiceField)
-        people.queryset = sign_ins()
+        offer(self, "user", sign_ins())
 
 
 @page("appointments/grant/", name="appointment-grant")
@@ -278,13 +276,10 @@ class Proposing(OfCase):
     successor = OneOf(User.objects.none(), named=person, label=lazy("Successor"))
 
     def prepare(self) -> None:
-        order, old, new = (self.fields[name] for name in ("order", "predecessor", "successor"))
-        assert isinstance(order, forms.ModelChoiceField)
-        assert isinstance(old, forms.ModelChoiceField) and isinstance(new, forms.ModelChoiceField)
-        order.queryset = self.case.orders.filter(permits__contains=[succession.ACT]).order_by("-issued_date")
         office = self.case.appointments.filter(kind=AppointmentKind.OFFICE_HOLDER).values("user")
-        old.queryset = User.objects.filter(pk__in=office).order_by("username")
-        new.queryset = sign_ins()
+        offer(self, "order", self.case.orders.filter(permits__contains=[succession.ACT]).order_by("-issued_date"))
+        offer(self, "predecessor", User.objects.filter(pk__in=office).order_by("username"))
+        offer(self, "successor", sign_ins())
 
 
 @page("succession/propose/", name="succession-propose")

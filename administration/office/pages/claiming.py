@@ -162,7 +162,7 @@ class ScheduleClaims(ActPage):
 
 @page("claims/<str:number>/", name="claim")
 class ClaimPage(ShowPage):
-    title = lazy("One claim")
+    title: Any = lazy("One claim")
     template = "office/claiming/claim.html"
 
     def prepare(self, **kwargs: Any) -> None:

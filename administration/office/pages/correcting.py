@@ -12,7 +12,7 @@ from administration.cases.models import ApprovalRequest, Case
 from administration.ledger import adjustments, scope
 from administration.ledger.models import Adjustment, LedgerAccount, LedgerBalance, ProposedAdjustment, ScopeDecision
 from administration.office import readable, words
-from administration.office.entering import AmountField, OfCase, OneOf, PaperField, WordsField
+from administration.office.entering import AmountField, OfCase, OneOf, PaperField, WordsField, offer
 from administration.office.pages.acting import ActPage, Effect, KeptFile
 from administration.office.pages.base import page
 from administration.office.pages.claiming import DECIDE
@@ -108,7 +108,7 @@ def balances(account: LedgerAccount) -> list[tuple[Any, Any]]:
     """What the ledger says of an account now, with its corrections."""
     sums: dict[tuple[str, str], list[Any]] = {}
     for rows in (LedgerBalance, Adjustment):
-        for row in rows.objects.filter(ledger_account=account).select_related("asset"):  # type: ignore[attr-defined]
+        for row in rows.objects.filter(ledger_account=account).select_related("asset"):
             one = sums.setdefault((row.asset.code, row.product), [row.asset, 0])
             one[1] += row.amount
     return [
@@ -128,9 +128,7 @@ class Adjusting(OfAccount):
     note = WordsField(label=lazy("In words"))
 
     def prepare(self) -> None:
-        assets = self.fields["asset"]
-        assert isinstance(assets, forms.ModelChoiceField)
-        assets.queryset = Asset.objects.filter(case=self.case).order_by("code")
+        offer(self, "asset", Asset.objects.filter(case=self.case).order_by("code"))
 
     def clean(self) -> dict[str, Any]:
         super().clean()

@@ -11,7 +11,7 @@ from administration.books.models import Asset
 from administration.cases import archive, orders
 from administration.cases.models import CourtOrder
 from administration.office import words
-from administration.office.entering import OfCase, OneOf, PaperField, Reason
+from administration.office.entering import OfCase, OneOf, PaperField, Reason, offer
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
 from administration.office.pages.claiming import VERIFY
@@ -24,9 +24,7 @@ class ByOrder(OfCase):
     order = OneOf(CourtOrder.objects.none(), label=lazy("By order"), help_text=lazy("Registered as one that permits to rely on the exchange's files."))
 
     def prepare(self) -> None:
-        known = self.fields["order"]
-        assert isinstance(known, forms.ModelChoiceField)
-        known.queryset = self.case.orders.filter(permits__contains=[handover.PERMIT]).order_by("-issued_date", "-pk")
+        offer(self, "order", self.case.orders.filter(permits__contains=[handover.PERMIT]).order_by("-issued_date", "-pk"))
 
 
 @page("destinations-by-order/", name="destinations-order")
@@ -116,9 +114,7 @@ class Proposing(Keyed):
 
     def __init__(self, *args: Any, assets: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        known = self.fields["asset"]
-        assert isinstance(known, forms.ModelChoiceField)
-        known.queryset = assets
+        offer(self, "asset", assets)
 
     def clean(self) -> dict[str, Any]:
         super().clean()

@@ -13,7 +13,7 @@ from administration.custody import holdings, movements
 from administration.custody.models import COMING, GOING, POOLED, Access, HoldingPlace, Movement, MovementKind
 from administration.ledger.models import HandedOverPlace, Intake, IntakeState
 from administration.office import readable, words
-from administration.office.entering import AmountField, InstantField, OfCase, OneOf, PaperField, WordsField
+from administration.office.entering import AmountField, InstantField, OfCase, OneOf, PaperField, WordsField, offer
 from administration.office.pages.acting import ActPage, Effect, Table
 from administration.office.pages.base import page
 from administration.office.pages.lists import Column, ListPage
@@ -100,9 +100,7 @@ class Holding(OfCase):
     evidence = PaperField(label=lazy("Evidence"))
 
     def prepare(self) -> None:
-        assets = self.fields["asset"]
-        assert isinstance(assets, forms.ModelChoiceField)
-        assets.queryset = Asset.objects.filter(case=self.case).order_by("code")
+        offer(self, "asset", Asset.objects.filter(case=self.case).order_by("code"))
 
     def clean(self) -> dict[str, Any]:
         super().clean()
@@ -231,10 +229,9 @@ class Moving(OfCase):
     evidence = PaperField(label=lazy("Evidence"))
 
     def prepare(self) -> None:
-        places, known = self.fields["place"], self.fields["order"]
-        assert isinstance(places, forms.ModelChoiceField) and isinstance(known, forms.ModelChoiceField)
-        places.queryset = HoldingPlace.objects.filter(case=self.case).select_related("asset").order_by("asset__code", "locator")
-        known.queryset = self.case.orders.order_by("-issued_date", "-pk")
+        places = HoldingPlace.objects.filter(case=self.case).select_related("asset")
+        offer(self, "place", places.order_by("asset__code", "locator"))
+        offer(self, "order", self.case.orders.order_by("-issued_date", "-pk"))
 
     def clean(self) -> dict[str, Any]:
         super().clean()

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -19,7 +20,7 @@ from administration.cases.powers import DEFAULTS
 from administration.errors import Refused
 from administration.fields import db_now
 from administration.office import readable, words
-from administration.office.entering import InstantField, PaperField, SomeOf
+from administration.office.entering import InstantField, PaperField, SomeOf, offer
 from administration.office.pages import base
 from administration.office.pages.acting import ActPage, Effect, Table
 from administration.office.signing_in import sent_away
@@ -99,15 +100,10 @@ class Opening(forms.Form):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        choosing = {"trigger": triggers(), "proceeding": proceedings()}
-        for name, choices in choosing.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ChoiceField)
-            field.choices = [("", "–"), *choices]
+        offer(self, "trigger", [("", "–"), *triggers()])
+        offer(self, "proceeding", [("", "–"), *proceedings()])
         for name in OFFICES:
-            people = self.fields[name]
-            assert isinstance(people, SomeOf)
-            people.queryset = sign_ins()
+            offer(self, name, sign_ins())
         if not settings.EMBEDDED:
             del self.fields["is_sample"]
 
@@ -144,7 +140,7 @@ class OpenCase(ActPage):
             return self.refused(str(refusal))
 
     def show(self, context: dict[str, Any], *, template: str = "", status: int = 200) -> HttpResponse:
-        site = base.admin.site.each_context(self.request)
+        site = admin.site.each_context(self.request)
         own = {"title": self.title, "at": self.at}
         return render(self.request, template or self.template, {**site, **own, **context}, status=status)
 

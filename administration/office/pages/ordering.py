@@ -13,7 +13,7 @@ from administration.books.models import Asset
 from administration.cases import cases, deadlines, orders, profiles
 from administration.cases.models import CourtOrder, Deadline, OrderStandingKind
 from administration.office import words
-from administration.office.entering import AmountField, DayField, InstantField, OfCase, OneOf, PaperField
+from administration.office.entering import AmountField, DayField, InstantField, OfCase, OneOf, PaperField, offer
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
 from administration.office.pages.opening import proceedings
@@ -87,9 +87,7 @@ class Order(OfCase):
     scan = PaperField(label=lazy("Scan of the order"))
 
     def prepare(self) -> None:
-        assets = self.fields["limit_asset"]
-        assert isinstance(assets, forms.ModelChoiceField)
-        assets.queryset = Asset.objects.filter(case=self.case).order_by("code")
+        offer(self, "limit_asset", Asset.objects.filter(case=self.case).order_by("code"))
 
     def clean(self) -> dict[str, Any]:
         super().clean()
@@ -223,7 +221,7 @@ def counted(row: Deadline) -> str:
 
 
 class Computing(OfCase):
-    kind = forms.ChoiceField(label=lazy("What"))
+    kind = forms.ChoiceField(label=lazy("What"), required=False)
     other = forms.RegexField(
         r"^[a-z][a-z0-9_]*\Z", max_length=40, required=False, label=lazy("Another kind"),
         help_text=lazy("A short name in small letters, such as creditors_meeting, if the list has none that fits."),
@@ -242,13 +240,9 @@ class Computing(OfCase):
 
     def prepare(self) -> None:
         rules = profiles.proceeding_of(self.case).deadlines
-        kinds, events, known = self.fields["kind"], self.fields["counted_from_what"], self.fields["order"]
-        assert isinstance(kinds, forms.ChoiceField) and isinstance(events, forms.ChoiceField)
-        assert isinstance(known, forms.ModelChoiceField)
-        kinds.choices = [*words.choices(words.DEADLINES, list(rules)), ("", _("another kind"))]
-        kinds.required = False
-        events.choices = [("", _("as the rule says")), *words.choices(words.EVENTS_COUNTED_FROM)]
-        known.queryset = self.case.orders.order_by("-issued_date", "-pk")
+        offer(self, "kind", [*words.choices(words.DEADLINES, list(rules)), ("", _("another kind"))])
+        offer(self, "counted_from_what", [("", _("as the rule says")), *words.choices(words.EVENTS_COUNTED_FROM)])
+        offer(self, "order", self.case.orders.order_by("-issued_date", "-pk"))
 
     def clean(self) -> dict[str, Any]:
         super().clean()
@@ -318,10 +312,8 @@ class Converting(OfCase):
     order = OneOf(CourtOrder.objects.none(), label=lazy("By order"))
 
     def prepare(self) -> None:
-        to, known = self.fields["to"], self.fields["order"]
-        assert isinstance(to, forms.ChoiceField) and isinstance(known, forms.ModelChoiceField)
-        to.choices = [row for row in proceedings() if row[0] != self.case.proceeding]
-        known.queryset = self.case.orders.filter(permits__contains=["cases.convert"]).order_by("-issued_date", "-pk")
+        offer(self, "to", [row for row in proceedings() if row[0] != self.case.proceeding])
+        offer(self, "order", self.case.orders.filter(permits__contains=["cases.convert"]).order_by("-issued_date", "-pk"))
 
 
 @page("convert/", name="convert")

@@ -45,15 +45,7 @@ class ReconciliationPage(ShowPage):
         return _("What is owed is held and proved, in every asset.")
 
     def notices(self) -> list[tuple[str, Any]]:
-        found: list[tuple[str, Any]] = []
-        for row in (*self.short, *self.over):
-            found.append((
-                "refusal" if row.difference < 0 else "warning",
-                _("UNEXPLAINED in %(asset)s: %(amount)s %(which)s.") % {
-                    "asset": row.asset.code, "amount": readable.money(abs(row.difference), row.asset),
-                    "which": _("missing") if row.difference < 0 else _("more than is owed"),
-                },
-            ))  # fmt: skip
+        found: list[tuple[str, Any]] = [unexplained(row) for row in (*self.short, *self.over)]
         if self.rows and changed_since(self.rows[0]):
             found.append(("warning", _("Holdings, movements or corrections were recorded since. Run it again.")))
         return found
@@ -122,6 +114,14 @@ class ReconciliationPage(ShowPage):
                 (label, units, percent(max(start, 0), longest), percent(abs(units), longest), kind) for label, units, start, kind in steps
             ],
         }  # fmt: skip
+
+
+def unexplained(row: Reconciliation) -> tuple[str, str]:
+    """A difference, loud where something is missing."""
+    if row.difference < 0:
+        words_of_it = _("UNEXPLAINED: %(amount)s are missing.") % {"amount": readable.money(-row.difference, row.asset)}
+        return "refusal", words_of_it
+    return "warning", _("UNEXPLAINED: %(amount)s more than is owed.") % {"amount": readable.money(row.difference, row.asset)}
 
 
 def by_access(case: Any) -> dict[int, dict[str, int]]:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django import forms
 from django.http import Http404
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -10,7 +9,7 @@ from django.utils.translation import gettext_lazy as lazy
 
 from administration.cases import appointments, securing
 from administration.fields import db_now
-from administration.office.entering import OfCase, OneOf, PaperField, WordsField
+from administration.office.entering import OfCase, OneOf, PaperField, WordsField, offer
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
 from administration.office.pages.opening import person
@@ -67,10 +66,8 @@ class Securing(OfCase):
     note = WordsField(label=lazy("Note"), required=False)
 
     def prepare(self) -> None:
-        people = self.fields["owner"]
-        assert isinstance(people, forms.ModelChoiceField)
         live = appointments.live(self.case, at=db_now()).values("user")
-        people.queryset = User.objects.filter(pk__in=live).order_by("username")
+        offer(self, "owner", User.objects.filter(pk__in=live).order_by("username"))
 
 
 @page("securing/<slug:item>/", name="securing-item")

@@ -23,7 +23,7 @@ from administration.cases.models import ApprovalRequest, Case
 from administration.ledger import package, takeover, unpacking
 from administration.ledger.models import ControlTotal, Differences, Finding, Intake, IntakeState, NegativePolicy
 from administration.office import readable, words
-from administration.office.entering import PaperField, Reason
+from administration.office.entering import PaperField, Reason, offer
 from administration.office.pages import working
 from administration.office.pages.acting import ActPage, Effect, KeptFile, Table, uploads
 from administration.office.pages.base import CasePage, page
@@ -377,9 +377,7 @@ class Receiving(forms.Form):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        folders = self.fields["folder"]
-        assert isinstance(folders, forms.ChoiceField)
-        folders.choices = [("", "–"), *((name, name) for name in inbox())]
+        offer(self, "folder", [("", "–"), *((name, name) for name in inbox())])
 
     def clean(self) -> dict[str, Any]:
         super().clean()
