@@ -83,6 +83,31 @@ def test_leaf_by_leaf_gives_the_same_as_level_by_level(units):
     assert make(leaves) == level[0]
 
 
+@pytest.mark.parametrize("size", [1023, 1024, 1025, 2047, 3072, 5000])
+def test_whole_subtrees_at_once_give_the_same_as_leaf_by_leaf(size):
+    leaves, one_by_one, at_once = leaves_of(range(size)), Builder(), Builder()
+    for node in leaves:
+        one_by_one.add(node)
+    at = 0
+    for step in (1, 1024, 700, 324, size):  # also where they do not begin at a multiple
+        at_once.extend(leaves[at : at + step])
+        at += step
+    assert (at_once.top(), at_once.size) == (one_by_one.top(), one_by_one.size)
+    assert sumtree.make(leaves) == one_by_one.top()
+    for forged in (-1, BOUND):
+        with pytest.raises(BadSum):
+            Builder().extend([*leaves_of([1] * 1023), Node(bytes(32), forged)])
+
+
+@pytest.mark.parametrize("secret", [b"", bytes(range(32)), bytes(64), bytes(range(200))])
+@given(st.integers(0, BOUND), st.text(max_size=20), st.text(max_size=5))
+def test_leaves_of_framed_rows_are_the_leaves(secret, amount, claim, asset):
+    inputs, who = bytes(range(32)), {"claim": claim, "asset": asset, "claim_class": "general"}
+    row = b"".join(map(sumtree.frame, (str(amount), claim, asset, "general")))
+    salt = sumtree.salt_of(secret, inputs_sha256=inputs, **who)
+    assert list(hashes.Salts(secret, inputs).leaves([row])) == [sumtree.leaf(salt, **who, amount=amount)]
+
+
 def test_the_builder_holds_a_few_nodes_however_many_leaves_come():
     builder = Builder()
     for number in range(5000):
