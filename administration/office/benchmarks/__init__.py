@@ -26,6 +26,7 @@ from administration.errors import Refused
 SECTIONS = {
     "record": "administration.office.benchmarks.record",
     "distribution": "administration.office.benchmarks.distribution",
+    "portal": "administration.office.benchmarks.portal",
     "export": "administration.office.benchmarks.export",
 }
 ROWS = 1_000_000

@@ -372,7 +372,7 @@ CREATE FUNCTION portal_dispute(p_token text, p_number text, p_asset text, p_clas
 RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     s portal_session := portal_session_of(p_token);
-    l register_claimline;
+    stood register_claimline;
     k cases_case;
     stands numeric;
     above numeric;
@@ -382,7 +382,7 @@ BEGIN
     IF s.id IS NULL THEN
         RETURN 'nobody';
     END IF;
-    SELECT l.* INTO l
+    SELECT l.* INTO stood
     FROM register_claimline l JOIN register_claim c ON c.id = l.claim_id JOIN books_asset a ON a.id = l.asset_id
     WHERE c.number = p_number AND c.claimant_id = s.claimant_id AND a.code = p_asset AND l.claim_class = p_class
     FOR NO KEY UPDATE OF l;
@@ -393,24 +393,24 @@ BEGIN
         OR btrim(coalesce(p_ground, '')) = '' OR length(p_ground) > 4000 THEN
         RETURN 'incomplete';
     END IF;
-    stands := l.recorded + l.corrected + l.lodged;
-    IF p_claimed = stands AND l.rejected = 0 AND l.out_of_scope = 0 THEN
+    stands := stood.recorded + stood.corrected + stood.lodged;
+    IF p_claimed = stands AND stood.rejected = 0 AND stood.out_of_scope = 0 THEN
         RETURN 'same';
     END IF;
-    IF EXISTS (SELECT FROM register_dispute WHERE claim_line_id = l.id AND decision_id IS NULL) THEN
+    IF EXISTS (SELECT FROM register_dispute WHERE claim_line_id = stood.id AND decision_id IS NULL) THEN
         RETURN 'before';
     END IF;
     INSERT INTO register_dispute (claim_line_id, claimed, ground, how, at)
-    VALUES (l.id, p_claimed, p_ground, 'portal', now_at) RETURNING id INTO made;
+    VALUES (stood.id, p_claimed, p_ground, 'portal', now_at) RETURNING id INTO made;
     above := greatest(0, p_claimed - stands);
     IF above > 0 THEN
-        UPDATE register_claimline SET lodged = lodged + above, disputed = disputed + above WHERE id = l.id;
+        UPDATE register_claimline SET lodged = lodged + above, disputed = disputed + above WHERE id = stood.id;
     END IF;
-    SELECT * INTO k FROM cases_case WHERE id = l.case_id;
+    SELECT * INTO k FROM cases_case WHERE id = stood.case_id;
     PERFORM record_append(
         k.id, k.reference, 'claim.disputed', 'dispute', made::text, '', now_at,
         format('{"asset":%s,"claim":%s,"claimed":"%s","class":%s,"evidence_sha256":"","ground":%s,"stands":"%s"}',
-               to_json(p_asset), to_json(p_number), p_claimed, to_json(l.claim_class), to_json(p_ground), stands));
+               to_json(p_asset), to_json(p_number), p_claimed, to_json(stood.claim_class), to_json(p_ground), stands));
     RETURN 'taken';
 END $$;
 
