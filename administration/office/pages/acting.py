@@ -127,7 +127,14 @@ class ActPage(CasePage):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         kept = kept_files(request, self.user.pk)
-        files = MultiValueDict({name: [one.open()] for name, one in kept.items()})
+        files = {name: one.open() for name, one in kept.items()}
+        try:
+            return self._posted(request, kept, MultiValueDict({name: [file] for name, file in files.items()}))
+        finally:
+            for file in files.values():
+                file.close()
+
+    def _posted(self, request: HttpRequest, kept: "dict[str, KeptFile]", files: Any) -> HttpResponse:
         form = self.form(request.POST, files)
         data: dict[str, Any] = {}
         if form is not None:
