@@ -50,6 +50,8 @@ def page(route: str, *, name: str, menu: str = "", icon: str = "", order: int = 
     """Register a page at /admin/case/<reference>/`route`. `menu` is one of shell.GROUPS, or empty for no menu line."""
 
     def register(view: V) -> V:
+        if any(route == one.route or name == one.name for one in ENTRIES):
+            raise ValueError(f"Two pages of the office share the address “{route}” or the name “{name}”.")
         ENTRIES.append(Entry(route, name, view, menu, getattr(view, "title", ""), icon, order))
         return view
 

@@ -111,7 +111,7 @@ class EvidencePage(ButtonList):
             (_("All lines"), self.url("evidence-lines")),
             (_("Lines that wait for a person"), f"{self.url('evidence-lines')}?match=queued"),
             (_("Over-payments"), self.url("overpayments")),
-            (_("Corrections"), self.url("corrections")),
+            (_("Corrections"), self.url("reversals")),
         ]
 
 
@@ -347,7 +347,7 @@ class CorrectForm(forms.Form):
     paper = forms.FileField(label=lazy("The paper that shows it"), help_text=lazy("The rail's letter or statement. It is kept under its hash."))
 
 
-@page("corrections/<str:machine>/<int:pk>/", name="correct")
+@page("reversals/<str:machine>/<int:pk>/", name="correct")
 class ProposeCorrection(ActPage):
     """corrections.propose: one step that two other people sign."""
 
@@ -382,7 +382,7 @@ class ProposeCorrection(ActPage):
         return corrections.propose(case, thing, to, reason=data["reason"], evidence=data["paper"].read(), by=self.user, at=self.at)
 
     def back(self) -> str:
-        return self.url("corrections")
+        return self.url("reversals")
 
 
 def what_of(machine: str, thing: Any) -> str:
@@ -436,7 +436,7 @@ def describe(request: ApprovalRequest, case: Case) -> Effect:
 EFFECTS[corrections.ACT] = describe
 
 
-@page("corrections/", name="corrections")
+@page("reversals/", name="reversals")
 class CorrectionsPage(ButtonList):
     """Every correction asked for, and whether it was taken."""
 

@@ -73,9 +73,9 @@ class Story(CasePage):
             if row.state in (ReturnState.SCHEDULED, ReturnState.HELD):
                 found.append((_("Cancel it"), self.url("return-cancel", **own)))
         if self.may("returns.evidence"):
-            for attempt in row.attempts.filter(state__in=[AttemptState.REFUSED, AttemptState.DEAD]).order_by("pk"):
-                if EvidenceLine.objects.filter(case=self.case, reference=row.reference, kind="settled").exclude(problem="").exists():
-                    found.append((_("Propose a correction"), self.url("correct", machine="attempt", pk=attempt.pk)))
+            over = row.attempts.filter(state__in=[AttemptState.REFUSED, AttemptState.DEAD]).order_by("pk")
+            if EvidenceLine.objects.filter(case=self.case, reference=row.reference, kind="settled").exclude(problem="").exists():
+                found += [(_("Propose a correction"), self.url("correct", machine="attempt", pk=attempt.pk)) for attempt in over]
         return found
 
     def before(self, row: AssetReturn) -> list[Moment]:
@@ -157,7 +157,7 @@ class Story(CasePage):
 
     def corrected(self, machine: str, pk: int) -> list[Moment]:
         rows = Correction.objects.filter(case=self.case, machine=machine, object_id=pk, applied_at__isnull=False)
-        return [Moment(one.applied_at, _("Corrected under two signatures"), one.reason, self.url("corrections"), 11) for one in rows]
+        return [Moment(one.applied_at, _("Corrected under two signatures"), one.reason, self.url("reversals"), 11) for one in rows]
 
     def unmatched(self, row: AssetReturn) -> list[Moment]:
         lines = EvidenceLine.objects.filter(case=self.case, reference=row.reference).exclude(problem="").select_related("evidence")
