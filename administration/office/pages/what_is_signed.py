@@ -163,7 +163,7 @@ def run(request: ApprovalRequest, case: Case) -> Effect:
                 [
                     [
                         line.asset.code,
-                        *(readable.money(units, line.asset) for units in (
+                        *(readable.money(units, line.asset) if units else "0" for units in (
                             line.free, line.distributed, line.withdrawn, line.reserved, line.left)),
                     ]
                     for line in lines

@@ -94,3 +94,9 @@ def in_eights(text: str) -> str:
 def in_fours(text: str) -> str:
     """A key in groups of four, as one types it."""
     return " ".join(text[n : n + 4] for n in range(0, len(text), 4))
+
+
+@register.filter
+def at(cells: Any, number: int) -> Any:
+    """{{ head|at:forloop.counter0 }}: the cell of that column; on a phone it stands beside each value."""
+    return cells[number] if number < len(cells) else ""
