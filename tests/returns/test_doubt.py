@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from administration.cases import approvals, stops
 from administration.cases.models import ApprovalRequest, Stop
@@ -201,7 +201,7 @@ def test_nobody_declares_a_part_unpaid_before_its_quiet_period_is_over_or_alone(
         propose(world)
     long_ago(as_superuser)
     asked = propose(world)
-    with pytest.raises(approvals.SamePerson):
+    with pytest.raises(approvals.Unsigned):
         sign(asked, world.goto)
     assert Submission.objects.get().state == "unknown"
 
@@ -214,7 +214,7 @@ def test_what_the_rail_has_spoken_of_is_not_declared_unpaid(world, in_doubt, as_
     row = world.returns(state="batched")[0]
     rail_says_paid(world, row, batch)
 
-    with pytest.raises(doubt.StillInDoubt, match="has spoken"):
+    with pytest.raises(doubt.StillInDoubt, match="has spoken"), transaction.atomic():
         sign(asked, world.people.baba)
     assert Submission.objects.get().state == "unknown"
     assert ApprovalRequest.objects.get(pk=asked.pk).state == "open"

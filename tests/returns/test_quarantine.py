@@ -14,7 +14,6 @@ from administration.record import heads
 from administration.record.models import Event
 from administration.returns import evidence, quarantine, routes, sending, settlement, submissions, tasks
 from administration.returns.models import AssetReturn, Attempt, Home, ReturnState, Submission
-from administration.work.models import Job, JobState
 from claims.register import tie_out
 from tests.rehearsing import rehearsal  # noqa: F401
 from tests.returns.test_killed import short_leases  # noqa: F401
@@ -152,9 +151,7 @@ def test_lifting_the_stops_is_not_enough_before_the_rails_were_read(world, rehea
     tasks.tick()
     assert Home.objects.latest("pk").compared_at is not None
     lift_all(world)
-    tasks.tick()
-    for job in Job.objects.filter(kind=sending.JOB, state=JobState.WAITING):
-        done(job)
+    done(submissions.submit(batch, by=world.goto, at=db_now()))
     assert (rehearsal.summary()["keys"], rehearsal.summary()["paid_twice"]) == (6, [])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 _in_a_worker: dict[str, Callable[[], None]] = {}
 _in_the_database: dict[str, Callable[[Any], None]] = {}
@@ -62,12 +62,10 @@ def drop_the_unique_column(cursor: Any) -> None:
 
 @worker("no quiet period")
 def believe_at_once() -> None:
-    from administration.returns import sending
+    from administration.returns import routes, sending
 
     sending._pause = lambda fence, rail: 0  # type: ignore[assignment]
-    from administration.rails.rehearsal import RehearsalR2
-
-    RehearsalR2.quiet_period = timedelta(seconds=-1)  # type: ignore[misc,assignment]
+    routes._quiet = lambda: timedelta(seconds=-1)  # type: ignore[assignment]
 
 
 @worker("retry on unknown")
@@ -83,8 +81,6 @@ def send_again() -> None:
 
 @worker("other amount")
 def one_unit_more() -> None:
-    from dataclasses import replace
-
     from administration.rails.interface import Item
     from administration.returns import submissions
 
@@ -92,7 +88,6 @@ def one_unit_more() -> None:
         return Item(reference, asset, amount + (1 if reference.endswith("7") else 0), *rest)
 
     submissions.Item = item  # type: ignore[misc,assignment]
-    assert replace
 
 
 @worker("early cursor")
@@ -101,7 +96,7 @@ def cursor_first() -> None:
     from administration.returns import rounds
     from administration.work import jobs
 
-    rounds.CHUNK = 10
+    rounds.CHUNK = 5
     inner = jobs._chunk
 
     class Undone(Exception):
@@ -249,4 +244,3 @@ def go_on() -> None:
 
     stops.check = lambda case, rail=None: None  # type: ignore[assignment]
     sending.may_go = lambda claim: True  # type: ignore[assignment]
-    assert connection

@@ -346,9 +346,9 @@ def of_clocks(verdict: Verdict, began_at: datetime) -> None:
 
 
 def of_stops(verdict: Verdict, events: Iterable[Paid], office: Office) -> None:
-    """Two seconds after stop nothing is sent any more, until it is lifted."""
+    """Once the page has said that it is stopped nothing is claimed any more, until somebody lifts it."""
     windows = [
-        (rail, datetime.fromisoformat(pressed) + timedelta(seconds=2), datetime.fromisoformat(lifted))
+        (rail, datetime.fromisoformat(pressed), datetime.fromisoformat(lifted))
         for rail, pressed, lifted in office.stop_windows
     ]
     for row in Submission.objects.exclude(sent_at=None).select_related("batch"):

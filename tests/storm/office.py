@@ -111,11 +111,13 @@ class Office:
         if not self.press(lambda: self.world.case.rounds.filter(scheduled_at__isnull=False).exists()):
             self.wait(self.press(lambda: rounds.schedule(self.world.case, self.world.run, rails=RAILS, by=by, at=db_now())))
             return
-        if self.asked_to_stop:
-            self.asked_to_stop -= 1
-            self.stop_and_resume()
         self.lift_what_the_machine_stopped()
-        for job in [self.send_some(rail) for rail in RAILS.values()]:
+        begun = [self.send_some(rail) for rail in RAILS.values()]
+        if self.asked_to_stop and any(begun):
+            self.asked_to_stop -= 1
+            time.sleep(self.rng.random() * 0.5)
+            self.stop_and_resume()
+        for job in begun:
             self.wait(job)
         self.look("sent")
         for rail in ("rehearsal", "rehearsal-r2"):

@@ -1,0 +1,315 @@
+"""
+Returns: scheduled, batched, exported, sent and settled by the engine's own acts, all guards on.
+
+The bound is CREATE TABLE AS of the same returns: the rows, without a key, a check or a rule. The rail is a stub that
+accepts at once, so that what is timed is the engine. Beside it, the naive design: a Celery task for each payout, which
+takes the payout, pays it, and writes what came of it; published, fetched and acknowledged on this stack's broker, with
+none of a worker's own cost counted against it. Steps in place (HOT) and growth of the tables are read from the server.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.db import ProgrammingError, connection, connections, transaction
+from django.utils.translation import gettext as _
+
+from administration.books import books
+from administration.books.models import Asset
+from administration.cases import appointments, approvals
+from administration.cases.models import AppointmentKind, Case
+from administration.distribution.models import Plan, Run
+from administration.fields import db_now
+from administration.ledger.models import Identity, Intake, SourceFile
+from administration.office.benchmarks import NoScratch, Stopwatch, result, rounds, scratch
+from administration.people import users
+from administration.people.models import User
+from administration.rails.interface import Accepted, Observation, ObservationKind
+from administration.rails.rehearsal import Rehearsal
+from administration.returns import batches, evidence, routes, sending, settlement, submissions
+from administration.returns import rounds as scheduling
+from administration.returns.models import AssetReturn, Batch, Submission
+from administration.work import jobs
+from administration.work.models import Job
+from claims.register import positions
+from claims.register.models import Claimant
+
+LINES_A_CLAIM = 4
+PAYOUTS = 200  # of the naive design, each round: it is slow
+BOUND = "CTAS"
+NAIVE = "a task for each payout"
+HOT_MIN, GROWTH_MAX = 0.99, 1.05
+
+CLAIMS = """
+INSERT INTO register_claim (case_id, number, kind, claimant_id, fraction_num, fraction_den, confirmed_how)
+SELECT %(case)s, 'B-1-C' || lpad(n::text, 8, '0'), 'lodged', %(claimant)s, 1, 1, '' FROM generate_series(1, %(claims)s) n
+"""
+LINES = """
+INSERT INTO register_claimline (case_id, claim_id, asset_id, claim_class, recorded, lodged, admitted, disputed, rejected,
+    out_of_scope, converted_in, converted_out, excess, decision_id)
+SELECT %(case)s, c.id, a.id, 'priority_segregated', u, 0, u, 0, 0, 0, 0, 0, 0, %(decision)s
+FROM register_claim c JOIN books_asset a ON a.case_id = c.case_id
+CROSS JOIN LATERAL (SELECT 1000000 * (1 + c.id %% 9973) AS u) w
+WHERE c.case_id = %(case)s ORDER BY c.id, a.id
+"""
+DESTINATIONS = """
+INSERT INTO destinations_destination (case_id, claim_id, asset_id, version, network, details, fingerprint, origin, state,
+    proposed_at, revoke_reason, recorded_at, usable_from)
+SELECT l.case_id, l.claim_id, l.asset_id, 1, 'bitcoin', d.details, destination_fingerprint('bitcoin', d.details), 'claimant',
+    'usable', now(), '', now(), now()
+FROM register_claimline l CROSS JOIN LATERAL (SELECT jsonb_build_object('to', l.id) AS details) d WHERE l.case_id = %(case)s
+"""
+RUN = """
+INSERT INTO distribution_run (case_id, plan_id, number, kind, state, inputs_sha256, outputs_root, entitlement_count,
+    computed_by_id, computed_at)
+VALUES (%(case)s, %(plan)s, 1, 'interim', 'declared', sha256('in'), sha256('out'), 0, %(by)s, now())
+"""
+SHARE = "SELECT claim_line_id, 1000 * (1 + claim_line_id %% 97) FROM register_position WHERE case_id = %s ORDER BY claim_line_id"
+STEPS = """
+SELECT sum(n_tup_upd), sum(n_tup_hot_upd), sum(pg_table_size(relid)) FROM pg_stat_user_tables
+WHERE relname IN ('returns_batch', 'returns_submission')
+"""
+
+
+def run(rows: int, repeat: int) -> list[dict[str, Any]]:
+    with scratch():
+        case = an_estate(rows)
+        naive = NaiveDesign(case)
+        hot: list[float] = []
+
+        def one(watch: Stopwatch) -> None:
+            declare(case)
+            hot.append(a_round(case, rows, watch))
+            with connections["owner"].cursor() as owner:
+                owner.execute("DROP TABLE IF EXISTS bench_rows")
+                with watch.time(BOUND):
+                    owner.execute(
+                        "CREATE TABLE bench_rows AS SELECT * FROM returns_assetreturn WHERE round_id = "
+                        "(SELECT max(id) FROM returns_round)"
+                    )
+            naive.carry(PAYOUTS, watch)
+            each = watch.seconds.pop(f"{PAYOUTS} payouts")[-1] / PAYOUTS  # as many as the engine carried
+            watch.seconds.setdefault(NAIVE, []).append(each * rows)
+            carried = sum(watch.seconds[name][-1] for name in ("schedule", "batch", "export", "send", "receive", "settle"))
+            watch.seconds.setdefault("scheduled to settled", []).append(carried)
+
+        watch = rounds(repeat, one)
+    found = [
+        result(watch, "schedule", bound=BOUND, target=1.5, rows=rows),
+        result(watch, "send", bound=BOUND, target=1.5, rows=rows),
+        result(watch, "settle", bound=BOUND, target=30.0, rows=rows),
+        result(watch, "scheduled to settled", bound=BOUND, target=60.0, rows=rows),
+    ]
+    in_place = min(hot)
+    found[1] |= {"in_place": round(in_place, 4), "ok": found[1]["ok"] and in_place >= HOT_MIN}
+    against = result(watch, "settle", bound=NAIVE, target=1.0, rows=rows)
+    times = 1 / against["ratio"] if against["ratio"] else float("inf")
+    found.append(against | {"target": 0.01, "ok": against["ratio"] <= 0.0125, "times_faster": round(times)})
+    return found
+
+
+def a_round(case: Case, rows: int, watch: Stopwatch) -> float:
+    """One round through every step; gives how many of the steps of batches and submissions were made in place."""
+    goto = User.objects.get(username="goto")
+    latest = Run.objects.get(case=case)
+    with watch.time("schedule"):
+        done(scheduling.schedule(case, latest, by=goto, at=db_now()))
+    current = case.rounds.latest("number")
+    made: list[Batch] = []
+    with watch.time("batch"):
+        while True:
+            try:
+                batch = batches.draft(case, current, "rehearsal", by=goto, at=db_now())
+            except batches.NothingToBatch:
+                break
+            request = batches.freeze(batch, by=goto, at=db_now())
+            for name in ("aoki", "baba"):
+                approvals.sign(request, by=User.objects.get(username=name), at=db_now())
+            batch.refresh_from_db()
+            made.append(batch)
+    with watch.time("export"):
+        for batch in made:
+            done(submissions.export(batch, by=goto, at=db_now()))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute(STEPS)
+        before = cursor.fetchone()
+    with watch.time("send"):
+        for batch in made:
+            batch.refresh_from_db()
+            done(submissions.submit(batch, by=goto, at=db_now()))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT pg_sleep(0.1)")
+        cursor.execute(STEPS)
+        after = cursor.fetchone()
+    pages = list(statement_of(made))
+    with watch.time("receive"):
+        for number, page in enumerate(pages):
+            data = f"{current.pk}/{number}".encode()
+            evidence.receive(
+                case, "rehearsal", name=f"page {number}", data=data, by=None, at=db_now(), cursor=str(number), page=page
+            )
+    with watch.time("settle"):
+        done(settlement.settle(case, by=goto, at=db_now()))
+    settled = AssetReturn.objects.filter(round=current, state="settled").count()
+    if settled != rows:
+        raise AssertionError(settled)  # a wrong answer has no speed
+    stepped = int(after[0] - before[0])
+    return float(after[1] - before[1]) / stepped if stepped else 1.0
+
+
+def statement_of(made: Sequence[Batch]) -> Any:
+    """What the rail says of these batches: everything settled, in pages."""
+    for batch in made:
+        rows = (
+            AssetReturn.objects.filter(batch=batch).order_by("part", "reference")
+            .values_list("reference", "asset__code", "amount", "part")
+        )  # fmt: skip
+        at, page = datetime.now(UTC), []
+        for reference, asset, amount, part in rows.iterator(chunk_size=routes.PAGE):
+            page.append(
+                Observation(
+                    line_ref=f"{batch.reference}/{reference}", kind=ObservationKind.SETTLED, asset=asset, amount=amount, at=at,
+                    reference=reference, part=f"{batch.reference}/{part}",
+                )
+            )  # fmt: skip
+            if len(page) == routes.PAGE:
+                yield page
+                page = []
+        if page:
+            yield page
+
+
+class NaiveDesign:
+    """One task for each payout, one row and one transaction at a time."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        with connections["owner"].cursor() as owner:
+            owner.execute(
+                """CREATE TABLE bench_payout (id bigserial PRIMARY KEY, reference text UNIQUE, amount numeric(78,0) NOT NULL,
+                       state text NOT NULL DEFAULT 'scheduled');
+                   CREATE TABLE bench_payout_event (id bigserial PRIMARY KEY, payout_id bigint REFERENCES bench_payout,
+                       state text NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
+                   GRANT ALL ON bench_payout, bench_payout_event, bench_payout_id_seq, bench_payout_event_id_seq TO henkan_app"""
+            )
+        self.made = 0
+
+    def carry(self, many: int, watch: Stopwatch) -> None:
+        first = self.made + 1
+        self.made += many
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO bench_payout (id, reference, amount) SELECT n, 'P' || n, n * 7919 FROM generate_series(%s, %s) n",
+                [first, self.made],
+            )
+        with current_app.connection_for_write() as broker, broker.SimpleQueue("bench-payouts") as queue:
+            queue.clear()
+            with watch.time(f"{many} payouts"):
+                for pk in range(first, self.made + 1):
+                    queue.put({"task": "pay", "args": [pk]})
+                for _n in range(many):
+                    message = queue.get(timeout=10)
+                    self.pay(message.payload["args"][0])
+                    message.ack()
+
+    def pay(self, pk: int) -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT amount FROM bench_payout WHERE id = %s AND state = 'scheduled' FOR UPDATE", [pk])
+            cursor.fetchone()
+            cursor.execute("UPDATE bench_payout SET state = 'submitting' WHERE id = %s", [pk])
+            cursor.execute("INSERT INTO bench_payout_event (payout_id, state) VALUES (%s, 'submitting')", [pk])
+        with transaction.atomic(), connection.cursor() as cursor:  # the rail's call stands between the two
+            cursor.execute("UPDATE bench_payout SET state = 'settled' WHERE id = %s", [pk])
+            cursor.execute("INSERT INTO bench_payout_event (payout_id, state) VALUES (%s, 'settled')", [pk])
+
+
+# --- the estate -----------------------------------------------------------------------------------
+
+
+def an_estate(rows: int) -> Case:
+    """A case with so many claim lines and a usable destination for each; what is free pays every round of the benchmark."""
+    if not settings.REDIS_URL:
+        raise NoScratch(_("The naive design needs a broker, and there is none. Set REDIS_URL, or use the embedded stack."))
+    at = db_now()
+    case = Case.objects.create(
+        reference="B-1", name="Benchmark", regime="JP-PSA-2020", proceeding="bankruptcy", trigger="", cutoff_at=at,
+        is_sample=True, salt=hashlib.sha256(b"salt").digest(), opened_at=at,
+    )  # fmt: skip
+    people = {}
+    for name, kind in (
+        ("aoki", AppointmentKind.OFFICE_HOLDER), ("baba", AppointmentKind.APPROVER), ("goto", AppointmentKind.CASE_OFFICER),
+    ):  # fmt: skip
+        people[name] = users.ensure(name)
+        with transaction.atomic():
+            appointments.record(
+                case, user=people[name], kind=kind, authority="", instrument="", instrument_sha256=bytes(32), powers=None,
+                from_at=at, to_at=None, joint=False, by=people.get("aoki") if name != "aoki" else None, at=at,
+            )  # fmt: skip
+    assets = [
+        Asset.objects.create(case=case, code=f"A{n:02d}", scale=8, kind="coin", network="bitcoin") for n in range(LINES_A_CLAIM)
+    ]
+    plan = Plan.objects.create(
+        case=case, version=1, name="All", body="all", sha256=bytes(32), drafted_by=people["goto"], drafted_at=at
+    )
+    params = {
+        "case": case.pk, "claims": -(-rows // LINES_A_CLAIM), "claimant": a_claimant(case, people["goto"]).pk, "decision": 1,
+        "plan": plan.pk, "by": people["goto"].pk,
+    }  # fmt: skip
+    with connections["owner"].cursor() as owner:
+        try:
+            owner.execute("SET ROLE NONE")
+            owner.execute("SET session_replication_role = replica")
+        except ProgrammingError:
+            raise NoScratch(_("This benchmark makes rows with triggers off, and this login may not. Use a superuser.")) from None
+        for sql in (CLAIMS, RUN):
+            owner.execute(sql, params)
+        owner.execute("SET session_replication_role = origin")  # positions come with their lines
+        owner.execute("INSERT INTO register_decision (id, case_id, rule, reason_code, at) VALUES (1, %s, 'benchmark', 'scheduled', now()) ON CONFLICT DO NOTHING", [case.pk])  # fmt: skip
+        owner.execute(LINES, params)
+        owner.execute("SET session_replication_role = replica")
+        owner.execute(DESTINATIONS, params)
+        owner.execute("SET session_replication_role = origin")
+        owner.execute("SET ROLE henkan_owner")
+        owner.execute("VACUUM ANALYZE")
+    lines = [(asset, rows * 10**9) for asset in assets]
+    books.post(case, "opening", idem_key="opening", lines=lines, subject=case, by=people["aoki"], at=at)
+    Rehearsal.submit = lambda self, content, key: Accepted(key)  # type: ignore[method-assign]
+    sending.HELPERS = 0
+    return case
+
+
+def a_claimant(case: Case, user: User) -> Claimant:
+    """Whose claims they are does not matter here, but that they were identified does."""
+    at, sha256 = db_now(), hashlib.sha256(b"file").digest()
+    intake = Intake.objects.create(
+        case=case, manifest={}, package_sha256=sha256, directory="", cutoff_at=at, received_by=user, received_at=at
+    )
+    file = SourceFile.objects.create(
+        case=case, intake=intake, name="customers.csv", sha256=sha256, bytes=1, received_at=at
+    )
+    identity = Identity.objects.create(case=case, customer_ref="K1", entity_type="individual", name="K1", file=file, row=2)
+    return Claimant.objects.create(case=case, identity=identity)
+
+
+def declare(case: Case) -> None:
+    """What the next round pays: a share of every line."""
+    with connection.cursor() as cursor:
+        cursor.execute(SHARE, [case.pk])
+        share = [(line, int(units)) for line, units in cursor.fetchall()]
+    number = case.rounds.count()
+    for start in range(0, len(share), positions.ROWS_MAX):
+        positions.move(
+            case, "declare", key=f"declare:{number}:{start}", rows=share[start : start + positions.ROWS_MAX], subject=case,
+            by=None, at=db_now(),
+        )  # fmt: skip
+
+
+def done(job: Job) -> None:
+    jobs.wait(job)
+    if Submission.objects.filter(state="unknown").exists():
+        raise AssertionError("a stub of a rail left a part in doubt")
