@@ -45,6 +45,18 @@ DUE = (
     "SELECT EXISTS (SELECT FROM destinations_destination WHERE state = 'cooling' AND usable_from <= clock_timestamp())"
 )
 
+CASES_DUE = """
+SELECT DISTINCT d.case_id FROM destinations_destination d JOIN cases_case k ON k.id = d.case_id
+WHERE d.state = 'cooling' AND d.usable_from <= clock_timestamp() AND k.state = 'open'
+"""
+
+
+def due() -> list[int]:
+    """The open cases in which something has cooled off and is not usable yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(CASES_DUE)
+        return [row[0] for row in cursor.fetchall()]
+
 
 @transaction.atomic
 def release(case: Case, *, by: User | None = None, at: datetime) -> int:

@@ -9,7 +9,9 @@ from administration.cases.orders import NotInForce
 from administration.record.models import Event
 from claims.destinations import cooling, handover, paper
 from claims.destinations.models import Destination
+from claims.destinations.tasks import tick
 from claims.register.models import Claim
+from config.celery import app
 from tests.cast import NOON, sha
 from tests.destinations.conftest import ADDRESS, BANK
 
@@ -86,6 +88,23 @@ def test_what_has_cooled_off_becomes_usable(verified):
 
     assert [state for *_, state in states()] == ["usable", "usable", "proposed", "proposed"]
     assert Event.objects.filter(kind="destinations.cooled_off").count() == 1
+
+
+def test_the_clock_releases_what_has_cooled_off_and_nothing_else_and_says_so_once(verified):
+    tick()
+    tick()
+
+    assert [state for *_, state in states()] == ["usable", "usable", "proposed", "proposed"]
+    assert Event.objects.get(kind="destinations.cooled_off").by == ""
+    assert app.conf.beat_schedule["destinations.tick"]["task"] == tick.name
+
+
+def test_the_clock_leaves_what_still_cools_off(slow, order, goto):
+    handover.verify_by_order(slow, order, by=goto, at=NOON)
+    tick()
+
+    assert cooling.due() == []
+    assert {state for *_, state in states()} == {"cooling", "proposed"}
 
 
 def test_what_still_cools_off_is_not_released(slow, order, goto):
