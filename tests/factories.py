@@ -1,10 +1,25 @@
 """Rows of earlier steps, made directly, for tests of later ones."""
 
+from django.db import connection, transaction
+
 from administration.books.models import Asset
 from administration.cases.models import Case
-from administration.ledger.models import Identity, Intake, LedgerAccount, LedgerBalance, SourceFile
+from administration.ledger.models import Adjustment, Identity, Intake, LedgerAccount, LedgerBalance, SourceFile
 from administration.people.models import User
 from tests.cast import CUTOFF, LONG_AGO, sha
+
+
+def adjusted(**what: object) -> Adjustment:
+    """A correction as it stands after its signatures, made past the triggers: how it comes about is tested in its room."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        before = cursor.fetchone()[0]
+        cursor.execute("SET LOCAL ROLE NONE")
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        made = Adjustment.objects.create(**what)
+        cursor.execute("SET LOCAL session_replication_role = origin")
+        cursor.execute(f"SET LOCAL ROLE {before}")
+    return made
 
 
 def ledger_of(

@@ -65,7 +65,7 @@ def signed(request: ApprovalRequest, by: User, at: datetime) -> None:
     row = ProposedAdjustment.objects.select_related("ledger_account", "asset", "case").get(pk=request.object_id)
     made = Adjustment.objects.create(
         case=row.case, ledger_account=row.ledger_account, asset=row.asset, product=row.product, amount=row.amount,
-        reason=row.reason, note=row.note, decided_by=by, at=at,
+        reason=row.reason, note=row.note, decided_by=by, at=at, proposal=row,
     )  # fmt: skip
     log.append(
         row.case, "ledger.adjusted", subject=made, by=by, at=at,

@@ -212,6 +212,8 @@ class Adjustment(models.Model):
     note = models.TextField(blank=True)
     decided_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
     at = models.DateTimeField()
+    # What was signed, which counts once; none where the acceptance that was signed brought negative balances to nothing.
+    proposal = models.OneToOneField("ledger.ProposedAdjustment", models.PROTECT, null=True, related_name="adjustment")
 
     class Meta:
         constraints = [models.CheckConstraint(condition=~Q(amount=0), name="adjustment_changes_something")]

@@ -3,11 +3,12 @@
 import pytest
 from django.utils import translation
 
-from administration.ledger.models import Adjustment, LedgerBalance, SourceFile
+from administration.ledger.models import LedgerBalance, SourceFile
 from claims.checks import checks
 from claims.register import schedule
 from tests.cast import NOON
 from tests.destinations.conftest import ledger  # noqa: F401
+from tests.factories import adjusted
 from tests.register.conftest import accept, done, scheduled  # noqa: F401
 
 
@@ -39,7 +40,7 @@ def test_a_negative_balance_is_found(case, assets, ledger, accept, goto):  # noq
     LedgerBalance.objects.create(
         case=case, ledger_account=ledger[2], asset=assets["JPY"], product="spot", amount=-5, file=file, row=99
     )
-    Adjustment.objects.create(
+    adjusted(
         case=case, ledger_account=ledger[2], asset=assets["JPY"], product="spot", amount=5,
         reason="negative_excluded", at=NOON,
     )  # fmt: skip

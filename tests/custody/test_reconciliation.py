@@ -11,17 +11,17 @@ from administration.cases import succession
 from administration.cases.appointments import NotEmpowered
 from administration.custody import reconciliation
 from administration.custody.models import Reconciliation
-from administration.ledger.models import Adjustment
 from administration.record import covers
 from administration.record.models import Event
 from tests.cast import CUTOFF, NOON
+from tests.factories import adjusted
 
 
 @pytest.fixture
 def owed(case, assets, ledger, accept, aoki):
     """The accepted ledger, its one negative balance brought to nothing."""
     accept()
-    Adjustment.objects.create(
+    adjusted(
         case=case, ledger_account=ledger[2], asset=assets["JPY"], product="spot", amount=200,
         reason="negative_balance_excluded", decided_by=aoki, at=NOON,
     )  # fmt: skip

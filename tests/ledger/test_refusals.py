@@ -319,6 +319,47 @@ def test_no_personal_data_stands_beside_the_money():
 # --- corrections ------------------------------------------------------------------------------
 
 
+ADJUST = """
+INSERT INTO ledger_adjustment (case_id, ledger_account_id, asset_id, product, amount, reason, note, at, proposal_id)
+VALUES (%(case)s, %(account)s, %(asset)s, 'spot', %(amount)s, %(reason)s, 'Booked twice.', now(), %(proposal)s)
+"""
+
+
+@pytest.mark.parametrize(
+    ("signed", "changed"),
+    [
+        (False, {}),  # a proposal nobody has signed
+        (True, {"amount": -11}),  # another amount than was signed
+        (True, {"reason": "court_order"}),
+        (True, {"proposal": None}),  # no proposal at all
+        (True, {"proposal": None, "reason": "negative_balance_excluded"}),  # nothing is being accepted
+        (True, {}),  # what was signed, a second time
+    ],
+)
+def test_the_database_lets_no_correction_count_otherwise_than_it_was_signed(
+    ledger: list[LedgerAccount], accept: Callable[[], None], assets: dict[str, Asset], cast: Cast,
+    as_role: Any, signed: bool, changed: dict[str, Any],
+):  # fmt: skip
+    accept()
+    request = adjustments.adjust(
+        ledger[0], asset=assets["JPY"], product="spot", amount=-10, reason="error", note="Booked twice.", by=cast.goto,
+        at=NOON,
+    )  # fmt: skip
+    if signed:
+        for user in (cast.baba, cast.aoki):
+            approvals.sign(request, by=user, at=NOON)
+    before = Adjustment.objects.count()
+    row = {
+        "case": ledger[0].case_id, "account": ledger[0].pk, "asset": assets["JPY"].pk, "amount": -10, "reason": "error",
+        "proposal": request.object_id,
+    } | changed  # fmt: skip
+
+    with pytest.raises(IntegrityError, match=r"adjustment_was_signed|proposal_id"), as_role("henkan_app") as cursor:
+        cursor.execute(ADJUST, row)
+
+    assert Adjustment.objects.count() == before
+
+
 def test_a_correction_counts_once_two_others_have_signed_it(
     ledger: list[LedgerAccount], accept: Callable[[], None], assets: dict[str, Asset], cast: Cast
 ):

@@ -6,8 +6,8 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from administration.ledger.models import Adjustment
 from tests.cast import NOON
+from tests.factories import adjusted
 
 
 def run(*words):
@@ -26,7 +26,7 @@ def test_schedule_claims_says_how_many_and_how_much(case, cast, ledger, accept, 
 
 
 def test_schedule_claims_again_lets_claims_follow_the_corrected_ledger(scheduled, ledger, assets, capsys):
-    Adjustment.objects.create(
+    adjusted(
         case=scheduled, ledger_account=ledger[0], asset=assets["JPY"], product="spot", amount=5, reason="error", at=NOON
     )
     run("schedule_claims", "T-1", "--json")

@@ -2,16 +2,17 @@
 
 import pytest
 
-from administration.ledger.models import Adjustment, ScopeDecision
+from administration.ledger.models import ScopeDecision
 from administration.record import verify
 from claims.register import corrections, positions, schedule
 from claims.register.models import ClaimLine
 from claims.register.tie_out import DoesNotTie, require
 from tests.cast import NOON
+from tests.factories import adjusted
 
 
 def correct(case, account, asset, amount, product="spot"):
-    Adjustment.objects.create(
+    adjusted(
         case=case, ledger_account=account, asset=asset, product=product, amount=amount, reason="error", at=NOON
     )
 

@@ -4,11 +4,12 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from administration.cases.appointments import NotEmpowered
-from administration.ledger.models import Adjustment, HandedOverHold, LedgerBalance, ScopeDecision, SourceFile
+from administration.ledger.models import HandedOverHold, LedgerBalance, ScopeDecision, SourceFile
 from administration.record.models import Event
 from claims.register import schedule
 from claims.register.models import Claim, Claimant, ClaimKind, ClaimLine, Decision, Hold, Position
 from tests.cast import NOON
+from tests.factories import adjusted
 from tests.register.conftest import done
 
 
@@ -110,7 +111,7 @@ def test_what_is_out_of_scope_is_recorded_and_not_admitted(case, assets, ledger,
 
 
 def test_an_adjustment_is_part_of_what_is_recorded_and_nothing_is_left_out_silently(case, assets, ledger, run):
-    Adjustment.objects.create(
+    adjusted(
         case=case, ledger_account=ledger[0], asset=assets["JPY"], product="spot", amount=-1000, reason="error", at=NOON
     )
     run()
@@ -119,7 +120,7 @@ def test_an_adjustment_is_part_of_what_is_recorded_and_nothing_is_left_out_silen
 
 
 def test_a_negative_balance_must_be_adjusted_first(case, assets, ledger, run):
-    Adjustment.objects.create(
+    adjusted(
         case=case, ledger_account=ledger[0], asset=assets["JPY"], product="spot", amount=-1001, reason="error", at=NOON
     )
     with pytest.raises(schedule.NegativeBalances, match=r"account A0001 \(JPY, spot\)"):

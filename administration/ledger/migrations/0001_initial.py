@@ -327,6 +327,16 @@ class Migration(migrations.Migration):
                 ),
             ],
         ),
+        migrations.AddField(
+            model_name="adjustment",
+            name="proposal",
+            field=models.OneToOneField(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="adjustment",
+                to="ledger.proposedadjustment",
+            ),
+        ),
         migrations.CreateModel(
             name="ScopeDecision",
             fields=[

@@ -157,6 +157,37 @@ CREATE TRIGGER handed_over_price_frozen AFTER INSERT ON ledger_handedoverprice
 CREATE TRIGGER handed_over_place_frozen AFTER INSERT ON ledger_handedoverplace
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_after_acceptance();
 
+-- A correction counts only as it was signed: its proposal, word for word, under a granted request. What brings negative
+-- balances to nothing was signed with the acceptance of the ledger, and brings each to nothing exactly.
+CREATE FUNCTION adjustment_was_signed() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM added n WHERE n.proposal_id IS NOT NULL AND NOT EXISTS (
+            SELECT FROM ledger_proposedadjustment p
+            JOIN cases_approvalrequest q ON q.object_id = p.id AND q.case_id = p.case_id
+            WHERE p.id = n.proposal_id AND q.act = 'ledger.adjust' AND q.state = 'granted'
+              AND (p.case_id, p.ledger_account_id, p.asset_id, p.product, p.amount, p.reason, p.note)
+                = (n.case_id, n.ledger_account_id, n.asset_id, n.product, n.amount, n.reason, n.note))
+    ) OR EXISTS (
+        SELECT FROM (SELECT DISTINCT case_id FROM added WHERE proposal_id IS NULL) n WHERE NOT EXISTS (
+            SELECT FROM ledger_intake i JOIN cases_approvalrequest q ON q.object_id = i.id AND q.case_id = i.case_id
+            WHERE i.case_id = n.case_id AND i.state = 'accepting' AND q.act = 'ledger.accept' AND q.state = 'granted')
+    ) OR EXISTS (
+        SELECT FROM added n WHERE n.proposal_id IS NULL AND NOT EXISTS (
+            SELECT FROM ledger_ledgerbalance b
+            WHERE b.ledger_account_id = n.ledger_account_id AND b.asset_id = n.asset_id AND b.product = n.product
+              AND b.case_id = n.case_id AND b.amount = -n.amount AND b.amount < 0
+              AND n.reason = 'negative_balance_excluded')
+    ) THEN
+        RAISE EXCEPTION 'adjustment_was_signed: a correction counts only as it was signed' USING ERRCODE = '23514';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER adjustment_was_signed AFTER INSERT ON ledger_adjustment
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION adjustment_was_signed();
+
 CREATE FUNCTION ledger_refuse_file() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
