@@ -4,6 +4,8 @@ import pytest
 from django.db import connections
 
 from administration.office import tallies
+from administration.rails.interface import Accepted, Unknown
+from administration.returns import routes, sending
 from tests.office.test_pages import signed_in
 from tests.returns.world import build, found
 
@@ -50,6 +52,18 @@ class Desk:
         files = {f"kept-{name}": kept.token for name, kept in shown.context["kept"].items()}
         plain = {name: value for name, value in entered.items() if not hasattr(value, "read")}
         return self.client.post(self.at(path), {"stage": "do", "shown": shown.context["shown"], **plain, **files})
+
+
+def sent(batch, outcome=None):
+    """The one part of an exported batch, claimed and answered for, without calling any rail."""
+    rail = routes.rail(batch.rail)
+    claim = sending.take(batch, rail)
+    if outcome is not None:
+        sending.record(batch, claim, outcome, rail)
+    return batch.submissions.get()
+
+
+ACCEPTED, NO_ANSWER = Accepted("x-1"), Unknown("no answer within 5 s")
 
 
 @pytest.fixture

@@ -245,7 +245,7 @@ class BatchPage(CasePage):
             "rail": rail_name(batch.rail),
             "sums": sums(self.case, batch.totals),
             "requests": [(one, STATES[one.state]) for one in requests],
-            "states": [(SubmissionState(state).label, parts_count, items) for state, parts_count, items in states],
+            "states": [(SubmissionState(state).label, parts_count, int(items)) for state, parts_count, items in states],
             "parts": parts[: self.shown],
             "more": batch.parts > self.shown,
             "acts": self.acts(batch),

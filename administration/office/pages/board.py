@@ -6,20 +6,19 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
 
 from administration.amounts import show
 from administration.cases import stops
 from administration.cases.models import Stop
 from administration.cases.powers import SIGNING_KINDS
 from administration.office import readable, tallies
-from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import CasePage, page
 from administration.office.pages.returning import assets_of, rail_name, rails_of
 from administration.office.pages.working import kind_in_words, progress
@@ -63,7 +62,7 @@ class Board(CasePage):
         return self.show(self.context(**kwargs), template=template)
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
-        language = get_language() or "en"
+        counted = tallies.counts(self.case)
         open_stops = list(self.case.stops.filter(lifted_at__isnull=True).select_related("by").prefetch_related("lifts__by").order_by("pk"))
         everything = next((stop for stop in open_stops if not stop.rail), None)
         rails = [self.line(rail, open_stops) for rail in counted.rails]
@@ -200,49 +199,6 @@ class StopNow(CasePage):
 
 def where(rail: str) -> str:
     return rail_name(rail) if rail else _("every rail")
-
-
-@page("stops/<int:pk>/resume/", name="resume")
-class Resume(ActPage):
-    """stops.lift: one of the two words that sending may resume."""
-
-    title = lazy("Resume sending")
-
-    def stop(self) -> Stop:
-        found = Stop.objects.filter(case=self.case, pk=self.kwargs["pk"]).select_related("by").first()
-        if found is None:
-            raise Http404
-        return found
-
-    def effect(self, data: dict[str, Any]) -> Effect:
-        stop = self.stop()
-        if stop.lifted_at:
-            raise stops.NotLifted(_("This stop was lifted already."))
-        said = [lift.by.first_name or lift.by.username for lift in stop.lifts.select_related("by")]
-        last = len(said) + 1 >= stops.LIFTS_NEEDED
-        return Effect(
-            sentence=_("Yours is the second word: sending on %(where)s resumes at once.") % {"where": where(stop.rail)} if last
-            else _("Yours is the first word: sending on %(where)s resumes when a second person says so.") % {"where": where(stop.rail)},
-            button=_("Sending may resume"),
-            figures=[
-                (_("Stopped"), readable.instant(stop.at, get_language() or "en")),
-                (_("By"), (stop.by.first_name or stop.by.username) if stop.by else _("the house itself")),
-                (_("Why"), stops.reason_of(stop)),
-                (_("Said so already"), ", ".join(said) or "–"),
-            ],
-            moves_value=last,
-        )  # fmt: skip
-
-    def act(self, data: dict[str, Any]) -> Any:
-        return stops.lift(self.stop(), by=self.user, at=self.at)
-
-    def done(self, result: Any) -> tuple[str, str]:
-        if result.lifted_at:
-            return _("Sending on %(where)s resumes.") % {"where": where(result.rail)}, self.back()
-        return _("Noted. A second person must say so too."), self.back()
-
-    def back(self) -> str:
-        return self.url("board")
 
 
 # --- the picture --------------------------------------------------------------------------------

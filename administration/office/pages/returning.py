@@ -1,5 +1,6 @@
 """What the pages of returns share: finding rows of the case by their reference, sums in words, lists with buttons."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -104,9 +105,11 @@ def in_short(case: Case, totals: Mapping[str, Any]) -> str:
     return " + ".join(money for _code, money in sums(case, totals)) or "–"
 
 
-def where_to(details: Mapping[str, Any] | None) -> str:
+def where_to(details: Mapping[str, Any] | str | None) -> str:
     """A destination as a person compares it: every part of it, nothing shortened."""
-    return " · ".join(str(value) for _name, value in sorted((details or {}).items()) if value) or "–"
+    if isinstance(details, str):
+        details = json.loads(details)
+    return " · ".join(str(value) for _name, value in sorted(dict(details or {}).items()) if value) or "–"
 
 
 def gate_sentence(code: str, asset: str = "") -> str:
