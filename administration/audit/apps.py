@@ -8,6 +8,8 @@ class AuditConfig(AppConfig):
     verbose_name = _("Pulls and offline verification")
 
     def ready(self) -> None:
-        from administration.audit import derivations
+        from administration.audit import derivations, verification
+        from administration.work import jobs
 
         derivations.register()
+        jobs.register(verification.JOB, verification.step, atomic=False)

@@ -29,10 +29,11 @@ class JobPage(CasePage):
             "what": kind_in_words(job),
             "total": max(job.total, job.done, 1),
             "words": progress(job, self.at),
-            "onward": self.url("case"),
+            "onward": self.url(ONWARD.get(job.kind, "case")),
         }
 
 
+ONWARD: dict[str, str] = {}  # job kind -> the page where its outcome is shown; else the case
 KINDS: dict[str, Any] = {}  # job kind -> lazy words; each page module adds its own
 
 
