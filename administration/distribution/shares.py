@@ -59,10 +59,17 @@ SLOTS = 1000
 
 def slots(*, before: Before) -> str:
     """Per asset and slot: what the raises add up to, and how many lines stand to get one unit more."""
+    part = f"div(weight * (pool * {SLOTS}), total)"  # of P', in parts of SLOTS: its last digits are the slot
+    if before is Before.NOTHING:  # nothing is kept: what all lines of a slot raise follows from the sum of their parts
+        return f"""
+SELECT asset_id, slot, div(parts - n * slot, {SLOTS}), n FROM (
+    SELECT asset_id, mod({part}, {SLOTS})::int AS slot, sum({part}) AS parts, count(*) AS n
+    FROM {lines(before=before)} GROUP BY 1, 2
+) l"""  # noqa: S608 - of our own texts only
     return f"""
 SELECT asset_id, mod(part, {SLOTS})::int, sum(greatest(div(part, {SLOTS}) - kept, 0)),
        count(*) FILTER (WHERE div(part, {SLOTS}) >= kept)
-FROM (SELECT asset_id, kept, div(weight * (pool * {SLOTS}), total) AS part FROM {lines(before=before)} OFFSET 0) l
+FROM (SELECT asset_id, kept, {part} AS part FROM {lines(before=before)} OFFSET 0) l
 GROUP BY 1, 2"""  # noqa: S608 - of our own texts only
 
 

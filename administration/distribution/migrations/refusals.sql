@@ -357,10 +357,12 @@ BEGIN
     END IF;
     EXECUTE format(
         'CREATE TABLE public.%I AS
-         SELECT $1 AS run_id, id AS claim_line_id, asset_id, weight::numeric(78,0) AS weight,
-                disputed::numeric(78,0) AS disputed, given::numeric(78,0) AS given, kept::numeric(78,0) AS kept,
-                cumulative::numeric(78,0) AS cumulative, (%s)::numeric(78,0) AS amount
-         FROM (SELECT l.*, %s AS cumulative FROM %I($2, $3, $4, $5, $6, $7, $8) l %s OFFSET 0) l',
+         SELECT $1 AS run_id, id AS claim_line_id, asset_id, weight, disputed, given, kept, cumulative,
+                (%s)::numeric(78,0) AS amount
+         FROM (SELECT l.id, l.asset_id, l.weight::numeric(78,0) AS weight, l.disputed::numeric(78,0) AS disputed,
+                      l.given::numeric(78,0) AS given, l.kept::numeric(78,0) AS kept,
+                      (%s)::numeric(78,0) AS cumulative
+               FROM %I($2, $3, $4, $5, $6, $7, $8) l %s OFFSET 0) l',
         name, amount, share, lines, lifted
     ) USING asked, of_case, assets, classes, reserves, earlier, pools, totals, lifts, chosen;
     -- All in one statement: one pass over the rows finds whether they may be what the table asks for.
