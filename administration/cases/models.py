@@ -3,13 +3,14 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import pgettext_lazy
 
 from administration.fields import ClockTimestamp
 
 
 class CaseState(models.TextChoices):
-    OPEN = "open"
-    CLOSED = "closed"
+    OPEN = "open", pgettext_lazy("case", "Open")
+    CLOSED = "closed", pgettext_lazy("case", "Closed")
 
 
 class Case(models.Model):
@@ -55,12 +56,12 @@ class Conversion(models.Model):
 
 
 class AppointmentKind(models.TextChoices):
-    OFFICE_HOLDER = "office_holder"
-    BENEFICIARY_AGENT = "beneficiary_agent"
-    CASE_OFFICER = "case_officer"
-    APPROVER = "approver"
-    AUDITOR = "auditor"
-    COURT_READER = "court_reader"
+    OFFICE_HOLDER = "office_holder", pgettext_lazy("office", "Office Holder")
+    BENEFICIARY_AGENT = "beneficiary_agent", pgettext_lazy("office", "Beneficiary Agent")
+    CASE_OFFICER = "case_officer", pgettext_lazy("office", "Case Officer")
+    APPROVER = "approver", pgettext_lazy("office", "Approver")
+    AUDITOR = "auditor", pgettext_lazy("office", "Auditor")
+    COURT_READER = "court_reader", pgettext_lazy("office", "Court Reader")
 
 
 class Appointment(models.Model):
@@ -114,10 +115,10 @@ class CourtOrder(models.Model):
 
 
 class OrderStandingKind(models.TextChoices):
-    IN_FORCE = "in_force"
-    FINAL = "final"
-    STAYED = "stayed"
-    REVERSED = "reversed"
+    IN_FORCE = "in_force", pgettext_lazy("order", "In Force")
+    FINAL = "final", pgettext_lazy("order", "Final")
+    STAYED = "stayed", pgettext_lazy("order", "Stayed")
+    REVERSED = "reversed", pgettext_lazy("order", "Reversed")
 
 
 class OrderStanding(models.Model):
@@ -180,11 +181,11 @@ class PolicyOverride(models.Model):
 
 
 class RequestState(models.TextChoices):
-    OPEN = "open"
-    GRANTED = "granted"
-    REJECTED = "rejected"
-    STALE = "stale"  # the content changed
-    SUSPENDED = "suspended"  # by succession: the successor must sign anew
+    OPEN = "open", pgettext_lazy("request", "Open")
+    GRANTED = "granted", pgettext_lazy("request", "Granted")
+    REJECTED = "rejected", pgettext_lazy("request", "Rejected")
+    STALE = "stale", pgettext_lazy("request", "Stale")  # the content changed
+    SUSPENDED = "suspended", pgettext_lazy("request", "Suspended")  # by succession: the successor must sign anew
 
 
 class ApprovalRequest(models.Model):

@@ -2,22 +2,23 @@
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import pgettext_lazy
 
 from administration.fields import ClockTimestamp, UnitsField
 
 
 class PlaceKind(models.TextChoices):
-    WALLET = "wallet"
-    BANK = "bank"
-    TRUST = "trust"
+    WALLET = "wallet", pgettext_lazy("place", "Wallet")
+    BANK = "bank", pgettext_lazy("place", "Bank")
+    TRUST = "trust", pgettext_lazy("place", "Trust")
 
 
 class Tag(models.TextChoices):
     """Whose it is meant to be."""
 
-    SEGREGATED = "segregated"  # the customers', kept apart
-    GUARANTEE = "guarantee"  # the exchange's own coins that stand behind the customers' hot ones
-    OWN = "own"  # the exchange's own: never part of the customers' pool
+    SEGREGATED = "segregated", pgettext_lazy("holding", "Segregated")  # the customers', kept apart
+    GUARANTEE = "guarantee", pgettext_lazy("holding", "Guarantee")  # the exchange's own coins that stand behind the customers' hot ones
+    OWN = "own", pgettext_lazy("holding", "Own")  # the exchange's own: never part of the customers' pool
 
 
 POOLED = (Tag.SEGREGATED, Tag.GUARANTEE)
@@ -50,11 +51,11 @@ class HoldingPlace(models.Model):
 
 
 class Access(models.TextChoices):
-    PROVED = "proved"
-    PARTIAL = "partial"
-    UNPROVED = "unproved"
-    LOST = "lost"
-    CONTESTED = "contested"
+    PROVED = "proved", pgettext_lazy("access", "Proved")
+    PARTIAL = "partial", pgettext_lazy("access", "Partial")
+    UNPROVED = "unproved", pgettext_lazy("access", "Unproved")
+    LOST = "lost", pgettext_lazy("access", "Lost")
+    CONTESTED = "contested", pgettext_lazy("access", "Contested")
 
 
 class Holding(models.Model):
@@ -88,11 +89,11 @@ class Holding(models.Model):
 
 
 class MovementKind(models.TextChoices):
-    RECEIPT = "receipt"
-    RECOVERY = "recovery"  # what had been taken from the estate came back
-    FEE = "fee"  # of a network or a bank
-    COST = "cost"  # of the proceeding
-    SWEEP = "sweep"  # between places of the case: one row at each of them
+    RECEIPT = "receipt", pgettext_lazy("movement", "Receipt")
+    RECOVERY = "recovery", pgettext_lazy("movement", "Recovery")  # what had been taken from the estate came back
+    FEE = "fee", pgettext_lazy("movement", "Fee")  # of a network or a bank
+    COST = "cost", pgettext_lazy("movement", "Cost")  # of the proceeding
+    SWEEP = "sweep", pgettext_lazy("movement", "Sweep")  # between places of the case: one row at each of them
 
 
 COMING = (MovementKind.RECEIPT, MovementKind.RECOVERY)

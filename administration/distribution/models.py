@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import pgettext_lazy
 
 from administration.fields import UnitsField
 
@@ -55,11 +56,11 @@ class Plan(models.Model):
 
 
 class RunState(models.TextChoices):
-    COMPUTING = "computing"
-    COMPUTED = "computed"
-    APPROVED = "approved"
-    DECLARED = "declared"  # positions and books carry it
-    WITHDRAWN = "withdrawn"
+    COMPUTING = "computing", pgettext_lazy("run", "Computing")
+    COMPUTED = "computed", pgettext_lazy("run", "Computed")
+    APPROVED = "approved", pgettext_lazy("run", "Approved")
+    DECLARED = "declared", pgettext_lazy("run", "Declared")  # positions and books carry it
+    WITHDRAWN = "withdrawn", pgettext_lazy("run", "Withdrawn")
 
 
 class Run(models.Model):

@@ -4,27 +4,28 @@ from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import pgettext_lazy
 
 from administration.fields import UnitsField
 
 
 class IntakeState(models.TextChoices):
-    RECEIVED = "received"
-    INSPECTING = "inspecting"
-    INSPECTED = "inspected"
-    ACCEPTING = "accepting"
-    ACCEPTED = "accepted"
-    CANCELLED = "cancelled"
+    RECEIVED = "received", pgettext_lazy("intake", "Received")
+    INSPECTING = "inspecting", pgettext_lazy("intake", "Inspecting")
+    INSPECTED = "inspected", pgettext_lazy("intake", "Inspected")
+    ACCEPTING = "accepting", pgettext_lazy("intake", "Accepting")
+    ACCEPTED = "accepted", pgettext_lazy("intake", "Accepted")
+    CANCELLED = "cancelled", pgettext_lazy("intake", "Cancelled")
 
 
 class Differences(models.TextChoices):
-    REFUSE = "refuse"  # a control total off by one unit refuses the package
-    SUSPEND = "suspend"  # the officer means to put what nobody can explain into named suspense
+    REFUSE = "refuse", pgettext_lazy("control totals", "Refuse")  # a control total off by one unit refuses the package
+    SUSPEND = "suspend", pgettext_lazy("control totals", "Suspend")  # the officer means to put what nobody can explain into named suspense
 
 
 class NegativePolicy(models.TextChoices):
-    EXCLUDE = "exclude"  # an adjustment brings each negative balance to nothing
-    KEEP = "keep"  # they stay as they are, to be decided one by one
+    EXCLUDE = "exclude", pgettext_lazy("negative balances", "Exclude")  # an adjustment brings each negative balance to nothing
+    KEEP = "keep", pgettext_lazy("negative balances", "Keep")  # they stay as they are, to be decided one by one
 
 
 class Intake(models.Model):

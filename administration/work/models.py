@@ -2,14 +2,15 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import pgettext_lazy
 
 from administration.fields import ClockTimestamp
 
 
 class JobState(models.TextChoices):
-    WAITING = "waiting"
-    DONE = "done"
-    FAILED = "failed"
+    WAITING = "waiting", pgettext_lazy("job", "Waiting")
+    DONE = "done", pgettext_lazy("job", "Done")
+    FAILED = "failed", pgettext_lazy("job", "Failed")
 
 
 class Job(models.Model):

@@ -2,23 +2,24 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import pgettext_lazy
 
 from administration.fields import ClockTimestamp
 
 
 class Origin(models.TextChoices):
-    HANDOVER = "handover"  # from the exchange's files, verified by an order
-    CLAIMANT_SESSION = "claimant"  # written by the portal's role only
-    PAPER = "paper"  # signed paper, keyed by two people
-    COURT_ORDER = "court_order"
+    HANDOVER = "handover", pgettext_lazy("destination's origin", "Handover")  # from the exchange's files, verified by an order
+    CLAIMANT_SESSION = "claimant", pgettext_lazy("destination's origin", "Claimant Session")  # written by the portal's role only
+    PAPER = "paper", pgettext_lazy("destination's origin", "Paper")  # signed paper, keyed by two people
+    COURT_ORDER = "court_order", pgettext_lazy("destination's origin", "Court Order")
 
 
 class DestinationState(models.TextChoices):
-    PROPOSED = "proposed"
-    PROVED = "proved"
-    COOLING = "cooling"
-    USABLE = "usable"
-    REVOKED = "revoked"
+    PROPOSED = "proposed", pgettext_lazy("destination", "Proposed")
+    PROVED = "proved", pgettext_lazy("destination", "Proved")
+    COOLING = "cooling", pgettext_lazy("destination", "Cooling")
+    USABLE = "usable", pgettext_lazy("destination", "Usable")
+    REVOKED = "revoked", pgettext_lazy("destination", "Revoked")
 
 
 class Destination(models.Model):

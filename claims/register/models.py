@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import pgettext_lazy
 
 from administration.fields import ClockTimestamp, UnitsField
 
@@ -14,9 +15,9 @@ class Claimant(models.Model):
 
 
 class ClaimKind(models.TextChoices):
-    SCHEDULED = "scheduled"  # made from the ledger
-    LODGED = "lodged"  # not in the ledger
-    CHILD = "child"  # by transfer or succession
+    SCHEDULED = "scheduled", pgettext_lazy("claim", "Scheduled")  # made from the ledger
+    LODGED = "lodged", pgettext_lazy("claim", "Lodged")  # not in the ledger
+    CHILD = "child", pgettext_lazy("claim", "Child")  # by transfer or succession
 
 
 class Claim(models.Model):
@@ -60,11 +61,11 @@ class Claim(models.Model):
 class ClaimClass(models.TextChoices):
     """Classes of claim (domain law: Bankruptcy Act, PSA 63-19-2, Trust Act); how each ranks is the profile's data."""
 
-    TRUST_BENEFICIARY = "trust_beneficiary"  # yen in trust
-    PRIORITY_SEGREGATED = "priority_segregated"  # coins, PSA art. 63-19-2
-    LENDING_UNSECURED = "lending_unsecured"  # coins lent to the exchange: no preferential right
-    GENERAL = "general"
-    OWN_INSIDER = "own_insider"
+    TRUST_BENEFICIARY = "trust_beneficiary", pgettext_lazy("class of claim", "Trust Beneficiary")  # yen in trust
+    PRIORITY_SEGREGATED = "priority_segregated", pgettext_lazy("class of claim", "Priority Segregated")  # coins, PSA art. 63-19-2
+    LENDING_UNSECURED = "lending_unsecured", pgettext_lazy("class of claim", "Lending Unsecured")  # coins lent to the exchange: no preferential right
+    GENERAL = "general", pgettext_lazy("class of claim", "General")
+    OWN_INSIDER = "own_insider", pgettext_lazy("class of claim", "Own Insider")
 
 
 class ClaimLine(models.Model):
