@@ -112,7 +112,7 @@ class AuditingPage(ShowPage):
         last = Counter.objects.filter(case_id=self.case.pk).values_list("last", flat=True).first() or 0
         rows = [
             [
-                link(self.url("auditing-pull-made", number=one.number), one.file_name),
+                link(self.url("auditing-pull-made", pull=one.number), one.file_name),
                 jst(one.at), words.of(OF, one.of), in_words(one.population["filter"]), f"{one.head_size:,}",
                 f"+{last - one.head_size:,}", tag(_("broken off")) if one.sha256 is None else sha(one.sha256),
             ]
@@ -231,7 +231,7 @@ class MakePull(ActPage):
         )
 
     def done(self, result: Pull) -> tuple[str, str]:
-        return _("Pulled. The file is ready."), self.url("auditing-pull-made", number=result.number)
+        return _("Pulled. The file is ready."), self.url("auditing-pull-made", pull=result.number)
 
     def back(self) -> str:
         return self.url("auditing")
