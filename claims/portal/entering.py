@@ -9,10 +9,11 @@ import hashlib
 import json
 import secrets
 import unicodedata
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, NamedTuple
 
-from django.db import connection
+from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.utils.crypto import salted_hmac
 
 CODE_SIGNS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -117,6 +118,46 @@ def dispute(session: str, number: str, asset: str, claim_class: str, *, claimed:
     return str(
         _one("SELECT portal_dispute(%s, %s, %s, %s, %s, %s)", [session, number, asset, claim_class, claimed, ground])
     )
+
+
+def stop_destination(session: str, number: str, asset: str) -> str:
+    return str(_one("SELECT portal_stop_destination(%s, %s, %s)", [session, number, asset]))
+
+
+# The trigger on this table wants to see the portal's own role write, and row-level security whose token it is.
+TOKEN = "SELECT set_config('henkan.token', %s, true)"
+PROPOSAL = "SELECT portal_proposal(%s, %s, %s, %s, jsonb_object(%s::text[], %s::text[]))"
+GIVE = """
+INSERT INTO destinations_destination
+    (case_id, claim_id, asset_id, version, network, details, fingerprint, origin, state, proposed_at, revoke_reason)
+SELECT %s, %s, %s, %s, %s, d.details, destination_fingerprint(%s, d.details), 'claimant', 'proposed', clock_timestamp(), ''
+FROM (SELECT jsonb_object(%s::text[], %s::text[]) AS details) d
+"""
+
+
+def give_destination(session: str, number: str, asset: str, *, network: str, details: Mapping[str, str]) -> str:
+    """Propose where returns of one asset go: given, before (the same stands already), or refused (no fresh code)."""
+    names, values = list(details), list(details.values())
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(TOKEN, [session])
+            cursor.execute(PROPOSAL, [session, number, asset, network, names, values])
+            (said,) = cursor.fetchone() or (None,)
+            if said is None:
+                return "refused"
+            found = json.loads(said)
+            if found["same"]:
+                return "before"
+            cursor.execute(
+                GIVE, [found["case"], found["claim"], found["asset"], found["version"], network, network, names, values]
+            )
+    except IntegrityError:  # somebody gave another at the same moment
+        return "before"
+    except ProgrammingError as refusal:
+        if "row-level security" not in str(refusal):
+            raise
+        return "refused"
+    return "given"
 
 
 def _one(sql: str, params: list[Any]) -> Any:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from administration import amounts
+from administration.rails import accounts, addresses
 from claims.portal import entering
 
 ERAS = {"令和": 2018, "R": 2018, "平成": 1988, "H": 1988, "昭和": 1925, "S": 1925, "大正": 1911, "T": 1911, "明治": 1867, "M": 1867}
@@ -113,3 +114,76 @@ class DisputeForm(forms.Form):
         if units < 0:
             raise forms.ValidationError(_("The amount cannot be negative."))
         return units
+
+
+class BankForm(forms.Form):
+    """A bank account in Japan."""
+
+    bank_code = forms.CharField(label=gettext_lazy("Bank code (4 digits)"), max_length=20)
+    branch_code = forms.CharField(label=gettext_lazy("Branch code (3 digits)"), max_length=20)
+    kind = forms.ChoiceField(
+        label=gettext_lazy("Kind of account"),
+        choices=[
+            ("1", gettext_lazy("Ordinary (普通)")), ("2", gettext_lazy("Current (当座)")),
+            ("4", gettext_lazy("Savings (貯蓄)")), ("9", gettext_lazy("Other (その他)")),
+        ],
+    )  # fmt: skip
+    number = forms.CharField(label=gettext_lazy("Account number (7 digits)"), max_length=20)
+    holder_kana = forms.CharField(label=gettext_lazy("Account holder in katakana"), max_length=100)
+
+    def __init__(self, *args: Any, asset: str, network: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.error_messages["required"] = _("Fill in this field.")
+
+    def clean(self) -> dict[str, Any]:
+        data = {name: narrow(str(self.cleaned_data.get(name, ""))) for name in self.fields}
+        if not self.errors:
+            check = accounts.check(*(data[name] for name in ("bank_code", "branch_code", "kind", "number", "holder_kana")))
+            for remark in check.errors:
+                self.add_error(*self._said(remark.code))
+            self.details = dict(check.normalized)
+        return self.cleaned_data
+
+    def _said(self, code: str) -> tuple[str, str]:
+        if code.startswith("bank"):
+            return "bank_code", _("No bank in Japan has this code. It has 4 digits and stands in your bank book.")
+        if code.startswith("branch"):
+            return "branch_code", _("This bank has no branch with this code. It has 3 digits and stands in your bank book.")
+        if code.startswith("number"):
+            return "number", _("An account number has 7 digits. Put zeros in front of a shorter one.")
+        if code.startswith("kind"):
+            return "kind", _("Choose the kind of account.")
+        return "holder_kana", _("Write the holder's name in katakana as it stands in your bank book.")
+
+
+class AddressForm(forms.Form):
+    """An address on a network of a crypto-asset."""
+
+    address = forms.CharField(
+        label=gettext_lazy("Address"), max_length=200,
+        error_messages={"required": gettext_lazy("Enter the address at which you want to receive.")},
+    )  # fmt: skip
+    memo = forms.CharField(label=gettext_lazy("Tag or memo, only if your provider gave you one"), max_length=100, required=False)
+
+    def __init__(self, *args: Any, asset: str, network: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.asset, self.network = asset, network
+
+    def clean(self) -> dict[str, Any]:
+        if not self.errors:
+            address, memo = narrow(self.cleaned_data["address"]), narrow(self.cleaned_data["memo"])
+            check = addresses.check(self.asset, self.network, address, memo)
+            for remark in check.errors[:1]:
+                self.add_error(*self._said(remark.code))
+                if remark.code == "secret":  # it goes back into no page
+                    self.data = {}
+            self.details = dict(check.normalized)
+        return self.cleaned_data
+
+    def _said(self, code: str) -> tuple[str, str]:
+        if code == "secret":
+            return "address", _("This is not an address but a secret. Whoever sees it can take your coins: nothing was kept. Move those coins to a new wallet.")
+        if "memo" in code or "tag" in code:
+            return "memo", _("This tag or memo does not go with this address. Look at what your provider says.")
+        return "address", _("%(asset)s cannot be received at this address. Copy it anew, and look which network it is for.") % {"asset": self.asset}

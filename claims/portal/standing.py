@@ -413,6 +413,11 @@ class Standing:
             return labels.label(labels.DEADLINES, deadline["kind"]), readable.day(deadline["due"])
         return None
 
+    @cached_property
+    def asks_destination(self) -> list[Line]:
+        """The lines for which it is the customer's move to say where they go."""
+        return [line for line in self.lines if line.reason.code in ("destination", "returned")]
+
     @property
     def confirmed(self) -> str:
         return readable.moment(self.facts["claim"]["confirmed_at"])

@@ -15,6 +15,9 @@ urlpatterns = [
     path("claims/<str:number>/", views.claim, name="claim"),
     path("claims/<str:number>/data.json", views.data, name="data"),
     path("claims/<str:number>/confirm/", views.confirm, name="confirm"),
+    path("claims/<str:number>/destinations/<str:asset>/", views.destination, name="destination"),
+    path("claims/<str:number>/destinations/<str:asset>/code/", views.fresh, name="fresh"),
+    path("claims/<str:number>/destinations/<str:asset>/stop/", views.stop, name="stop"),
     path("claims/<str:number>/lines/<str:asset>/<str:claim_class>/", views.line_page, name="line"),
     path("claims/<str:number>/lines/<str:asset>/<str:claim_class>/dispute/", views.dispute, name="dispute"),
 ]

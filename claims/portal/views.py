@@ -17,6 +17,7 @@ from claims.portal import entering, forms, labels, readable, standing
 from claims.portal.standing import Line, Standing
 
 ASK_COOKIE = "portal_ask"
+FRESH_COOKIE = "portal_fresh"
 ASK_SECONDS = {"email": 20 * 60, "post": 21 * 24 * 3600}
 SESSION_SECONDS = 8 * 3600
 
@@ -173,7 +174,9 @@ def data(request: HttpRequest, found: Standing) -> HttpResponse:
 @signed_in
 def line_page(request: HttpRequest, found: Standing, asset: str, claim_class: str) -> HttpResponse:
     """Why this much: from the recorded balance to what was sent, figure by figure."""
-    return render(request, "portal/line.html", {"claim": found, "line": _line(found, asset, claim_class)})
+    return render(request, "portal/line.html", {
+        "claim": found, "line": _line(found, asset, claim_class), "done": request.GET.get("done", ""),
+    })  # fmt: skip
 
 
 @signed_in
@@ -211,6 +214,79 @@ def dispute(request: HttpRequest, found: Standing, asset: str, claim_class: str)
         else:
             form.add_error(None, _("This could not be taken down. Look at both answers again."))
     return page(request, "portal/dispute.html", context, form=form)
+
+
+# --- where returns go -------------------------------------------------------------------------
+
+
+@signed_in
+def destination(request: HttpRequest, found: Standing, asset: str) -> HttpResponse:
+    """Say where returns of one asset go: after a fresh code, and read once more before it is sent."""
+    line = _of_asset(found, asset)
+    if not found.facts["fresh"]:
+        return redirect("portal:fresh", number=found.number, asset=asset)
+    network = line.facts["network"]
+    kind = forms.BankForm if network == "bank" else forms.AddressForm
+    form = kind(request.POST if request.method == "POST" else None, asset=asset, network=network)
+    context = {"claim": found, "line": line, "form": form, "network": labels.label(labels.NETWORKS, network)}
+    if request.method == "POST" and form.is_valid():
+        if request.POST.get("checked") != "yes":
+            rows = [(field.label, form.details.get(field.name, field.value())) for field in form]
+            return page(request, "portal/destination_check.html", {**context, "rows": rows})
+        outcome = entering.give_destination(session(request), found.number, asset, network=network, details=form.details)
+        if outcome == "given":
+            return _done("line", "given", number=found.number, asset=asset, claim_class=line.facts["class"])
+        form.add_error(
+            None,
+            _("This was given before and stands. Nothing was changed.")
+            if outcome == "before"
+            else _("It was not taken down. Ask for a fresh code and try again."),
+        )
+        return page(request, "portal/destination.html", context, form=form, status=409)
+    return page(request, "portal/destination.html", context, form=form)
+
+
+@signed_in
+def fresh(request: HttpRequest, found: Standing, asset: str) -> HttpResponse:
+    """Acts about money want a fresh code first."""
+    _of_asset(found, asset)
+    asking = request.method == "POST" and "ask" in request.POST
+    form = forms.CodeForm(request.POST if request.method == "POST" and not asking else None)
+    context = {"claim": found, "asset": asset, "form": form, "asked": FRESH_COOKIE in request.COOKIES}
+    if asking:
+        asked = entering.ask_fresh(session(request), language=language())
+        if asked.outcome != "asked":
+            form = forms.CodeForm({"code": "00000000"})
+            form.add_error(None, _("Too many codes were asked for. Wait an hour, then try again."))
+            return page(request, "portal/fresh.html", {**context, "form": form}, status=429)
+        answer = redirect("portal:fresh", number=found.number, asset=asset)
+        _set(answer, FRESH_COOKIE, asked.token, ASK_SECONDS["email"])
+        return answer
+    if request.method == "POST" and form.is_valid():
+        outcome = entering.answer_fresh(session(request), request.COOKIES.get(FRESH_COOKIE, ""), form.cleaned_data["code"])
+        if outcome == "fresh":
+            answer = redirect("portal:destination", number=found.number, asset=asset)
+            answer.delete_cookie(FRESH_COOKIE)
+            return answer
+        form.add_error("code", _wrong(outcome))
+    return page(request, "portal/fresh.html", context, form=form)
+
+
+@require_POST
+@signed_in
+def stop(request: HttpRequest, found: Standing, asset: str) -> HttpResponse:
+    """It was not me: take back a place that was given and is not in use yet."""
+    line = _of_asset(found, asset)
+    outcome = entering.stop_destination(session(request), found.number, asset)
+    what = "stopped" if outcome == "stopped" else "nothing"
+    return _done("line", what, number=found.number, asset=asset, claim_class=line.facts["class"])
+
+
+def _of_asset(found: Standing, asset: str) -> Line:
+    line = next((line for line in found.lines if line.asset == asset), None)
+    if line is None:
+        raise Http404
+    return line
 
 
 # --- pages of errors --------------------------------------------------------------------------

@@ -15,7 +15,7 @@ READ = "SELECT portal_claim(%s, %s)"
 TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm', 'p') ORDER BY 1"
 MINE = {
     "portal_claimant", "portal_ask", "portal_answer", "portal_leave", "portal_ask_fresh", "portal_answer_fresh",
-    "portal_cases", "portal_case", "portal_claim", "portal_confirm", "portal_dispute", "portal_proposal",
+    "portal_cases", "portal_case", "portal_claim", "portal_confirm", "portal_dispute", "portal_proposal", "portal_stop_destination",
     "portal_may_give_destination", "destination_fingerprint", "frame",
 }  # fmt: skip
 

@@ -203,9 +203,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
                 'approved_at', (SELECT q.decided_at FROM cases_approvalrequest q
                                 WHERE q.case_id = k.id AND q.act = 'distribution.plan' AND q.object_id = r.id AND q.state = 'granted'),
                 'pools', (
-                    SELECT jsonb_agg(jsonb_build_object(
+                    SELECT coalesce(jsonb_agg(jsonb_build_object(
                         'asset', a.code, 'scale', a.scale, 'kind', a.kind, 'distributed', p.distributed::text, 'left', p.left::text,
-                        'weights', p.weights::text, 'root', encode(p.root, 'hex')) ORDER BY a.code)
+                        'weights', p.weights::text, 'root', encode(p.root, 'hex')) ORDER BY a.code), '[]')
                     FROM distribution_poolline p JOIN books_asset a ON a.id = p.asset_id WHERE p.run_id = r.id)
                 ) ORDER BY r.number DESC)
             FROM distribution_run r WHERE r.case_id = k.id AND r.state = 'declared'), '[]'),
@@ -226,7 +226,8 @@ RETURN CASE WHEN p_gate = 'sanctions' OR p_secret AND p_gate IN ('hold', 'disput
 -- One claim of the session's claimant, everything its pages show, in one statement. NULL: no session. Without
 -- `claim`: the claimant has none of that number. An empty number means the claim whose code opened the session.
 CREATE FUNCTION portal_claim(p_token text, p_number text DEFAULT '') RETURNS jsonb
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     s portal_session := portal_session_of(p_token);
     c register_claim;
@@ -266,10 +267,22 @@ BEGIN
     );
 END $$;
 
+-- The first closed gate of one return. Apart, so that the view is asked for just that one.
+CREATE FUNCTION portal_first_gate(p_return bigint) RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+BEGIN
+    RETURN (SELECT closed[1] FROM returns_gates WHERE return_id = p_return);
+END $$;
+
 -- The lines of one claim with where each unit stands, the runs that share in them, and their returns.
+-- In PL/pgSQL, and with one plan for all: it takes longer to plan than to run, and a plan for each page would be most
+-- of the page.
 CREATE FUNCTION portal_lines(p_claim bigint, p_secret boolean) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT jsonb_agg(jsonb_build_object(
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+BEGIN
+    RETURN (SELECT jsonb_agg(jsonb_build_object(
         'asset', a.code, 'scale', a.scale, 'kind', a.kind, 'network', a.network, 'class', l.claim_class,
         'recorded', l.recorded::text, 'corrected', l.corrected::text, 'lodged', l.lodged::text,
         'admitted', l.admitted::text, 'disputed', l.disputed::text, 'rejected', l.rejected::text,
@@ -309,11 +322,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
             SELECT jsonb_agg(jsonb_build_object(
                 'reference', r.reference, 'amount', r.amount::text, 'state', r.state, 'rail', r.rail,
                 'out', coalesce(b.state IN ('exported', 'settling', 'closed'), false),
-                'gate', portal_gate(g.closed[1], p_secret),
+                'gate', portal_gate(g.first, p_secret),
                 'gate_date', (
                     SELECT min(h.next_look) FROM register_hold h
                     WHERE h.claim_id = l.claim_id AND h.lifted_at IS NULL
-                      AND CASE WHEN h.kind IN ('sanctions', 'dispute') THEN h.kind ELSE 'hold' END = g.closed[1]),
+                      AND CASE WHEN h.kind IN ('sanctions', 'dispute') THEN h.kind ELSE 'hold' END = g.first),
                 'signed_at', (
                     SELECT q.decided_at FROM cases_approvalrequest q
                     WHERE q.case_id = r.case_id AND q.act = 'returns.batch' AND q.object_id = r.batch_id AND q.state = 'granted'),
@@ -322,9 +335,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
                 'settled_at', seen.settled_at, 'returned_at', seen.returned_at) ORDER BY r.id)
             FROM returns_assetreturn r
             LEFT JOIN returns_batch b ON b.id = r.batch_id
-            LEFT JOIN LATERAL (
-                SELECT v.closed FROM returns_gates v WHERE v.return_id = r.id
-            ) g ON r.state IN ('scheduled', 'held', 'batched') AND coalesce(b.state NOT IN ('exported', 'settling', 'closed'), true)
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN r.state IN ('scheduled', 'held', 'batched')
+                    AND coalesce(b.state NOT IN ('exported', 'settling', 'closed'), true) THEN portal_first_gate(r.id) END AS first
+                OFFSET 0
+            ) g
             LEFT JOIN LATERAL (
                 SELECT max(y.at) FILTER (WHERE y.kind = 'settled') AS settled_at,
                        max(y.at) FILTER (WHERE y.kind = 'returned') AS returned_at
@@ -337,8 +352,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
     JOIN register_position p ON p.claim_line_id = l.id
     JOIN books_asset a ON a.id = l.asset_id
     JOIN register_decision d ON d.id = l.decision_id
-    WHERE l.claim_id = p_claim
-$$;
+    WHERE l.claim_id = p_claim);
+END $$;
 
 -- --- What one claimant may do ------------------------------------------------------------------------
 
@@ -394,11 +409,11 @@ BEGIN
         RETURN 'incomplete';
     END IF;
     stands := stood.recorded + stood.corrected + stood.lodged;
-    IF p_claimed = stands AND stood.rejected = 0 AND stood.out_of_scope = 0 THEN
-        RETURN 'same';
-    END IF;
     IF EXISTS (SELECT FROM register_dispute WHERE claim_line_id = stood.id AND decision_id IS NULL) THEN
         RETURN 'before';
+    END IF;
+    IF p_claimed = stands AND stood.rejected = 0 AND stood.out_of_scope = 0 THEN
+        RETURN 'same';
     END IF;
     INSERT INTO register_dispute (claim_line_id, claimed, ground, how, at)
     VALUES (stood.id, p_claimed, p_ground, 'portal', now_at) RETURNING id INTO made;
@@ -431,16 +446,52 @@ CREATE TRIGGER portal_words_are_the_claimants_own BEFORE INSERT ON register_disp
 
 -- --- Where returns go --------------------------------------------------------------------------------
 
--- What the portal must know to write a destination: only of an own claim, and only after a fresh code.
-CREATE FUNCTION portal_proposal(p_token text, p_number text, p_asset text) RETURNS jsonb
+-- What the portal must know to write a destination of an own claim; `same`: it is the newest that stands already.
+CREATE FUNCTION portal_proposal(p_token text, p_number text, p_asset text, p_network text, p_details jsonb) RETURNS jsonb
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT jsonb_build_object('case', c.case_id, 'claim', c.id, 'asset', a.id,
-                              'version', coalesce((SELECT max(d.version) FROM destinations_destination d
-                                                   WHERE d.claim_id = c.id AND d.asset_id = a.id), 0) + 1)
-    FROM register_claim c JOIN books_asset a ON a.case_id = c.case_id AND a.code = p_asset
+    SELECT jsonb_build_object(
+        'case', c.case_id, 'claim', c.id, 'asset', a.id,
+        'version', coalesce((SELECT max(d.version) FROM destinations_destination d
+                             WHERE d.claim_id = c.id AND d.asset_id = a.id), 0) + 1,
+        'same', coalesce((SELECT d.state <> 'revoked' AND d.fingerprint = destination_fingerprint(p_network, p_details)
+                          FROM destinations_destination d WHERE d.claim_id = c.id AND d.asset_id = a.id
+                          ORDER BY d.version DESC LIMIT 1), false))
+    FROM register_claim c JOIN books_asset a ON a.case_id = c.case_id AND a.code = p_asset AND a.network = p_network
     WHERE c.number = p_number AND c.claimant_id = portal_claimant(p_token)
       AND EXISTS (SELECT FROM register_claimline l WHERE l.claim_id = c.id AND l.asset_id = a.id)
 $$;
+
+-- "It was not me": whoever is signed in takes back what was given in a session and is not in use yet. No fresh code:
+-- stopping must be easier than giving.
+CREATE FUNCTION portal_stop_destination(p_token text, p_number text, p_asset text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    s portal_session := portal_session_of(p_token);
+    d destinations_destination;
+    k cases_case;
+BEGIN
+    IF s.id IS NULL THEN
+        RETURN 'nobody';
+    END IF;
+    UPDATE destinations_destination SET state = 'revoked', revoked_at = clock_timestamp(), revoke_reason = 'stopped by the claimant'
+    WHERE id = (
+        SELECT x.id FROM destinations_destination x
+        JOIN register_claim c ON c.id = x.claim_id JOIN books_asset a ON a.id = x.asset_id
+        WHERE c.number = p_number AND c.claimant_id = s.claimant_id AND a.code = p_asset AND x.origin = 'claimant'
+          AND x.state IN ('proposed', 'proved', 'cooling')
+        ORDER BY x.version DESC LIMIT 1
+    ) AND state IN ('proposed', 'proved', 'cooling')
+    RETURNING * INTO d;
+    IF NOT FOUND THEN
+        RETURN 'none';
+    END IF;
+    SELECT * INTO k FROM cases_case WHERE id = d.case_id;
+    PERFORM record_append(
+        k.id, k.reference, 'destination.revoked', 'destination', d.id::text, '', clock_timestamp(),
+        format('{"asset":%s,"claim":%s,"reason":"stopped by the claimant","version":"%s"}',
+               to_json(p_asset), to_json(p_number), d.version));
+    RETURN 'stopped';
+END $$;
 
 -- May the transaction's own token (henkan.token) give this claim a destination now?
 CREATE FUNCTION portal_may_give_destination(p_claim bigint) RETURNS boolean
@@ -526,8 +577,8 @@ GRANT SELECT (id, at), DELETE ON portal_knock TO henkan_app;
 REVOKE EXECUTE ON FUNCTION
     portal_session_of(text), portal_claimant(text), portal_ask(bytea, date, text, text, bytea, bytea),
     portal_answer(bytea, bytea, bytea), portal_leave(text), portal_ask_fresh(text, text, text, bytea),
-    portal_answer_fresh(text, bytea, bytea), portal_claim(text, text), portal_lines(bigint, boolean),
-    portal_confirm(text, text), portal_dispute(text, text, text, text, numeric, text), portal_proposal(text, text, text),
+    portal_answer_fresh(text, bytea, bytea), portal_claim(text, text), portal_lines(bigint, boolean), portal_first_gate(bigint),
+    portal_confirm(text, text), portal_dispute(text, text, text, text, numeric, text), portal_proposal(text, text, text, text, jsonb), portal_stop_destination(text, text, text),
     portal_may_give_destination(bigint), portal_destination_is_told(), portal_rows_keep_what_they_say(),
     portal_words_are_the_claimants_own()
     FROM henkan_app;
@@ -535,7 +586,7 @@ GRANT EXECUTE ON FUNCTION
     portal_claimant(text), portal_ask(bytea, date, text, text, bytea, bytea), portal_answer(bytea, bytea, bytea),
     portal_leave(text), portal_ask_fresh(text, text, text, bytea), portal_answer_fresh(text, bytea, bytea),
     portal_cases(), portal_case(text), portal_claim(text, text), portal_confirm(text, text),
-    portal_dispute(text, text, text, text, numeric, text), portal_proposal(text, text, text),
+    portal_dispute(text, text, text, text, numeric, text), portal_proposal(text, text, text, text, jsonb), portal_stop_destination(text, text, text),
     portal_may_give_destination(bigint)
     TO henkan_portal;
 GRANT EXECUTE ON FUNCTION destination_fingerprint(text, jsonb), frame(text) TO henkan_portal;  -- a CHECK of the table asks for them
