@@ -1,6 +1,7 @@
 """What the office process answers."""
 
 from allauth.account.decorators import secure_admin_login
+from django.apps import apps
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
@@ -8,6 +9,9 @@ from django.views.generic import RedirectView
 from administration.office.signing_in import closed
 from config.health import healthz
 
+# No row has a page of the admin's own: the office's pages show rows, each for the people appointed in its case.
+for model in filter(admin.site.is_registered, apps.get_models()):
+    admin.site.unregister(model)
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # as allauth says
 
 urlpatterns = [
