@@ -20,6 +20,12 @@ from typing import Any
 
 PATIENCE = 60.0  # seconds after the weather has passed within which the work must end by itself, and 1 for 400 returns
 BUG_PATIENCE = 8.0  # with a seeded bug it may never end; then the judge looks at what there is
+HABITS = (
+    "--refuse", "0.02", "--return", "0.02", "--return-days", "2", "--late-seconds", "1.3", "--hide-seconds", "2.5", "--repeat",
+    "0.02", "--deaf", "0.03", "--delay", "0.02",
+)  # fmt: skip
+SMALL = {"--lose": "0.2", "--late": "0.03", "--drop": "0.05", "--fail": "0.05", "--hide": "0.8"}
+LARGE = {"--lose": "0.05", "--late": "0.01", "--drop": "0.03", "--fail": "0.02", "--hide": "0.2"}
 QUIET_START = 9.0  # seconds that a quiet machine takes until the storm begins: a busier one is given more patience
 
 
@@ -58,14 +64,8 @@ def storm(folder: Path, *, returns: int, kills: int, seed: int, bug: str = "") -
 
     small = returns <= 400
     part = 3 if small else 5 if returns <= 5_000 else 20
-    plant = Plant(
-        folder, seed, bug=bug, part=part,
-        habits=(
-            "--refuse", "0.02", "--return", "0.02", "--return-days", "2", "--lose", "0.05", "--late", "0.01", "--late-seconds",
-            "1.3", "--drop", "0.03", "--fail", "0.02", "--hide", "0.15" if not small else "0.5", "--hide-seconds", "0.9",
-            "--repeat", "0.02", "--deaf", "0.03", "--delay", "0.02",
-        ),
-    )  # fmt: skip
+    rates = SMALL if small else LARGE  # few calls must meet every kind of trouble too
+    plant = Plant(folder, seed, bug=bug, part=part, habits=(*HABITS, *(word for pair in rates.items() for word in pair)))
 
     def migrate() -> None:
         import django

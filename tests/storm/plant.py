@@ -42,7 +42,7 @@ class Plant:
     part: int = 5
     lease: int = 2
     call: int = 1
-    quiet: float = 1.0
+    quiet: float = 3.0  # longer than the rail hides anything
     habits: tuple[str, ...] = ()
     names: dict[str, int] = field(default_factory=dict)  # living workers and beats → pid
     stopped_since: dict[str, float] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from administration.errors import Refused
 
 SECTIONS = {
     "record": "administration.office.benchmarks.record",
+    "returns": "administration.office.benchmarks.returns",
     "distribution": "administration.office.benchmarks.distribution",
     "portal": "administration.office.benchmarks.portal",
     "export": "administration.office.benchmarks.export",
