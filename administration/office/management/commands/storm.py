@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -29,12 +30,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if find_spec("tests.storm") is None:
             raise CommandError(_("The storm lives in tests/storm, which this installation does not have."), returncode=1)
-        from tests.storm.bugs import NAMES
-
+        names: dict[str, str] = import_module("tests.storm.bugs").NAMES
         if options["list_seed_bugs"]:
-            print("\n".join(f"{name}: {what}" for name, what in NAMES.items()), file=sys.stdout)
+            print("\n".join(f"{name}: {what}" for name, what in names.items()), file=sys.stdout)
             return
-        if options["seed_bug"] and options["seed_bug"] not in NAMES:
+        if options["seed_bug"] and options["seed_bug"] not in names:
             raise CommandError(
                 _("There is no seeded bug “%(name)s”. --list-seed-bugs names them.") % {"name": options["seed_bug"]},
                 returncode=2,
