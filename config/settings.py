@@ -19,6 +19,7 @@ All settings, from the environment.
 | HENKAN_MAIL_URL | smtp://user:password@host:port, or smtps:// | embedded: mails are files in the state directory |
 | HENKAN_PORTAL_ADDRESS | the portal's address as it is printed in letters | where it was reached |
 | HENKAN_PROXY_HEADER | the header in which our own proxy puts the customer's address | the connection's own |
+| ZENGIN_FILE | who pays by bank file, and the bank's profile (TOML) | embedded: the sample's; otherwise no bank files |
 | REHEARSAL_QUIET_SECONDS | how long rehearsal-r2 and -r3 may keep a payment to themselves | 10 |
 """
 
@@ -179,7 +180,7 @@ if HTTPS:
 
 def database(role: str) -> dict[str, Any]:
     """One database, entered in a role: the login is a member of the four roles and works as none but them."""
-    parsed: dict[str, Any] = {**dj_database_url.parse(ADDRESSES.database_url, conn_max_age=60, conn_health_checks=True)}
+    parsed: dict[str, Any] = {**dj_database_url.parse(ADDRESSES.database_url, conn_max_age=60, conn_health_checks=not PORTAL)}
     return {
         **parsed,
         "ENGINE": "django.db.backends.postgresql",
@@ -206,6 +207,7 @@ HANDOVER_INBOX = kept("HANDOVER_INBOX")
 HEAD_KEY_FILE = kept("HEAD_KEY_FILE")
 HEAD_LOG_FILE = kept("HEAD_LOG_FILE")
 REHEARSAL_URL = kept("REHEARSAL_URL")
+ZENGIN_FILE = os.environ.get("ZENGIN_FILE") or (str(PROJECT / "administration/office/sample/bank.toml") if EMBEDDED else "")
 REHEARSAL_QUIET_SECONDS = float(os.environ.get("REHEARSAL_QUIET_SECONDS", "10"))
 
 STATIC_URL = "/static/"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, NamedTuple
 
-from django.db import IntegrityError, ProgrammingError, connection, transaction
+from django.db import IntegrityError, OperationalError, ProgrammingError, connection, transaction
 from django.utils.crypto import salted_hmac
 
 CODE_SIGNS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -97,16 +97,16 @@ def leave(session: str) -> None:
 
 def claim(session: str, number: str = "") -> dict[str, Any] | None:
     """Everything the pages of one claim show, in one statement; None: nobody is signed in with this token."""
-    said = _one("SELECT portal_claim(%s, %s)", [session, number])
+    said = _read("SELECT portal_claim(%s, %s)", [session, number])
     return None if said is None else dict(json.loads(said))
 
 
 def cases() -> list[dict[str, str]]:
-    return list(json.loads(_one("SELECT portal_cases()", [])))
+    return list(json.loads(_read("SELECT portal_cases()", [])))
 
 
 def case(reference: str) -> dict[str, Any] | None:
-    said = _one("SELECT portal_case(%s)", [reference])
+    said = _read("SELECT portal_case(%s)", [reference])
     return None if said is None else dict(json.loads(said))
 
 
@@ -158,6 +158,17 @@ def give_destination(session: str, number: str, asset: str, *, network: str, det
             raise
         return "refused"
     return "given"
+
+
+def _read(sql: str, params: list[Any]) -> Any:
+    """Read, on a connection that may have been lost since the last page: no question is spent on asking it first."""
+    try:
+        return _one(sql, params)
+    except OperationalError:
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        return _one(sql, params)
 
 
 def _one(sql: str, params: list[Any]) -> Any:
