@@ -7,6 +7,7 @@ from typing import Any
 from django.db import connection
 from django.utils.translation import gettext_lazy as lazy
 
+from administration.audit import verification
 from administration.books.models import Asset
 from administration.cases.models import ApprovalRequest, Case, CaseState, RequestState
 from administration.custody.models import Reconciliation
@@ -15,6 +16,7 @@ from administration.ledger.models import Intake, IntakeState
 from administration.office import tallies
 from administration.record import heads
 from administration.record.models import Counter, Head
+from administration.work.models import Job, JobState
 from claims.register import tie_out
 from claims.register.models import Claim
 
@@ -187,12 +189,21 @@ def returns(case: Case) -> list[tuple[str, Any, int]]:
 
 @dataclass(frozen=True)
 class Light:
-    """The newest signed head: does its signature hold, and does it stand in the log outside the database?"""
+    """
+    The newest signed head: does its signature hold, does it stand in the log outside the database? And what the last
+    verification of the whole record found.
+    """
 
     head: Head | None
     events: int
     signed: bool = False
     logged: bool = False
+    verified: Job | None = None
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """Of the last verification: ok, events, first_bad."""
+        return (self.verified.result if self.verified else None) or {}
 
     @property
     def since(self) -> int:
@@ -201,20 +212,22 @@ class Light:
 
     @property
     def ok(self) -> bool:
-        return self.head is None or (self.signed and self.logged and self.since >= 0)
+        sealed = self.head is None or (self.signed and self.logged and self.since >= 0)
+        return bool(sealed and self.found.get("ok", True))
 
 
 def light(case: Case) -> Light:
     counter = Counter.objects.filter(case_id=case.pk).first()
     events = counter.last if counter else 0
     head = heads.latest(case)
+    done = Job.objects.filter(case=case, kind=verification.JOB, state=JobState.DONE).order_by("-pk").first()
     if head is None:
-        return Light(None, events)
+        return Light(None, events, verified=done)
     try:
         logged = heads.as_json(head) == heads.last_logged(case)
     except (OSError, heads.NoHeadLog):
         logged = False
-    return Light(head, events, heads.is_signed(head), logged)
+    return Light(head, events, heads.is_signed(head), logged, done)
 
 
 # --- what waits ------------------------------------------------------------------------------------

@@ -55,6 +55,7 @@ class CaseDashboard(CasePage):
             "returns": shares(standing.returns(self.case)),
             "deadlines": [(item, dashboard.when(item, today)) for item in near],
             "light": standing.light(self.case),
+            "may_verify": self.may("audit.pull"),
             "events": [
                 (event, happenings.told(event.kind))
                 for event in Event.objects.filter(case_id=self.case.pk).order_by("-number")[:LATEST]
