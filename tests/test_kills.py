@@ -78,7 +78,7 @@ def outcome() -> dict[str, list[tuple[Any, ...]]]:
 
 def paid(rail: Simulator) -> list[tuple[str, str, str, str]]:
     """What the rail itself says it did, each line once."""
-    lines = [line for line in rail.paid() if "reference" in line]
+    lines = [line for record in rail.paid() for line in record.get("lines", [])]
     return sorted((line["reference"], line["kind"], line["asset"], line["amount"]) for line in lines)
 
 
