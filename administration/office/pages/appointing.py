@@ -4,8 +4,10 @@ from typing import Any
 
 from django import forms
 from django.shortcuts import get_object_or_404
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
 
 from administration.cases import appointments, approvals, archive, orders, policies, profiles, stops, succession
 from administration.cases.models import Appointment, AppointmentKind, CourtOrder, Stop, SuccessionProposal
@@ -40,7 +42,7 @@ class AppointmentsPage(ShowPage):
             [
                 who(row.user), tag(words.of(words.OFFICES, row.kind)) if not row.joint else tag(_("office-holder, jointly")),
                 f"{row.authority}, {row.instrument}", jst(row.from_at), jst(row.to_at),
-                "; ".join(words.of(words.POWERS, power) for power in row.powers) or _("only looks"),
+                powers_of(row.powers),
                 link(self.url("appointment-end", pk=row.pk), _("End")) if self.may(GRANT) or row.user == self.user else "–",
             ]
             for row in live
@@ -57,6 +59,15 @@ class AppointmentsPage(ShowPage):
                 ],
             ))  # fmt: skip
         return found
+
+
+def powers_of(powers: list[str]) -> Any:
+    """What somebody may, folded up: it is long."""
+    if not powers:
+        return _("only looks")
+    said = ngettext("%(n)s power", "%(n)s powers", len(powers)) % {"n": len(powers)}
+    every = format_html_join("", "<li>{}</li>", ((words.of(words.POWERS, power),) for power in powers))
+    return format_html("<details><summary>{}</summary><ul>{}</ul></details>", said, every)
 
 
 class Granting(forms.Form):

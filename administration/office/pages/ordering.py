@@ -272,7 +272,7 @@ class SetDeadline(ActPage):
         kind, older = self.known(data)
         rule = None if data["period"] else profiles.deadline_rule(self.case, kind)
         computed = deadlines.compute(
-            data["period"] or (rule.period if rule else ""), data["counted_from"], what=data["counted_from_what"],
+            data["period"] or (rule.period if rule else ""), data["counted_from"], what=data["counted_from_what"] or (rule.counted_from if rule else ""),
             from_midnight=data["from_midnight"], closed=profiles.proceeding_of(self.case).closed_days,
         )  # fmt: skip
         warnings = []

@@ -204,16 +204,18 @@ class DraftPlan(ActPage):
 
 
 def line_of(body: str, refusal: str) -> int | None:
-    """The line that a refusal of a plan speaks of: as TOML says it, or where the first word in quotes stands."""
+    """The line that a refusal of a plan speaks of: as TOML says it, or the one in which most of its quoted words stand."""
     said = re.search(r"line (\d+)", refusal)
     if said:
         return int(said[1])
-    lines = body.splitlines()
-    for word in re.findall(r"[“「『](.+?)[”」』]", refusal):
-        for n, text in enumerate(lines, start=1):
-            if word in text.split("#", 1)[0]:
-                return n
-    return None
+    quoted = re.findall(r"[“「『](.+?)[”」』]", refusal)
+    best, found = 0, None
+    for n, text in enumerate(body.splitlines(), start=1):
+        code = text.split("#", 1)[0]
+        weight = sum((word in code) + 2 * bool(re.match(rf"\s*{re.escape(word)}\s*=", code)) for word in quoted)
+        if weight > best:
+            best, found = weight, n
+    return found
 
 
 # --- what a run says ------------------------------------------------------------------------------

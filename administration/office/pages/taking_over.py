@@ -14,8 +14,10 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
 
 from administration.books.models import Asset
 from administration.cases import securing
@@ -123,6 +125,10 @@ def shown(units: int | None, code: str, scales: dict[str, int]) -> str:
     if units is None:
         return "–"
     return f"{''.join(readable.parts(units, scales.get(code, 0)))} {code}"
+
+
+def papers_besides(many: int) -> str:
+    return ngettext("and %(n)s paper as evidence", "and %(n)s papers as evidence", many) % {"n": many}
 
 
 def scales_of(manifest: dict[str, Any]) -> dict[str, int]:
@@ -276,19 +282,21 @@ class TakeOverPage(ShowPage):
                 one.asset_code, one.product, one.source, one.declared, one.computed, one.difference,
                 scales_of(intake.manifest), self._suspense(one),
             ))  # fmt: skip
-        head = [_("Asset"), _("Product"), _("Declared"), _("By whom"), _("Rows add up to"), _("Difference"), ""]
+        head = [_("Asset"), _("Product"), _("Compared"), _("Difference"), _("Declared"), _("Rows add up to"), _("By whom")]
         return Section(
             _("Control totals"), _("What the exchange's other books say, beside what the rows add up to."), head, rows,
-            numeric=frozenset({2, 4, 5}),
+            numeric=frozenset({3, 4, 5}),
         )  # fmt: skip
 
     def _total(
         self, code: str, product: str, source: str, declared: int | None, computed: int, gap: int, scales: dict[str, int], act: Any
     ) -> list[Any]:
-        says = act or (_("not declared: unchecked") if declared is None else _("met") if not gap else _("UNEXPLAINED"))
+        loud = format_html('<span class="tag loud">{}</span>', _("unexplained"))
+        says = _("not declared: unchecked") if declared is None else _("met") if not gap else loud
         return [
-            code, words.of(words.PRODUCTS, product), shown(declared, code, scales),
-            words.of(words.SOURCES, source.replace("_", " ")), shown(computed, code, scales), shown(gap, code, scales), says,
+            code, words.of(words.PRODUCTS, product), format_html("{} {}", says if gap or not act else "", act),
+            shown(gap, code, scales) if gap else "0", shown(declared, code, scales), shown(computed, code, scales),
+            words.of(words.SOURCES, source.replace("_", " ")),
         ]  # fmt: skip
 
     def _suspense(self, total: ControlTotal) -> Any:
@@ -303,12 +311,12 @@ class TakeOverPage(ShowPage):
 
     def _files(self) -> Section:
         intake = self.standing.intake
+        every = list(intake.files.order_by("name")) if intake else []
         rows = [
-            [row.name, f"{row.bytes:,}", "–" if row.rows is None else f"{row.rows:,}", sha(row.sha256)]
-            for row in (intake.files.order_by("name") if intake else [])
+            [row.name, f"{row.bytes:,}", f"{row.rows:,}", sha(row.sha256)] for row in every if row.rows is not None
         ]
         return Section(
-            _("Files as received"), head=[_("Name"), _("Bytes"), _("Rows"), "SHA-256"], rows=rows, numeric=frozenset({1, 2})
+            _("Files as received"), papers_besides(len(every) - len(rows)), head=[_("Name"), _("Bytes"), _("Rows"), "SHA-256"], rows=rows, numeric=frozenset({1, 2})
         )
 
 
@@ -446,7 +454,10 @@ class ReceivePackage(ActPage):
                 ),
                 Table(
                     _("Files"), [_("Name"), _("Bytes"), _("Rows")],
-                    [[one.name, f"{one.bytes:,}", "–" if one.rows is None else f"{one.rows:,}"] for one in manifest.files],
+                    [
+                        *([one.name, f"{one.bytes:,}", f"{one.rows:,}"] for one in manifest.files if one.rows is not None),
+                        [papers_besides(sum(one.rows is None for one in manifest.files)), "", ""],
+                    ],
                     numeric=frozenset({1, 2}),
                 ),
             ],
