@@ -18,7 +18,7 @@ urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("admin/", include("administration.office.urls")),
     path("admin/", admin.site.urls),
-    re_path(r"^accounts/(signup|email|confirm-email|password/(reset|set)|login/code)/", closed),
+    re_path(r"^accounts/(?:signup|email|confirm-email|password/(?:reset|set)|login/code)/", closed),
     path("accounts/", include("allauth.urls")),
     path("api/", include("administration.audit.api.urls")),
     path("i18n/", include("django.conf.urls.i18n")),

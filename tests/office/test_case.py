@@ -7,7 +7,6 @@ from django.test.utils import CaptureQueriesContext
 
 from administration.cases import deadlines, stops
 from administration.office import dashboard, standing, tallies
-from administration.record import heads
 from administration.work.models import Job
 from claims.register import tie_out
 from tests.cast import LONG_AGO, NOON
@@ -93,22 +92,9 @@ def test_every_figure_at_a_glance_is_one_of_tie_outs(case, assets):
             assert str(getattr(line, name)) == claims[code][name]
 
 
-def test_the_light_is_lit_by_a_head_that_stands_in_the_log(committed):
-    from tests.cast import gather, open_sample_case
-
-    case = open_sample_case()
-    cast = gather(case)
-    assert standing.light(case).head is None
-    stops.stop(case, reason="To have an event.", by=cast.goto, at=NOON)
-    heads.seal(case, at=NOON)
-    light = standing.light(case)
-    assert light.ok and light.since == 0
-
-    heads.log_file().write_text("")
-    assert not standing.light(case).ok
-
-
-def test_the_page_asks_the_database_a_bounded_number_of_questions(case, assets, goto, django_assert_max_num_queries):
+def test_the_page_asks_the_database_a_bounded_number_of_questions(
+    case, assets, goto, django_assert_max_num_queries
+):
     client = signed_in(goto)
     client.get(f"/admin/case/{case.reference}/")
 
@@ -123,7 +109,7 @@ def test_the_record_and_the_jobs_are_read_by_key_and_never_counted(case, goto):
         stops.stop(case, reason=f"Stop {number}.", by=goto, at=NOON, rail=f"r{number}")
     client = signed_in(goto)
     for address in ("record/", "jobs/", "approvals/", "record/heads/"):
-        with CaptureQueriesContext(connection, ) as asked:
+        with CaptureQueriesContext(connection) as asked:
             assert client.get(f"/admin/case/{case.reference}/{address}").status_code == 200
         assert not [one for one in asked if "COUNT(" in one["sql"].upper()], address
 
