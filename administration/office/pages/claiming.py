@@ -16,7 +16,7 @@ from administration.office.pages import working
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
 from administration.office.pages.lists import Column, Filter, ListPage
-from administration.office.pages.showing import Button, Section, ShowPage, day, link, tag, who
+from administration.office.pages.showing import Button, Section, ShowPage, day, figure, link, tag, who
 from administration.office.templatetags.office import amount, jst, sha
 from administration.returns import gates
 from administration.work.models import Job, JobState
@@ -238,7 +238,7 @@ class ClaimPage(ShowPage):
                 acts.append((link(self.url("line-decide", **keys), _("Decide")),))
             rows.append([
                 line.asset.code, words.of(words.CLASSES, line.claim_class),
-                *(amount(getattr(line, part), line.asset) for part in parts),
+                *(figure(getattr(line, part), line.asset) for part in parts),
                 format_html_join(" · ", "{}", acts) if acts else "–",
             ])  # fmt: skip
         head = [
@@ -250,7 +250,7 @@ class ClaimPage(ShowPage):
     def _money(self) -> Section:
         parts = ("given", "scheduled", "in_flight", "settled", "deposited")
         rows = [
-            [line.asset.code, *(amount(getattr(line.position, part), line.asset) for part in parts)]
+            [line.asset.code, *(figure(getattr(line.position, part), line.asset) for part in parts)]
             for line in self.lines
             if line.position.given
         ]

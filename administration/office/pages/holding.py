@@ -17,7 +17,7 @@ from administration.office.entering import AmountField, InstantField, OfCase, On
 from administration.office.pages.acting import ActPage, Effect, Table
 from administration.office.pages.base import page
 from administration.office.pages.lists import Column, ListPage
-from administration.office.pages.showing import Button, Section, ShowPage, tag, who
+from administration.office.pages.showing import Button, Section, ShowPage, figure, tag, who
 from administration.office.templatetags.office import amount, jst, sha
 
 POWER = holdings.POWER
@@ -59,22 +59,22 @@ class HoldingsPage(ShowPage):
         heads = [_("Asset"), *(words.of(words.ACCESS, kind) for kind in Access.values), words.of(words.TAGS, "own")]
         by_asset = Section(
             _("Per asset, by whether we can move it"), head=heads,
-            rows=[[code, *(amount(sums[code].get(kind, 0), assets[code]) for kind in kinds)] for code in sorted(sums)],
+            rows=[[code, *(figure(sums[code].get(kind, 0), assets[code]) for kind in kinds)] for code in sorted(sums)],
             numeric=frozenset(range(1, len(heads))),
         )  # fmt: skip
         places = Section(
             _("Places"),
             "" if len(self.newest) <= PLACES_SHOWN else _("The first %(n)s places.") % {"n": PLACES_SHOWN},
-            head=[_("Place"), _("Kind"), _("Whose"), _("Amount"), _("As of"), _("Access"), _("How it was proved"), _("Evidence"), _("Recorded by")],
+            head=[_("Place"), _("Amount"), _("Access"), _("Whose"), _("Kind"), _("As of"), _("How it was proved"), _("Evidence"), _("Recorded by")],
             rows=[
                 [
-                    row.place.locator, words.of(words.PLACES, row.place.kind), words.of(words.TAGS, row.place.tag),
-                    amount(row.amount, row.asset), jst(row.as_of), tag(words.of(words.ACCESS, row.access)), row.proof or "–",
+                    row.place.locator, amount(row.amount, row.asset), tag(words.of(words.ACCESS, row.access)),
+                    words.of(words.TAGS, row.place.tag), words.of(words.PLACES, row.place.kind), jst(row.as_of), row.proof or "–",
                     format_html("{} {}", row.evidence_name, sha(row.evidence_sha256)), who(row.by),
                 ]
                 for row in self.newest[:PLACES_SHOWN]
             ],
-            numeric=frozenset({3}),
+            numeric=frozenset({1}),
         )  # fmt: skip
         return [by_asset, places] if self.newest else []
 

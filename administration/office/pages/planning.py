@@ -16,8 +16,8 @@ from administration.office import words
 from administration.office.pages import working
 from administration.office.pages.acting import ActPage, Effect, Table
 from administration.office.pages.base import page
-from administration.office.pages.showing import Button, Section, ShowPage, link, tag, who
-from administration.office.templatetags.office import amount, jst, sha
+from administration.office.pages.showing import Button, Section, ShowPage, figure, link, tag, who
+from administration.office.templatetags.office import jst, sha
 
 POWER = "distribution.plan"
 WHAT_IF = "what-if"
@@ -232,7 +232,7 @@ def pools_of(run: Run) -> Section:
         rows=[
             [
                 row.pool, row.asset.code,
-                *(amount(units, row.asset) for units in (
+                *(figure(units, row.asset) for units in (
                     row.free, row.held_back, row.given_before, row.weights, row.distributed, row.withdrawn, row.reserved, row.left)),
                 rate(row.effective, row.weights),
             ]
@@ -256,7 +256,7 @@ def changes(run: Run, last: Run) -> Section:
         _("Beside run %(run)s (%(state)s)") % {"run": last.number, "state": words.of(words.RUNS, last.state)},
         head=[_("Asset"), _("Lines that hold more"), _("The same"), _("Less"), _("More by"), _("Less by")],
         rows=[
-            [one.asset.code, f"{one.more:,}", f"{one.same:,}", f"{one.less:,}", amount(one.gained, one.asset), amount(one.lost, one.asset)]
+            [one.asset.code, f"{one.more:,}", f"{one.same:,}", f"{one.less:,}", figure(one.gained, one.asset), figure(one.lost, one.asset)]
             for one in comparing.beside(run, last)
         ],
         numeric=frozenset(range(1, 6)),

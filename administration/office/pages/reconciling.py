@@ -12,8 +12,8 @@ from administration.ledger.models import Adjustment, Intake, IntakeState
 from administration.office import readable, words
 from administration.office.pages.acting import ActPage, Effect, Table
 from administration.office.pages.base import page
-from administration.office.pages.showing import Button, Section, ShowPage, who
-from administration.office.templatetags.office import amount, jst
+from administration.office.pages.showing import Button, Section, ShowPage, figure, who
+from administration.office.templatetags.office import jst
 
 POWER = holdings.POWER
 
@@ -33,7 +33,7 @@ class ReconciliationPage(ShowPage):
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
         made = super().context(**kwargs)
-        return made | {"boards": [self.board(row) for row in self.rows]}
+        return made | {"boards": [self.board(row) for row in sorted(self.rows, key=lambda row: row.difference >= 0)]}
 
     def sentence(self) -> Any:
         if not self.rows:
@@ -45,7 +45,13 @@ class ReconciliationPage(ShowPage):
         return _("What is owed is held and proved, in every asset.")
 
     def notices(self) -> list[tuple[str, Any]]:
-        found: list[tuple[str, Any]] = [unexplained(row) for row in (*self.short, *self.over)]
+        found: list[tuple[str, Any]] = [
+            ("refusal", _("UNEXPLAINED: %(amount)s are missing.") % {"amount": readable.money(-row.difference, row.asset)})
+            for row in self.short
+        ]
+        if self.over:
+            codes = ", ".join(row.asset.code for row in self.over)
+            found.append(("warning", _("More is held than is owed, and nobody has said why, in: %(assets)s.") % {"assets": codes}))
         if self.rows and changed_since(self.rows[0]):
             found.append(("warning", _("Holdings, movements or corrections were recorded since. Run it again.")))
         return found
@@ -77,8 +83,8 @@ class ReconciliationPage(ShowPage):
                 _("Other holdings"),
             ],
             rows=[
-                [row.asset.code, *(amount(units, row.asset) for units in (row.ledger, row.adjustments, row.owed, row.held_proved, row.difference)),
-                 covered(row), amount(row.held_other, row.asset)]
+                [row.asset.code, *(figure(units, row.asset) for units in (row.ledger, row.adjustments, row.owed, row.held_proved, row.difference)),
+                 covered(row), figure(row.held_other, row.asset)]
                 for row in self.rows
             ],
             numeric=frozenset(range(1, 8)), anchor="figures",
@@ -114,14 +120,6 @@ class ReconciliationPage(ShowPage):
                 (label, units, percent(max(start, 0), longest), percent(abs(units), longest), kind) for label, units, start, kind in steps
             ],
         }  # fmt: skip
-
-
-def unexplained(row: Reconciliation) -> tuple[str, str]:
-    """A difference, loud where something is missing."""
-    if row.difference < 0:
-        words_of_it = _("UNEXPLAINED: %(amount)s are missing.") % {"amount": readable.money(-row.difference, row.asset)}
-        return "refusal", words_of_it
-    return "warning", _("UNEXPLAINED: %(amount)s more than is owed.") % {"amount": readable.money(row.difference, row.asset)}
 
 
 def by_access(case: Any) -> dict[int, dict[str, int]]:

@@ -8,8 +8,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
+from administration.books.models import Asset
 from administration.office import readable
 from administration.office.pages.base import CasePage
+from administration.office.templatetags.office import amount
 from administration.people.models import User
 
 
@@ -21,6 +23,11 @@ def link(address: str, words: Any) -> SafeString:
 def day(on: date | None) -> str:
     """A day with its weekday; in Japanese with the era."""
     return readable.day(on, get_language() or "en")
+
+
+def figure(units: int, asset: Asset) -> SafeString | str:
+    """An amount in a wide table: nothing is a plain 0, not eighteen of them."""
+    return amount(units, asset) if units else "0"
 
 
 def tag(words: Any) -> SafeString:
