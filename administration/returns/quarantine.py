@@ -64,10 +64,11 @@ def refuse_unless_home() -> None:
         at_home, settled_in = cursor.fetchone()
     if at_home and settled_in:
         return
-    if at_home:
+    missing = _missing_events() if at_home else None  # a backup from before anything was sent knows of no home
+    if at_home and missing is None:
         _settle_in()
         return
-    enter(ELSEWHERE)
+    enter(missing or ELSEWHERE)
     raise NotAtHome(
         _("This database is not the one that sent last: it was restored, copied or took over. Nothing is sent until the "
           "rails were read and two people have lifted the stops.")
@@ -91,8 +92,7 @@ def look() -> bool:
         missing = _missing_events()
         if missing:
             enter(missing)
-        else:
-            _looked[identity] = started
+        _looked[identity] = started
     newest = Home.objects.latest("pk")
     if newest.previous and newest.compared_at is None:
         for case in _open_cases():
@@ -134,18 +134,18 @@ def enter(why: Told) -> bool:
             cursor.execute("SELECT FROM cases_case WHERE id = %s FOR NO KEY UPDATE", [case.pk])
     with connection.cursor() as cursor:
         cursor.execute(LOCK)
-        cursor.execute("SELECT database_identity()")
-        (identity,) = cursor.fetchone()
+        cursor.execute("SELECT database_identity(), pg_postmaster_start_time()")
+        identity, started = cursor.fetchone()
     newest = Home.objects.order_by("-pk").first()
-    if newest is None or (newest.reason == reason and newest.identity == identity):
-        return False
+    if newest and newest.identity == identity and newest.previous and newest.since >= started:
+        return False  # another process has seen it too
     at = db_now()
     sentence = gettext_noop("Quarantine: %(reason)s. Read what the rails know and we do not before this is lifted.")
     made = []
     for case in cases:
         doubted = _doubt_what_may_have_been_sent(case)
         made.append((case, stops.put(case, reason=sentence, words={"reason": why}, by=None, at=at), doubted))
-    home = Home.objects.create(identity=identity, previous=newest.identity, reason=reason)
+    home = Home.objects.create(identity=identity, previous=newest.identity if newest else "unknown", reason=reason)
     for case, stop, doubted in made:
         log.append(
             case, "quarantine.entered", subject=stop, by=None, at=at,

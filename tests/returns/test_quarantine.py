@@ -173,6 +173,27 @@ def test_a_head_that_speaks_of_more_events_than_there_are_means_quarantine(world
         sending.send_one(batch, routes.rail("rehearsal"))
 
 
+def test_a_backup_from_before_anything_was_sent_is_found_out_by_its_heads(world):
+    """It knows of no home yet: what left the house since is told by the head log alone."""
+    batch = world.exported()
+    assert not Home.objects.exists()
+    heads.seal(world.case, at=db_now())
+    with open(settings.HEAD_LOG_FILE) as log:
+        head = json.loads(log.readlines()[-1])
+    with open(settings.HEAD_LOG_FILE, "a") as log:
+        log.write(json.dumps({**head, "size": str(int(head["size"]) + 7)}) + "\n")
+
+    with pytest.raises(quarantine.NotAtHome):
+        sending.send_one(batch, routes.rail("rehearsal"))
+    for _n in range(2):  # other processes look too: one move, one quarantine
+        quarantine._looked.clear()
+        tasks.tick()
+
+    assert Stop.objects.count() == 1
+    assert Home.objects.get().previous == "unknown"
+    assert not Submission.objects.filter(state="prepared").exists()
+
+
 def test_in_its_own_database_nothing_is_stopped(world):
     batch = world.exported()
     sending.send_one(batch, routes.rail("rehearsal"))

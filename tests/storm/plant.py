@@ -117,7 +117,7 @@ class Plant:
                     self.names.pop(name, None)
                     self.stopped_since.pop(name, None)
                     kind = name.partition("-")[0]
-                    if int(more[0]) == signal.SIGKILL and kind != "beat":
+                    if int(more[0]) == signal.SIGKILL and kind in ("worker", "skewed") and not self.hold:
                         self.killed += 1
                     if not self.hold and kind != "second":
                         again = kind
