@@ -164,6 +164,7 @@ class Pull:
         self.returns: dict[str, Return] = {}
         self.sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         self.evidence_lines: dict[bytes, str] = {}  # fingerprint → what it says
+        self.unnamed: dict[bytes, list[int]] = {}  # lines that name no return → their amount, what is matched
         self.open_cover: Cover | None = None
         self.events_read = self.returns_read = self.ended = False
 
@@ -356,6 +357,9 @@ class Pull:
         if found is None:
             raise Misfit(f"A match of return {reference} rests on a line of evidence that is not there.")
         kind, said, asset, amount = found.split(SEPARATOR)
+        if not said:  # a bank's line names no return: the debit of a whole file, a credit somebody recognised
+            self.unnamed.setdefault(bytes.fromhex(line["fingerprint"]), [int(amount), 0])[1] += int(line["amount"])
+            said, amount = reference, line["amount"]
         if (said, amount) != (reference, line["amount"]) or asset != owed.asset:
             raise Misfit(
                 f"Return {reference} was matched with {line['amount']}, "
@@ -368,6 +372,9 @@ class Pull:
     def returns_are_read(self) -> None:
         self.returns_read = True
         self.evidence_lines.clear()
+        for fingerprint, (said, given) in self.unnamed.items():
+            if given != said:
+                raise Misfit(f"{given} is matched to the line of evidence {fingerprint.hex()}, which says {said}.")
         for reference, owed in self.returns.items():
             state, tries = owed.state, owed.tries
             settled = [tried for tried, became in tries if became == "settled"]

@@ -12,7 +12,7 @@ judge) is the same on every machine and every day, so that a second approver can
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -307,6 +307,32 @@ class ReplacingRail(Rail, Protocol):
     def replace(self, key: str, previous: Prepared, *, policy: Policy, snapshot: Snapshot = NOTHING) -> Prepared: ...
 
     def void(self, key: str, previous: Prepared, *, policy: Policy, snapshot: Snapshot = NOTHING) -> Prepared: ...
+
+
+@runtime_checkable
+class CarriedRail(Rail, Protocol):
+    """A rail whose files a person carries out of the house: to a bank, to a custodian."""
+
+    def split(self, items: Sequence[Item]) -> tuple[tuple[Item, ...], ...]:
+        """Pure. The items in as many parts as the rail's limits ask for, in the order of their references."""
+        ...
+
+    def value_date(self, wanted: date) -> date | None:
+        """Pure. The first day from then on that can be a file's value date; None where files have none."""
+        ...
+
+    def carried(self, key: str, payload: bytes) -> tuple[Artifact, ...]:
+        """Pure. The files to carry, made of a part's exact bytes."""
+        ...
+
+
+@runtime_checkable
+class AnsweringRail(Rail, Protocol):
+    """A rail whose evidence answers one part, and can be held against it."""
+
+    def read_answer(self, asked: bytes, evidence: bytes) -> tuple[Observation, ...]:
+        """Pure. As `read`, and refused where it speaks of what that part did not ask. Raises EvidenceRefused."""
+        ...
 
 
 def judge_lines(item: Item, observations: Iterable[Observation]) -> Judgement:

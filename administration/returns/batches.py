@@ -7,7 +7,7 @@ Batches: returns grouped for one rail, frozen under a manifest, approved by its 
 """
 
 import json
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -19,7 +19,7 @@ from administration.cases.models import ApprovalRequest, Case, CourtOrder
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import covers, log
-from administration.returns import routes
+from administration.returns import parts, routes
 from administration.returns.models import Batch, BatchState, ReturnState, Round
 from claims.register import tie_out
 
@@ -95,9 +95,12 @@ def draft(
     at: datetime,
     limit: int | None = None,
     order: CourtOrder | None = None,
+    value_date: date | None = None,
 ) -> Batch:
     """
     Group what is scheduled and free to go, up to `limit`, in the order of references.
+
+    Files move money on `value_date`; without one, on the first day on which they can.
 
     Returns with a closed gate are held under its name; those that only lack a destination stay scheduled.
     """
@@ -115,6 +118,7 @@ def draft(
     batch = Batch.objects.create(
         case=case, reference=f"{case.reference}-B{current.number:02d}-{number:03d}", rail=rail.code,
         rail_version=rail.version, round=current, order=order, prepared_by=by, drafted_at=at,
+        value_date=parts.value_date(current, rail, value_date, at=at),
     )  # fmt: skip
     params: dict[str, Any] = {
         "round": current.pk, "rail": rail.code, "batch": batch.pk, "part": rail.max_items,
@@ -124,6 +128,7 @@ def draft(
         cursor.execute(REOPEN, params)
         cursor.execute(DRAFT, params)
         cursor.execute("SELECT returns_look_at_statistics()")
+    parts.arrange(batch, rail)
     _count(batch)
     if not batch.items:
         # Rolled back with everything else, held returns included: freeze_batches says which gates are closed.
@@ -172,6 +177,7 @@ def freeze(batch: Batch, *, by: User, at: datetime) -> ApprovalRequest:
         )
     _count(batch)
     tie_out.require(case, assets_of(batch))
+    parts.refuse_unless_writable(batch, routes.rail(batch.rail), at=at)
     with connection.cursor() as cursor:
         cursor.execute(MANIFEST, {"batch": batch.pk})
         (sha256,) = cursor.fetchone()

@@ -6,6 +6,8 @@ from pathlib import Path
 from django.utils.translation import gettext as _
 
 from administration.errors import Refused
+from administration.rails.interface import CarriedRail
+from administration.returns import routes
 from administration.returns.models import Batch, Manifest
 
 
@@ -29,8 +31,14 @@ def write(batch: Batch, directory: Path) -> int:
     _put(directory / f"{batch.reference}.manifest.json", body.encode())
     count = 1
     del body
-    rows = batch.submissions.order_by("part", "version").values_list("part", "version", "payload")
-    for part, version, payload in rows.iterator(chunk_size=20):
+    rail = routes.rail(batch.rail)
+    rows = batch.submissions.order_by("part", "version").values_list("part", "version", "rail_key", "payload")
+    for part, version, key, payload in rows.iterator(chunk_size=20):
+        if isinstance(rail, CarriedRail):
+            for file in rail.carried(key, bytes(payload)):
+                _put(directory / file.name, file.content)
+                count += 1
+            continue
         name = f"{batch.reference}-{part:05d}" + (f"-v{version}" if version > 1 else "")
         _put(directory / f"{name}.payload", bytes(payload))
         count += 1

@@ -22,11 +22,11 @@ from administration.cases.models import Case
 from administration.errors import Refused
 from administration.fields import db_now
 from administration.people.models import User
-from administration.rails.interface import EvidenceRefused, Observation, Rail
+from administration.rails.interface import AnsweringRail, EvidenceRefused, Observation, Rail
 from administration.record import covers, log
 from administration.record.encoding import frames, micros
-from administration.returns import routes
-from administration.returns.models import Evidence
+from administration.returns import routes, statements
+from administration.returns.models import Evidence, Submission, SubmissionState
 from administration.work import jobs
 from administration.work.jobs import Progress
 from administration.work.models import Job
@@ -87,7 +87,7 @@ def receive(
             db.execute("SELECT nextval(pg_get_serial_sequence('returns_evidence', 'id'))")
             (evidence_id,) = db.fetchone()
             fresh = 0
-            for block in _blocks(rail, name, data) if page is None else [list(enumerate(page, start=1))]:
+            for block in _blocks(case, rail, name, data) if page is None else [list(enumerate(page, start=1))]:
                 db.execute(INSERT, [evidence_id, case.pk, *columns(rail.code, block)])
                 fresh += db.rowcount
         made = Evidence.objects.create(
@@ -184,7 +184,7 @@ def fingerprint(rail_code: str, seen: Observation) -> bytes:
     ).digest()  # fmt: skip
 
 
-def _blocks(rail: Rail, name: str, data: bytes | Path) -> Iterator[list[tuple[int, Observation]]]:
+def _blocks(case: Case, rail: Rail, name: str, data: bytes | Path) -> Iterator[list[tuple[int, Observation]]]:
     """(line number, observation) in blocks. A file is either read to its end or refused."""
     if rail.code not in LINE_RAILS:
         whole = data if isinstance(data, bytes) else data.read_bytes()
@@ -193,7 +193,8 @@ def _blocks(rail: Rail, name: str, data: bytes | Path) -> Iterator[list[tuple[in
                 _("%(name)s is larger than %(max)d MB, which this rail's files never are.")
                 % {"name": name, "max": WHOLE_MAX // 2**20}
             )
-        yield list(enumerate(_read(rail, name, whole, 1), start=1))
+        _refuse_unless_answer(case, rail, name, whole)
+        yield list(enumerate(statements.in_units(case, rail.code, _read(rail, name, whole, 1)), start=1))
         return
     number = 1
     lines = iter(data.splitlines(keepends=True)) if isinstance(data, bytes) else _lines(data)
@@ -206,6 +207,28 @@ def _blocks(rail: Rail, name: str, data: bytes | Path) -> Iterator[list[tuple[in
         found = _read(rail, name, b"".join(block), number)
         yield list(enumerate(found, start=number))
         number += len(block)
+
+
+def _refuse_unless_answer(case: Case, rail: Rail, name: str, whole: bytes) -> None:
+    """What answers one part is held against that part: foreign references and other amounts are refused."""
+    if not isinstance(rail, AnsweringRail):
+        return
+    keys = {seen.part for seen in _read(rail, name, whole, 1)}
+    asked = Submission.objects.filter(batch__case=case, batch__rail=rail.code, rail_key__in=keys).exclude(
+        state=SubmissionState.PREPARED
+    )
+    payload = asked.values_list("payload", flat=True).first()
+    if payload is None:
+        raise NotReceived(
+            _("%(name)s answers %(part)s, which nobody was asked. Nothing of it was taken.")
+            % {"name": name, "part": ", ".join(sorted(keys))}
+        )
+    try:
+        rail.read_answer(bytes(payload), whole)
+    except EvidenceRefused as refusal:
+        raise NotReceived(
+            _("%(name)s was refused and nothing of it taken. %(reason)s") % {"name": name, "reason": refusal}
+        ) from refusal
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ from administration.cases import appointments, stops
 from administration.cases.models import Case, Stop
 from administration.people.models import User
 from administration.record import log
+from administration.returns import statements
 from administration.returns.models import EvidenceLine, Overpayment
 
 CHUNK = 5_000
@@ -35,11 +36,17 @@ PROBLEMS: dict[str, str | Promise] = {
     ),
     "overpaid": gettext_lazy("Paid although another attempt holds the return: recorded as an over-payment, to be recovered."),
     "nothing_to_return": gettext_lazy("Money is said to come back from an attempt that has not settled."),
+    "ambiguous": gettext_lazy("The bank's line may speak of more than one file or return. Choose which."),
+    "fee_kept": gettext_lazy("Less came back than was sent: somebody kept a fee. Look which return it is."),
+    "debited_twice": gettext_lazy("The bank has debited a file a second time. Recover the second debit."),
+    "unknown_debit": gettext_lazy("The bank's debit is of no file that we sent: a fee, or something to look into."),
+    "unknown_credit": gettext_lazy("The bank's credit brings back no return that we know: find out whose it is."),
+    "correction": gettext_lazy("The bank corrects a booking of its own. Look what it means."),
 }
 
 
 # What means that money moved otherwise than approved: its rail stops at once, two people resume it.
-ALARMING = ("other_amount", "not_sent", "settled_twice", "overpaid")
+ALARMING = ("other_amount", "not_sent", "settled_twice", "overpaid", "debited_twice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +171,14 @@ def chunk(case: Case, after: int, *, by: User | None, at: datetime) -> Found:
         lines = [row[0] for row in cursor.fetchall()]
         if not lines:
             return Found(0, 0, 0, after)
-        cursor.execute(DECIDE, {"lines": lines})
-        matched = cursor.rowcount
-        cursor.execute(COME_BACK, {"lines": lines})
+        of_banks = statements.take(case, lines)
+        rest = {"lines": of_banks.rest}
+        cursor.execute(DECIDE, rest)
+        matched = of_banks.matched + cursor.rowcount
+        cursor.execute(COME_BACK, rest)
         matched += cursor.rowcount
-        cursor.execute(QUEUE, {"lines": lines})
-        queued = cursor.fetchall()
+        cursor.execute(QUEUE, rest)
+        queued = of_banks.queued + cursor.fetchall()
     if queued:
         # In the order in which every act takes its locks: the case's stops, the books, the record.
         made = _stop_if_alarming(case, [line for line, problem in queued if problem in ALARMING], at=at)

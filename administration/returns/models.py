@@ -108,6 +108,7 @@ class Batch(models.Model):
     rail_version = models.CharField(max_length=10, blank=True)
     round = models.ForeignKey(Round, models.PROTECT, related_name="batches")
     order = models.ForeignKey("cases.CourtOrder", models.PROTECT, null=True)  # the order it rests on, if any
+    value_date = models.DateField(null=True)  # the day on which its files move money, where files have one
     state = models.CharField(max_length=10, choices=BatchState, default=BatchState.DRAFT)
     items = models.BigIntegerField(default=0)
     totals = models.JSONField(default=dict)  # asset code → units as text

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from administration.errors import Refused
+from administration.rails.custodian import Custodian
 from administration.rails.interface import Rail
 from administration.rails.rehearsal import Rehearsal, RehearsalR2, RehearsalR3
+from administration.rails.zengin import NotSetUp, Zengin, read_house
 
 EVERY_OTHER = "*"  # in a mapping of asset code → rail: all assets not named
 PAGE = 5_000  # lines of a statement asked for at once
@@ -16,6 +19,8 @@ PAGE = 5_000  # lines of a statement asked for at once
 _makers: dict[str, Callable[[], Rail]] = {
     "rehearsal": lambda: Rehearsal(settings.REHEARSAL_URL, page=PAGE),
     "rehearsal-r2": lambda: RehearsalR2(settings.REHEARSAL_URL, page=PAGE, quiet_period=_quiet()),
+    "zengin": lambda: _zengin(settings.ZENGIN_FILE),
+    "custodian": Custodian,
     "rehearsal-r3": lambda: RehearsalR3(settings.REHEARSAL_URL, page=PAGE, quiet_period=_quiet()),
 }
 
@@ -26,6 +31,19 @@ def _quiet() -> timedelta:
 
 class NoSuchRail(Refused):
     """No rail of that name is set up in this house."""
+
+
+def _zengin(path: str) -> Zengin:
+    if not path:
+        raise NoSuchRail(
+            _("Rail zengin is not set up: nobody has said from which account it pays. Name the file in ZENGIN_FILE.")
+        )
+    try:
+        return Zengin(*read_house(Path(path).read_bytes()))
+    except (OSError, NotSetUp) as wrong:
+        raise NoSuchRail(
+            _("Rail zengin is not set up: %(file)s cannot be used. %(reason)s") % {"file": path, "reason": wrong}
+        ) from None
 
 
 def rail(code: str) -> Rail:

@@ -16,7 +16,7 @@ from administration.cases import appointments, stops
 from administration.cases.models import Case
 from administration.people.models import User
 from administration.record import covers, log
-from administration.returns import evidence, matching
+from administration.returns import evidence, matching, statements
 from administration.returns.models import Batch, BatchState, EvidenceLine
 from administration.work import jobs
 from administration.work.jobs import Progress
@@ -53,6 +53,7 @@ def step(job: Job) -> Progress:
         following = f"apply:{applied.last}" if applied.looked_at else "close"
         return Progress(following, job.done + applied.count, "settling")
     if phase == "close":
+        doubt_undebited(case, at=at)
         close(case, by=by, at=at)
         return Progress("tie", job.done, "closing")
     ties = tie_or_stop(case, at=at)
@@ -264,7 +265,8 @@ def _finish_parts(matches: list[int]) -> None:
             [matches],
         )
         (parts,) = cursor.fetchone()
-        cursor.execute("SELECT submission_step(%s, 'unknown', 'accepted')", [parts])
+        for state in ("exported", "unknown"):
+            cursor.execute("SELECT submission_step(%s, %s, 'accepted')", [parts, state])
         cursor.execute(
             """
             SELECT submission_step(coalesce(array_agg(s.id), '{}'), 'accepted', 'final') FROM returns_submission s
@@ -274,6 +276,13 @@ def _finish_parts(matches: list[int]) -> None:
             """,
             [parts],
         )
+
+
+def doubt_undebited(case: Case, *, at: datetime) -> None:
+    """Bank files whose debit never came while it could: their outcome is unknown, and people find it out."""
+    parts = statements.doubt_undebited(case, at=at)
+    if parts:
+        log.append(case, "submission.undebited", subject=case, by=None, at=at, body={"parts": parts})
 
 
 # --- closing ------------------------------------------------------------------------------------

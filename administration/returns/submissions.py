@@ -16,15 +16,16 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from administration.cases import appointments, approvals, orders, stops
 from administration.cases.models import ApprovalRequest
 from administration.errors import Refused
 from administration.people.models import User
-from administration.rails.interface import Item, Rail
+from administration.rails.interface import CarriedRail, Item, Rail
 from administration.record import covers, log
-from administration.returns import batches, routes, sending
+from administration.returns import batches, parts, quarantine, routes, sending
 from administration.returns.models import (
     AssetReturn,
     AttemptState,
@@ -224,9 +225,9 @@ def _make(batch: Batch, part: int, rail: Rail, *, by: User, at: datetime) -> int
             batch.case, "take", key=f"take:{batch.reference}:{part}" + (f":{number}" if number else ""), rows=rows_of_move,
             subject=("batch", batch.reference), by=by, at=at,
         )  # fmt: skip
-    key = f"{batch.reference}/{part}"
     items = [Item(row.reference, row.asset, row.amount, row.scale, row.details) for row in rows]
-    prepared = rail.prepare(key, items)
+    key = parts.key_of(batch, part)
+    prepared = parts.prepare(batch, rail, part, items, at=at)
     totals: dict[str, int] = {}
     for item in items:
         totals[item.asset] = totals.get(item.asset, 0) + item.amount
@@ -279,6 +280,38 @@ def submit(batch: Batch, *, by: User, at: datetime) -> Job:
         )
     require_approval(batch, at=at)
     return jobs.start(batch.case, sending.JOB, batch.pk, total=batch.attempts.count(), params={"by": by.pk})
+
+
+@transaction.atomic
+def carry_out(batch: Batch, *, by: User, at: datetime) -> int:
+    """
+    A person takes an exported batch's files out of the house: from here on they may be paid.
+
+    Written down before the files are, so that nothing is outside of which the rows know nothing. Again: nothing new.
+    """
+    appointments.require(batch.case, by, "returns.export", at=at)
+    stops.check(batch.case, batch.rail)
+    quarantine.refuse_unless_home()
+    batch = Batch.objects.select_for_update(no_key=True, of=("self",)).select_related("case", "order").get(pk=batch.pk)
+    if not isinstance(routes.rail(batch.rail), CarriedRail):
+        raise NotSent(_("Rail %(rail)s sends its parts itself. Nobody carries them.") % {"rail": batch.rail})
+    inside = list(batch.submissions.filter(state=SubmissionState.PREPARED).values_list("pk", flat=True))
+    if not inside:
+        return 0
+    require_approval(batch, at=at)
+    if batch.value_date and batch.value_date < timezone.localdate(at):
+        raise NotSent(
+            _("The value date of %(batch)s, %(date)s, is past. Decline it: its returns are scheduled again.")
+            % {"batch": batch, "date": batch.value_date}
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT submission_step(%s, 'prepared', 'exported')", [inside])
+        (stepped,) = cursor.fetchone()
+    log.append(
+        batch.case, "batch.carried_out", subject=batch, by=by, at=at,
+        body={"reference": batch.reference, "parts": int(stepped)},
+    )  # fmt: skip
+    return int(stepped)
 
 
 def import_signed(submission: Submission, signed: bytes, *, by: User, at: datetime) -> None:

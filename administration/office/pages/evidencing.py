@@ -53,6 +53,12 @@ STEPS: dict[str, Any] = {
     "paid_after_refusal": lazy("Propose the correction: the attempt was paid after all. Two people sign it."),
     "overpaid": lazy("Recover it, or let the next round net it."),
     "nothing_to_return": lazy("Wait for the settlement it undoes, or ask the rail."),
+    "ambiguous": lazy("Ask the bank which payment it is, then choose one of the candidates."),
+    "fee_kept": lazy("Ask the bank what it kept and for which payment."),
+    "debited_twice": lazy("Recover the second debit from the bank; the rail stays stopped until two people resume it."),
+    "unknown_debit": lazy("Book it as a cost if it is a fee; otherwise ask the bank at once."),
+    "unknown_credit": lazy("Ask the bank who sent it and why."),
+    "correction": lazy("Ask the bank what it corrects."),
 }
 
 PENDING = """

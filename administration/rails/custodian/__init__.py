@@ -7,7 +7,7 @@ chain can be looked at, it should be. No field of ours carries a key, a passphra
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 
 from administration.rails import accounts, addresses
@@ -88,17 +88,30 @@ class Custodian:
             more = f" And {len(wrong) - 5} more." if len(wrong) > 5 else ""
             raise CannotPrepare(" ".join(wrong[:5]) + more)
         content = manifest.write(key, items)
-        name = key.replace("/", "-")
         return Prepared(
             key=key,
-            artifacts=(
-                Artifact(f"{name}.json", "application/json", content),
-                Artifact(f"{name}.csv", "text/csv; charset=utf-8", manifest.as_csv(content)),
-            ),
+            artifacts=self.carried(key, content),
             commitment=sha256(content).hexdigest(),
             conflict_keys=(f"{self.code}:{key}",),
             count=len(items),
             totals=dict(sorted(totals.items())),
+        )
+
+    def split(self, items: Sequence[Item]) -> tuple[tuple[Item, ...], ...]:
+        """So many to a manifest, in the order of their references."""
+        ordered = sorted(items, key=lambda item: item.reference)
+        return tuple(tuple(ordered[at : at + self.max_items]) for at in range(0, len(ordered), self.max_items))
+
+    def value_date(self, wanted: date) -> date | None:
+        """A custodian pays when it pays."""
+        return None
+
+    def carried(self, key: str, payload: bytes) -> tuple[Artifact, ...]:
+        """The manifest for the custodian's programs, and the same for people."""
+        name = key.replace("/", "-")
+        return (
+            Artifact(f"{name}.json", "application/json", payload),
+            Artifact(f"{name}.csv", "text/csv; charset=utf-8", manifest.as_csv(payload)),
         )
 
     def verify_signed(self, prepared: Prepared, signed: bytes) -> Verified:

@@ -50,7 +50,17 @@ REFERENCE = re.compile(r"R([0-9]{10})", re.ASCII)
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,119}", re.ASCII)
 NAME_MAX = 15  # of a bank or branch, in a record
 
-__all__ = ["BankProfile", "FileRefused", "NotSetUp", "Payer", "StatementRefused", "Zengin", "read_house", "returned"]
+__all__ = [
+    "BankProfile",
+    "FileRefused",
+    "NotSetUp",
+    "Payer",
+    "StatementRefused",
+    "Zengin",
+    "bank_of",
+    "read_house",
+    "returned",
+]
 
 
 class FileRefused(CannotPrepare):
@@ -141,6 +151,14 @@ class Zengin:
             place += 1
         return tuple(map(tuple, files))
 
+    def value_date(self, wanted: date) -> date:
+        """The first day from then on on which banks are open."""
+        return bank_days.next_open(wanted)
+
+    def carried(self, key: str, payload: bytes) -> tuple[Artifact, ...]:
+        """The file to upload at the bank."""
+        return (Artifact(f"{key.replace('/', '-')}.txt", "text/plain; charset=shift_jis", payload),)
+
     def prepare(
         self, key: str, items: Sequence[Item], *, policy: Policy = NOTHING, snapshot: Snapshot = NOTHING
     ) -> Prepared:
@@ -176,7 +194,7 @@ class Zengin:
         self._read_again(content, value_date, whole)
         return Prepared(
             key=key,
-            artifacts=(Artifact(f"{key.replace('/', '-')}.txt", "text/plain; charset=shift_jis", content),),
+            artifacts=self.carried(key, content),
             commitment=sha256(content).hexdigest(),
             conflict_keys=(f"{self.code}:{self.payer.account}:{key}",),
             count=len(ordered),
@@ -294,6 +312,11 @@ class Zengin:
 
 def _yen(item: Item) -> int:
     return item.amount // int(10**item.scale)
+
+
+def bank_of(code: str) -> str:
+    """A bank's name as other banks write it in a statement; "" where we do not know it."""
+    return kana.half_width(accounts.bank_kana(code), Characters.BANK)[0]
 
 
 def _name(text: str) -> str:

@@ -26,6 +26,7 @@ class Migration(migrations.Migration):
                 ('reference', models.CharField(max_length=40, unique=True)),
                 ('rail', models.CharField(max_length=20)),
                 ('rail_version', models.CharField(blank=True, max_length=10)),
+                ('value_date', models.DateField(null=True)),
                 ('state', models.CharField(choices=[('draft', 'Draft'), ('frozen', 'Frozen'), ('approved', 'Approved'), ('exported', 'Exported'), ('settling', 'Settling'), ('closed', 'Closed'), ('voided', 'Voided')], default='draft', max_length=10)),
                 ('items', models.BigIntegerField(default=0)),
                 ('totals', models.JSONField(default=dict)),
@@ -353,7 +354,7 @@ class Migration(migrations.Migration):
                 ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='rail_limits', to='cases.case')),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('seconds__gt', 0), ('at_most__gt', 0)), name='rail_limit_lets_something_through')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('at_most__gt', 0), ('seconds__gt', 0)), name='rail_limit_lets_something_through')],
             },
         ),
         migrations.AddIndex(

@@ -433,7 +433,7 @@ SET search_path = pg_catalog, public, pg_temp AS $$
                 || ',"part":"' || part || '","reference":' || to_json(reference)::text || '}',
                 ',' ORDER BY reference COLLATE "C")
             FROM items), '')
-        || '],"policy":{},"rail":' || to_json(b.rail)::text
+        || '],"policy":{' || coalesce('"value_date":"' || to_char(b.value_date, 'YYYY-MM-DD') || '"', '') || '},"rail":' || to_json(b.rail)::text
         || ',"rail_version":' || to_json(b.rail_version)::text
         || ',"round":"' || o.number
         || '","totals":{' || coalesce((

@@ -1,4 +1,8 @@
-"""Export an approved batch: its payload files and manifest to a directory, then, where the rail takes it, send it."""
+"""
+Export an approved batch: its files and manifest to a directory, then, where the rail takes it, send it.
+
+A bank's or custodian's files are then out of the house: somebody uploads them.
+"""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -8,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from administration.errors import Refused
 from administration.office.command import ActCommand
+from administration.rails.interface import CarriedRail
 from administration.returns import carrying, routes, submissions
 from administration.returns.models import Batch, BatchState
 
@@ -32,6 +37,8 @@ class Command(ActCommand):
             batch.refresh_from_db()
         if batch.state not in (BatchState.EXPORTED, BatchState.SETTLING, BatchState.CLOSED):
             submissions.export(batch, by=actor, at=self.now())  # refuses, and says why
+        if isinstance(routes.rail(batch.rail), CarriedRail):
+            submissions.carry_out(batch, by=actor, at=self.now())
         files = carrying.write(batch, options["directory"])
         sends = routes.rail(batch.rail).can_submit and not options["no_submit"]
         if sends and batch.state == BatchState.EXPORTED:

@@ -1,6 +1,7 @@
 """Draft and freeze batches of everything in the newest round that is free to go, and ask for their approval."""
 
 from argparse import ArgumentParser
+from datetime import date
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -19,6 +20,9 @@ class Command(ActCommand):
     def arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("case")
         parser.add_argument("--limit", type=int, help=_("how many returns a batch may hold"))
+        parser.add_argument(
+            "--value-date", type=date.fromisoformat, help=_("the day on which bank files move money; the first one if not given")
+        )
 
     def run(self, **options: Any) -> dict[str, Any]:
         case, actor = self.case(options["case"]), self.actor()
@@ -32,7 +36,9 @@ class Command(ActCommand):
             batches.hold(case, current, rail, by=actor, at=self.now())
             while True:
                 try:
-                    made = batches.draft(case, current, rail, by=actor, at=self.now(), limit=options["limit"])
+                    made = batches.draft(
+                        case, current, rail, by=actor, at=self.now(), limit=options["limit"], value_date=options["value_date"]
+                    )
                 except batches.NothingToBatch:
                     break
                 frozen.append(batches.freeze(made, by=actor, at=self.now()))

@@ -17,6 +17,10 @@ class Command(ActCommand):
 
     def arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("case")
+        parser.add_argument(
+            "--rail", action="append", metavar="ASSET=RAIL", default=[],
+            help=_("which rail carries an asset; * speaks for all others. Without it, the rehearsal"),
+        )
         parser.add_argument("--run", type=int, help=_("the number of the run; the newest declared one if not given"))
 
     def run(self, **options: Any) -> dict[str, Any]:
@@ -25,9 +29,16 @@ class Command(ActCommand):
         run = (runs.filter(number=options["run"]) if options["run"] else runs).first()
         if run is None:
             raise Refused(_("Case %(case)s has no declared run. Compute one and have it approved.") % {"case": case})
-        job = self.wait(rounds.schedule(case, run, by=self.actor(), at=self.now()))
+        rails = dict(self._pair(text) for text in options["rail"]) or None
+        job = self.wait(rounds.schedule(case, run, by=self.actor(), at=self.now(), rails=rails))
         result = job.result or {}
         totals = {code: int(units) for code, units in result.get("totals", {}).items()}
         return self.outcome(
             f"{case.reference} round {result.get('round')}", "scheduled", count=result.get("count", 0), totals=totals
         )
+
+    def _pair(self, text: str) -> tuple[str, str]:
+        asset, equals, rail = text.partition("=")
+        if not (asset and equals and rail):
+            raise Refused(_("%(text)s names no asset and rail. Write ASSET=RAIL.") % {"text": text})
+        return asset, rail
