@@ -10,7 +10,15 @@ from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from administration.cases import appointments, approvals, archive, orders, policies, profiles, stops, succession
-from administration.cases.models import Appointment, AppointmentKind, CourtOrder, Stop, SuccessionProposal
+from administration.cases.models import (
+    Appointment,
+    AppointmentKind,
+    ApprovalRequest,
+    Case,
+    CourtOrder,
+    Stop,
+    SuccessionProposal,
+)
 from administration.cases.powers import DEFAULTS
 from administration.office import words
 from administration.office.entering import InstantField, OfCase, OneOf, PaperField, Reason, WordsField, offer
@@ -19,6 +27,7 @@ from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
 from administration.office.pages.opening import person, sign_ins
 from administration.office.pages.showing import Button, Section, ShowPage, link, tag, who
+from administration.office.pages.what_is_signed import describes
 from administration.office.templatetags.office import jst, sha
 from administration.people.models import User
 
@@ -325,6 +334,27 @@ class ProposeSuccession(ActPage):
 
     def back(self) -> str:
         return self.url("succession")
+
+
+@describes(succession.ACT)
+def who_follows(request: ApprovalRequest, case: Case) -> Effect:
+    """Who follows whom, by which order, and what that stops."""
+    row = SuccessionProposal.objects.select_related("order", "predecessor", "successor").get(pk=request.object_id)
+    return Effect(
+        _("%(new)s follows %(old)s as office-holder, by order %(order)s. With the second signature it happens at once.")
+        % {"new": person(row.successor), "old": person(row.predecessor), "order": row.order.number},
+        _("Sign: pass the office on"),
+        figures=[
+            (_("Successor"), person(row.successor)),
+            (_("Instead of"), person(row.predecessor)),
+            (_("Issued by"), row.order.issuer),
+            (_("Approvals that would be suspended"), f"{sum(map(approvals.is_live, case.approvals.filter(state='granted')))}"),
+        ],
+        warnings=[
+            _("The predecessor's appointments and sessions end, sending stops, and what was approved and could still move something is suspended.")
+        ],
+        content_sha256=bytes(request.content_sha256).hex(), order=request.order, moves_value=True,
+    )  # fmt: skip
 
 
 class Accepting(forms.Form):
