@@ -30,6 +30,7 @@ from administration.office.pages.returning import (
     rows_of,
     sums,
     where_to,
+    whole,
 )
 from administration.office.pages.scheduling import newest_round
 from administration.returns import batches
@@ -105,7 +106,7 @@ def effect_of(batch: Batch, *, sentence: Any, button: Any, sha256: bytes | None 
     }  # fmt: skip
     (people,) = rows_of(PEOPLE, params)[0]
     top = [
-        [reference, claim, readable.money(int(units), assets[code]), percent(int(parts)), where_to(details)]
+        [reference, whole(claim), readable.money(int(units), assets[code]), percent(int(parts)), where_to(details)]
         for reference, claim, code, units, parts, details in rows_of(TOP, params)
     ]
     lately = rows_of(LATELY, params)

@@ -114,8 +114,8 @@ class Board(CasePage):
         rows = []
         for code, asset in assets.items():
             off, flying, owed = now.get(asset.pk, (0, 0, 0))
-            rows.append((asset, off, flying, owed, worst.get(code, 0)))
-        bad = [f"{asset.code} {show(off or proof, asset.scale)}" for asset, off, _flying, _owed, proof in rows if off or proof]
+            rows.append((asset, off or worst.get(code, 0), flying, owed))
+        bad = [f"{asset.code} {show(off, asset.scale)}" for asset, off, _flying, _owed in rows if off]
         return {
             "rows": rows, "ok": not bad and proved.ok, "bad": ", ".join(bad),
             "age": readable.seconds(max(0.0, (self.at - proved.at).total_seconds())),

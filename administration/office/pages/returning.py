@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection
 from django.http import Http404
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
@@ -110,6 +111,11 @@ def where_to(details: Mapping[str, Any] | str | None) -> str:
     if isinstance(details, str):
         details = json.loads(details)
     return " · ".join(str(value) for _name, value in sorted(dict(details or {}).items()) if value) or "–"
+
+
+def whole(text: str) -> str:
+    """A number that is not broken over lines."""
+    return format_html('<span class="whole">{}</span>', text)
 
 
 def gate_sentence(code: str, asset: str = "") -> str:

@@ -12,7 +12,15 @@ from administration.office import readable
 from administration.office.pages.acting import ActPage, Effect, Table
 from administration.office.pages.base import page
 from administration.office.pages.batching import effect_of
-from administration.office.pages.returning import assets_of, batch_of, gate_sentence, in_short, rail_name, rows_of
+from administration.office.pages.returning import (
+    assets_of,
+    batch_of,
+    gate_sentence,
+    in_short,
+    rail_name,
+    rows_of,
+    whole,
+)
 from administration.office.pages.working import KINDS
 from administration.returns import routes, submissions
 from administration.returns.models import Batch, BatchState, SubmissionState
@@ -85,7 +93,7 @@ class ExportBatch(ActPage):
     def _closed(self, batch: Batch) -> Table | None:
         assets = assets_of(self.case)
         rows = [
-            [reference, claim, readable.money(int(units), assets[code]), gate_sentence(gate, code)]
+            [reference, whole(claim), readable.money(int(units), assets[code]), gate_sentence(gate, code)]
             for reference, claim, code, units, gate in rows_of(SHUT, [batch.pk, NAMED])
         ]
         if not rows:
