@@ -115,7 +115,7 @@ def where_to(details: Mapping[str, Any] | str | None) -> str:
 
 def whole(text: str) -> str:
     """A number that is not broken over lines."""
-    return format_html('<span class="whole">{}</span>', text)
+    return format_html('<span class="unbroken">{}</span>', text)
 
 
 def gate_sentence(code: str, asset: str = "") -> str:
