@@ -74,7 +74,7 @@ def test_a_replayed_press_changes_nothing(pressed_case):
     again = client.post(address, send)
 
     assert again.status_code == 302 and Event.objects.count() == events
-    stolen = signed_in(people.aoki).post(address, send)  # somebody else's effect is shown anew, not done
-    assert stolen.status_code == 409 and Event.objects.count() == events
+    stolen = signed_in(people.aoki).post(address, send)  # somebody else's effect, with somebody else's paper
+    assert stolen.status_code in (400, 409) and Event.objects.count() == events
     assert press(client, address, owner=str(people.goto.pk), evidence=paper()).status_code == 409
     connection.close()

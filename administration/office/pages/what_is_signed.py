@@ -42,14 +42,12 @@ def assets_of(case: Case) -> dict[str, Asset]:
 def ledger(request: ApprovalRequest, case: Case) -> Effect:
     """The files, what they add up to beside what was declared, and what becomes of negative balances."""
     intake = Intake.objects.get(pk=request.object_id)
-    known = assets_of(case)
     language = get_language() or "en"
     totals = intake.control_totals.order_by("asset_code", "product")
+    scales = {asset["code"]: asset["scale"] for asset in intake.manifest["assets"]}  # the case may not know them yet
 
     def shown(code: str, units: int | None) -> str:
-        if units is None:
-            return "–"
-        return readable.money(units, known[code]) if code in known else f"{units:,}"
+        return "–" if units is None else f"{''.join(readable.parts(units, scales.get(code, 0)))} {code}" if units else "0"
 
     return Effect(
         sentence=_(
@@ -72,16 +70,16 @@ def ledger(request: ApprovalRequest, case: Case) -> Effect:
         tables=[
             Table(
                 _("Control totals: what was declared, and what the rows add up to"),
-                [_("Asset"), _("Product"), _("Declared"), _("By whom"), _("Rows add up to"), _("Suspense"), _("Difference")],
+                [_("Asset"), _("Product"), _("Difference"), _("Declared"), _("Rows add up to"), _("Suspense"), _("By whom")],
                 [
                     [
-                        total.asset_code, total.product, shown(total.asset_code, total.declared), words.of(words.SOURCES, total.source),
-                        shown(total.asset_code, total.computed), shown(total.asset_code, total.suspense),
-                        shown(total.asset_code, total.difference),
+                        total.asset_code, words.of(words.PRODUCTS, total.product), shown(total.asset_code, total.difference),
+                        shown(total.asset_code, total.declared), shown(total.asset_code, total.computed),
+                        shown(total.asset_code, total.suspense), words.of(words.SOURCES, total.source),
                     ]
                     for total in totals
                 ],
-                numeric=frozenset({2, 4, 5, 6}),
+                numeric=frozenset({2, 3, 4, 5}),
             ),
             Table(
                 _("What the inspection found"),
