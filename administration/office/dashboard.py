@@ -209,7 +209,7 @@ def exceptions(case: Case, user: User, at: datetime) -> Iterable[Item]:
                     "%(count)s part was sent and its outcome is unknown", "%(count)s parts were sent and their outcome is unknown", number
                 )
                 % {"count": many(number)},
-                address(case, "unknown", "board"),
+                address(case, "exceptions", "board"),
                 due=at.astimezone(readable.JST).date(),
             )
         odd = EvidenceLine.objects.filter(case=case).exclude(problem="")
@@ -219,7 +219,7 @@ def exceptions(case: Case, user: User, at: datetime) -> Iterable[Item]:
                 _("Exception"),
                 ngettext("%(count)s line of a statement fits nothing", "%(count)s lines of statements fit nothing", number)
                 % {"count": many(number)},
-                address(case, "evidence-lines", "evidence"),
+                address(case, "exceptions", "evidence"),
                 due=at.astimezone(readable.JST).date(),
             )
 

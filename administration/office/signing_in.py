@@ -15,6 +15,7 @@ from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.encoding import force_bytes
 from django.utils.translation import gettext as _
 
 from administration.cases.models import Appointment
@@ -45,8 +46,8 @@ class SealedKeys(DefaultMFAAdapter):  # type: ignore[misc]
 
 def _seal() -> MultiFernet:
     """By the secret key, which is not in the database; older ones still open what they sealed."""
-    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    made = (hashlib.sha256(b"henkan authenticators " + key.encode()).digest() for key in keys)
+    keys = map(force_bytes, [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS])
+    made = (hashlib.sha256(b"henkan authenticators " + key).digest() for key in keys)
     return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in made])
 
 

@@ -33,7 +33,51 @@ class JobPage(CasePage):
         }
 
 
-ONWARD: dict[str, str] = {}  # job kind -> the page where its outcome is shown; else the case
+ONWARD: dict[str, str] = {  # job kind -> the page where its outcome is shown; else the case
+    "ledger.inspect": "takeover",
+    "ledger.accept": "takeover",
+    "claims.schedule": "claims",
+    "distribution.compute": "plan",
+    "distribution.declare": "plan",
+    "returns.schedule": "rounds",
+    "returns.export": "batches",
+    "returns.submit": "board",
+    "returns.settle": "board",
+}
+PHASES: dict[str, Any] = {  # what a job says it is at, in words
+    "entitlements": lazy("computing entitlements"),
+    "inputs": lazy("hashing the inputs"),
+    "roots": lazy("building the trees"),
+    "closing": lazy("closing checks"),
+    "declare": lazy("giving"),
+    "withdraw": lazy("taking back"),
+    "declared": lazy("declared"),
+    "claims": lazy("claims"),
+    "concluded": lazy("concluded"),
+    "reading the rail's statement": lazy("reading the rail's statement"),
+    "scheduling": lazy("scheduling"),
+    "sending": lazy("sending"),
+    "sent": lazy("sent"),
+    "waiting for the rail": lazy("waiting for the rail"),
+    "matching evidence": lazy("matching evidence"),
+    "settling": lazy("settling"),
+    "preparing parts": lazy("preparing parts"),
+    "scheduled": lazy("scheduled"),
+    "settled": lazy("settled"),
+    "exported": lazy("exported"),
+    "what was read": lazy("looking at what was read"),
+    "customers": lazy("checking customers"),
+    "accounts": lazy("checking accounts"),
+    "balances": lazy("checking balances"),
+    "destinations": lazy("checking destinations"),
+    "wallets, holds, prices": lazy("checking wallets, holds and prices"),
+    "the case": lazy("comparing with the case"),
+    "assets": lazy("writing assets"),
+    "rows": lazy("writing rows"),
+    "read again": lazy("reading again what was written"),
+    "negatives": lazy("adjusting negative balances"),
+    "accept": lazy("accepting"),
+}
 KINDS: dict[str, Any] = {}  # job kind -> lazy words; each page module adds its own
 
 
@@ -54,5 +98,5 @@ def progress(job: Job, now: Any) -> str:
         if quiet > STALLED_AFTER:
             words.append(_("stalled since %(span)s") % {"span": readable.seconds(quiet)})
     if job.phase:
-        words.append(job.phase)
+        words.append(str(PHASES.get(job.phase, job.phase)))
     return " · ".join(words)
