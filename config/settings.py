@@ -18,7 +18,7 @@ All settings, from the environment.
 | HENKAN_MAIL_FROM | the one address from which customers are written to | henkan@localhost |
 | HENKAN_MAIL_URL | smtp://user:password@host:port, or smtps:// | embedded: mails are files in the state directory |
 | HENKAN_PORTAL_ADDRESS | the portal's address as it is printed in letters | where it was reached |
-| HENKAN_PROXY_HEADER | the header in which our own proxy puts the customer's address | the connection's own |
+| HENKAN_PROXY_HEADER | the header in which our own proxy puts the visitor's address | the connection's own |
 | ZENGIN_FILE | who pays by bank file, and the bank's profile (TOML) | embedded: the sample's; otherwise no bank files |
 | REHEARSAL_QUIET_SECONDS | how long rehearsal-r2 and -r3 may keep a payment to themselves | 10 |
 """
@@ -243,6 +243,7 @@ EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = os.environ.get("HENKAN_MAIL_FROM", "henkan@localhost")
 PORTAL_ADDRESS = os.environ.get("HENKAN_PORTAL_ADDRESS", "")
 PROXY_HEADER = os.environ.get("HENKAN_PROXY_HEADER", "")
+ALLAUTH_TRUSTED_CLIENT_IP_HEADER = PROXY_HEADER or None  # the office's throttles count by the same address
 if PORTAL:
     CSRF_FAILURE_VIEW = "claims.portal.views.stale_form"
     CSRF_COOKIE_SAMESITE = "Lax"
