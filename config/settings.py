@@ -243,7 +243,6 @@ EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = os.environ.get("HENKAN_MAIL_FROM", "henkan@localhost")
 PORTAL_ADDRESS = os.environ.get("HENKAN_PORTAL_ADDRESS", "")
 PROXY_HEADER = os.environ.get("HENKAN_PROXY_HEADER", "")
-ALLAUTH_TRUSTED_CLIENT_IP_HEADER = PROXY_HEADER or None  # the office's throttles count by the same address
 if PORTAL:
     CSRF_FAILURE_VIEW = "claims.portal.views.stale_form"
     CSRF_COOKIE_SAMESITE = "Lax"

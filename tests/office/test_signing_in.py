@@ -12,7 +12,7 @@ from django.test import Client
 
 from administration.errors import Refused
 from administration.office import demo
-from administration.office.signing_in import SEEN, SINCE
+from administration.office.signing_in import SEEN, SINCE, OfficeAdapter
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "seven horses in the rain"
@@ -76,6 +76,14 @@ def test_wrong_passwords_are_slowed_down(case, member):
 
     assert "Too many" in answers[-1].content.decode() or answers[-1].status_code == 429
     assert with_password("goto")[1].status_code != 302  # not even the right one, for a while
+
+
+def test_nobody_chooses_the_address_they_are_counted_by(rf, settings):
+    claimed = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"}
+    assert OfficeAdapter().get_client_ip(rf.get("/", headers=claimed)) == "127.0.0.1"
+
+    settings.PROXY_HEADER = "X-Forwarded-For"
+    assert OfficeAdapter().get_client_ip(rf.get("/", headers=claimed)) == "198.51.100.7"  # what our proxy added
 
 
 def test_an_unknown_name_is_answered_as_a_wrong_password(case, member):
