@@ -11,7 +11,7 @@ back. Two people lift each stop; the database itself refuses to send before.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -95,8 +95,9 @@ def look() -> bool:
         _looked[identity] = started
     newest = Home.objects.latest("pk")
     if newest.previous and newest.compared_at is None:
-        for case in _open_cases():
-            compare(case)
+        silent = [case for case in _open_cases() if not _read(case)]
+        if not silent:
+            Home.objects.filter(pk=newest.pk, compared_at=None).update(compared_at=db_now())
     return not at_home
 
 
@@ -174,32 +175,30 @@ def _doubt_what_may_have_been_sent(case: Case) -> list[str]:
 
 
 def compare(case: Case) -> list[Known]:
-    """
-    Read every rail of the case that can be asked to its end, and say what it knows and we do not.
+    """Read every rail of the case that can be asked to its end, and say what it knows and we do not."""
+    _read(case)
+    return unknown_to_us(case)
 
-    After a move this counts once the longest quiet period is over: until then a payment may still be invisible.
+
+def _read(case: Case) -> bool:
     """
-    quiet = timedelta(0)
+    Take in what the rails of the case say. False while one of them is silent, or may still hide a payment.
+
+    After a move a payment of the time before may stay invisible for as long as the rail's quiet period.
+    """
+    newest = Home.objects.order_by("-pk").first()
     complete = True
     for code in sorted(_rails_of(case)):
         try:
             rail = routes.rail(code)
-        except routes.NoSuchRail:  # not set up any more: it cannot be read, so the comparison is not complete
-            complete = False
-            continue
-        quiet = max(quiet, rail.quiet_period)
-        if rail.can_observe:
-            try:
+            complete = complete and (newest is None or db_now() >= newest.since + rail.quiet_period)
+            if rail.can_observe:
                 evidence.observe_now(case, code)
-            except RailDown:
-                complete = False
+        except (RailDown, routes.NoSuchRail):  # silent, or not set up here any more
+            complete = False
     evidence.accept_what_was_seen(case)
     matching.run(case, by=None, at=db_now())
-    newest = Home.objects.order_by("-pk").first()
-    away = newest is not None and bool(newest.previous) and newest.compared_at is None
-    if newest and away and complete and db_now() >= newest.since + quiet and _open_cases()[-1].pk == case.pk:
-        Home.objects.filter(pk=newest.pk, compared_at=None).update(compared_at=db_now())  # the last of them: all were read
-    return unknown_to_us(case)
+    return complete
 
 
 def unknown_to_us(case: Case) -> list[Known]:
