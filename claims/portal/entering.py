@@ -125,7 +125,7 @@ def stop_destination(session: str, number: str, asset: str) -> str:
 
 
 # The trigger on this table wants to see the portal's own role write, and row-level security whose token it is.
-TOKEN = "SELECT set_config('henkan.token', %s, true)"
+KNOWN_AS = "SELECT set_config('henkan.token', %s, true)"
 PROPOSAL = "SELECT portal_proposal(%s, %s, %s, %s, jsonb_object(%s::text[], %s::text[]))"
 GIVE = """
 INSERT INTO destinations_destination
@@ -140,7 +140,7 @@ def give_destination(session: str, number: str, asset: str, *, network: str, det
     names, values = list(details), list(details.values())
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(TOKEN, [session])
+            cursor.execute(KNOWN_AS, [session])
             cursor.execute(PROPOSAL, [session, number, asset, network, names, values])
             (said,) = cursor.fetchone() or (None,)
             if said is None:

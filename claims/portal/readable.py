@@ -54,7 +54,9 @@ def moment(when: datetime | str | None) -> str:
 
 
 def instant(when: datetime | str | None) -> datetime | None:
-    return datetime.fromisoformat(when) if isinstance(when, str) and when else when or None  # type: ignore[return-value]
+    if not when:
+        return None
+    return datetime.fromisoformat(when) if isinstance(when, str) else when
 
 
 def _day(when: date | datetime | str | None) -> date | None:

@@ -398,7 +398,7 @@ class Standing:
     @cached_property
     def tracked(self) -> Line | None:
         """The line whose steps stand for the claim."""
-        return (self.main or self.lines or [None])[0]
+        return next(iter(self.main or self.lines), None)
 
     @property
     def next_date(self) -> tuple[str, str] | None:

@@ -179,7 +179,7 @@ def test_a_code_changes_nothing_but_its_end_and_that_once(estate, as_owner):
         "DELETE FROM portal_claimcode",
     ):
         signed_in(claim(2))
-        with pytest.raises(IntegrityError, match="portal_rows_keep_what_they_say|append only"), as_owner() as cursor:
+        with pytest.raises(IntegrityError, match=r"portal_rows_keep_what_they_say|append only"), as_owner() as cursor:
             cursor.execute(sql)
 
 

@@ -193,7 +193,8 @@ def _served() -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    url = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path="/" + connection.settings_dict["NAME"]))
+    there = urlsplit(os.environ["DATABASE_URL"])
+    url = urlunsplit((there.scheme, there.netloc, "/" + connection.settings_dict["NAME"], there.query, ""))
     process = subprocess.Popen(
         [
             sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),

@@ -2,6 +2,7 @@
 
 import os
 import types
+from importlib import import_module
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -10,10 +11,10 @@ from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()
 
-from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.http import HttpRequest, HttpResponse  # noqa: E402
+from django.urls import path  # noqa: E402
 
-from config import portal_urls
+portal_urls = import_module(settings.ROOT_URLCONF)  # of the portal's process: wiring, which nobody below it imports
 
 STATIC = b'{"claim": "S-1-C0000001-3", "stage": "approved", "lines": [{"asset": "BTC", "answer": "100000000"}]}'
 
@@ -23,6 +24,5 @@ def static(request: HttpRequest) -> HttpResponse:
 
 
 urls = types.ModuleType("portal_with_a_static_page")
-urls.urlpatterns = [path("static.json", static), *portal_urls.urlpatterns]  # type: ignore[attr-defined]
-urls.handler404, urls.handler500 = portal_urls.handler404, portal_urls.handler500  # type: ignore[attr-defined]
+vars(urls).update(vars(portal_urls) | {"urlpatterns": [path("static.json", static), *portal_urls.urlpatterns]})
 settings.ROOT_URLCONF = urls
