@@ -4,6 +4,9 @@ Every address of the house, by everybody, in two cases: what is not yours does n
 The table is generated: routes are read from the URL configurations, each falls under a rule by its beginning, and a
 route under no rule fails. A new page of a case needs no line here, unless its address names a thing by a word that no
 page has named yet: then say below what such a word finds in another case (FOREIGN), or that it finds none (HARMLESS).
+
+The portal runs in a process and a role of its own: its routes by every customer of both cases are in
+tests/portal/test_pages.py. Here it is told apart from the office: neither's session opens the other.
 """
 
 import re
@@ -23,9 +26,12 @@ from administration.office.pages import base
 from administration.people.models import User
 from administration.record.models import Event
 from tests.api.conftest import Bearer, a_token, appoint
+from tests.portal.conftest import Browser, _portal_database, portal_port  # noqa: F401  fixtures
+from tests.portal.conftest import signed_in as signed_in_at_the_portal
 from tests.returns.world import World, build, tampering
 
 OFFICE, PORTAL = "config.urls", "config.portal_urls"
+OUTSIDE = ("anonymous", "customer")  # the office knows neither
 THEIRS = 100_000  # every id of the second case is larger
 
 # --- the routes -------------------------------------------------------------------------------
@@ -179,7 +185,10 @@ def make_two_cases() -> TwoCases:
         "stranger": "fujii",
     }  # fmt: skip
     clients = {role: signed_in(User.objects.get(username=name)) for role, name in roles.items()}
-    return TwoCases(mine, theirs, clients | {"anonymous": Client(raise_request_exception=False)}, things_of(theirs, mine))
+    customer = Client(raise_request_exception=False)
+    customer.cookies["portal_session"] = signed_in_at_the_portal(mine.case.claims.order_by("number")[0])
+    outside = {"anonymous": Client(raise_request_exception=False), "customer": customer}
+    return TwoCases(mine, theirs, clients | outside, things_of(theirs, mine))
 
 
 def signed_in(user: User) -> Client:
@@ -234,9 +243,9 @@ def test_a_case_one_is_not_appointed_in_is_not_there(two_cases):
     for route in under("page of a case"):
         for role, client in two_cases.clients.items():
             address = two_cases.addresses(route, "T-2")[0]
-            posted = [client.post(address, {"stage": "do"})] if role in ("stranger", "anonymous") else []
+            posted = [client.post(address, {"stage": "do"})] if role in ("stranger", *OUTSIDE) else []
             for answer in (client.get(address), *posted):
-                if role == "anonymous":
+                if role in OUTSIDE:
                     fits = answer.status_code == 302 and answer["Location"].startswith("/accounts/login/")
                 else:
                     fits = answer.status_code == 404
@@ -305,11 +314,11 @@ def test_an_auditor_performs_no_act(two_cases):
 def test_pages_of_the_office_ask_for_a_sign_in_and_show_no_row_of_others(two_cases):
     wrong = []
     for route in under("page of the office"):
-        for role in ("office_holder", "stranger", "anonymous"):
+        for role in ("office_holder", "stranger", *OUTSIDE):
             for address in two_cases.addresses(route, "T-2")[: 2 if role == "office_holder" else 1]:
                 answer = two_cases.clients[role].get(address)
                 sent_away = answer.status_code == 302 and "/login/" in answer["Location"]
-                inside = role != "anonymous" and (
+                inside = role not in OUTSIDE and (
                     answer.status_code in (403, 404, 405)
                     or (answer.status_code == 302 and answer["Location"].startswith(("/admin/", "/accounts/", "../")))
                     or (answer.status_code == 200 and b"T-2" not in answer.content)
@@ -352,3 +361,12 @@ def test_a_token_opens_no_page_of_the_office(two_cases):
         assert answer.status_code == 302 and "/login/" in answer["Location"], route.pattern
 
 
+def test_a_session_of_the_office_opens_no_page_of_a_customer(two_cases, portal_port):  # noqa: F811
+    office = two_cases.clients["office_holder"].cookies["office_session"].value
+    number = two_cases.mine.case.claims.order_by("number")[0].number
+    for cookies in ({"office_session": office}, {"portal_session": office}):
+        for route in under("customer's", PORTAL):
+            address = "/en/" + re.sub("^/en/", "", route.at(**HARMLESS, number=number, reference="T-1"))
+            answer = Browser(portal_port, dict(cookies)).get(address)
+            fits = answer.status == 405 or (answer.status == 302 and answer.header("location").startswith("/en/find/"))
+            assert fits, (address, answer.status)

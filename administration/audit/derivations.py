@@ -46,13 +46,18 @@ WHERE r.case_id = %(case)s AND (s.amount, s.asset, s.claim, s.destination, s.par
 ORDER BY r.reference LIMIT 1
 """
 
-# Settled means: one attempt settled, and one line of evidence of exactly its amount was applied to it.
+# Settled means: one attempt settled, and one line of evidence of exactly its amount was applied to it. A bank's line names
+# no return: what is matched to it comes to exactly its amount (the debit of a whole file, a credit somebody recognised).
 SETTLED = """
-WITH applied AS MATERIALIZED (
+WITH unnamed AS MATERIALIZED (
+    SELECT e.id, sum(m.amount) = e.amount AS spent
+    FROM returns_evidenceline e JOIN returns_match m ON m.line_id = e.id
+    WHERE e.case_id = %(case)s AND e.reference = '' GROUP BY e.id
+), applied AS MATERIALIZED (
     SELECT m.attempt_id,
            count(*) FILTER (WHERE e.kind = 'settled') AS settled, count(*) FILTER (WHERE e.kind = 'returned') AS returned,
-           bool_and(m.amount = e.amount AND e.amount = r.amount AND e.reference = r.reference) AS equal
-    FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id
+           bool_and(m.amount = r.amount AND coalesce(u.spent, e.amount = r.amount AND e.reference = r.reference)) AS equal
+    FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id LEFT JOIN unnamed u ON u.id = e.id
     JOIN returns_attempt t ON t.id = m.attempt_id JOIN returns_assetreturn r ON r.id = t.asset_return_id
     WHERE e.case_id = %(case)s AND m.applied_at IS NOT NULL GROUP BY m.attempt_id
 ), tried AS MATERIALIZED (

@@ -79,7 +79,7 @@ class View(APIView):
 
 
 class Scope(View):
-    @extend_schema(operation_id="scope", summary="What this token may read", responses=shapes.ScopeShape)
+    @extend_schema(operation_id="scope", tags=["token"], summary="What this token may read", responses=shapes.ScopeShape)
     def get(self, request: Request) -> Response:
         token = self.token
         return Response(
@@ -456,6 +456,7 @@ class EventStream(Stream):
 
     @extend_schema(
         operation_id="return_events_stream",
+        tags=["return-events"],
         summary="All events, CSV or JSONL",
         parameters=[FORM, CASE, *OF_EVENTS],
         responses={(200, "text/csv"): OpenApiTypes.STR, (200, "application/jsonl"): OpenApiTypes.STR},
@@ -469,6 +470,7 @@ class ReturnStream(Stream):
 
     @extend_schema(
         operation_id="returns_stream",
+        tags=["returns"],
         summary="All returns, CSV or JSONL",
         parameters=[FORM, CASE, *OF_RETURNS],
         responses={(200, "text/csv"): OpenApiTypes.STR, (200, "application/jsonl"): OpenApiTypes.STR},

@@ -9,6 +9,7 @@ from django.db import connection
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
@@ -216,12 +217,14 @@ class MakePull(ActPage):
         figures = [(_("What"), words.of(OF, data["of"])), (_("Form"), data["format"].upper()), (_("Filter"), in_words(chosen.stated()))]
         if data["of"] == PullOf.EVENTS:
             found = populations.count_events(self.case, connection, size=counted, chosen=chosen, period=Period())
-            figures += [(_("Events"), f"{int(found['count']):,}"), (_("Numbers"), f"{found['first'] or '–'} – {found['last'] or '–'}"), (_("Gaps"), gaps_in_words(found["gaps"]))]
+            figures += [(_("Events"), f"{int(found['count']):,}"), (_("Numbers"), span(found)), (_("Gaps"), gaps_in_words(found["gaps"]))]
             rows = [[happenings.told(kind), f"{int(many):,}"] for kind, many in found["kinds"].items()]
             tables = [Table(_("By kind"), [_("What"), _("How many")], rows, frozenset({1}))]
         else:
             found = populations.count_returns(self.case, connection, chosen=chosen, period=Period())
-            figures += [(_("Returns"), f"{int(found['count']):,}"), (_("References"), f"{found['first'] or '–'} – {found['last'] or '–'}"), (_("Gaps"), gaps_in_words(found["gaps"]))]
+            if data["of"] == PullOf.WHOLE:
+                figures.append((_("Events"), f"{counted:,}"))
+            figures += [(_("Returns"), f"{int(found['count']):,}"), (_("References"), span(found)), (_("Gaps"), gaps_in_words(found["gaps"]))]
             tables = [sums_table(self.case, found["sums"])]
         return Look(_("Nothing changes but the record, which says that you pulled this."), _("Pull"), figures=figures, tables=tables)
 
@@ -244,6 +247,10 @@ def sums_table(case: Any, sums: list[dict[str, str]]) -> Table:
         for line in sums
     ]
     return Table(_("By asset and state"), [_("Asset"), _("State"), _("How many"), _("How much")], rows, frozenset({2, 3}))
+
+
+def span(found: dict[str, Any]) -> str:
+    return f"{found['first']} – {found['last']}" if found["first"] else "–"
 
 
 def gaps_in_words(gaps: str) -> str:
@@ -280,8 +287,8 @@ class PullPage(ShowPage):
             (_("When"), jst(pull.at)),
             (_("Of"), words.of(OF, pull.of)),
             (_("Filter"), in_words(stated["filter"])),
-            (_("Signed head"), f"{pull.head_size:,} · {stated['head']['root']}"),
-            ("SHA-256", bytes(pull.sha256).hex() if pull.sha256 is not None else "–"),
+            (_("Signed head"), format_html('{} · <code class="whole">{}</code>', f"{pull.head_size:,}", stated["head"]["root"])),
+            ("SHA-256", format_html('<code class="whole">{}</code>', bytes(pull.sha256).hex() if pull.sha256 is not None else "–")),
             (_("Length"), f"{pull.bytes:,} B" if pull.bytes is not None else "–"),
         ]
 
