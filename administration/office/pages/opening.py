@@ -210,6 +210,9 @@ class OpenCase(ActPage):
             by=self.user, at=self.at,
         )  # fmt: skip
 
+    def back(self) -> str:
+        return reverse("admin:index")
+
     def done(self, result: Any) -> tuple[str, str]:
         if appointments.live(result, at=db_now()).filter(user=self.user).exists():
             return _("The case is open. Next: secure the exchange."), base.url(result, "securing")
