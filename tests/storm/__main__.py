@@ -8,6 +8,7 @@ bug, when the judge caught it.
 import argparse
 import contextlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -20,13 +21,11 @@ from typing import Any
 
 PATIENCE = 60.0  # seconds after the weather has passed within which the work must end by itself, and 1 for 400 returns
 BUG_PATIENCE = 8.0  # with a seeded bug it may never end; then the judge looks at what there is
-HABITS = (
-    "--refuse", "0.02", "--return", "0.02", "--return-days", "2", "--late-seconds", "1.3", "--hide-seconds", "2.5", "--repeat",
-    "0.02", "--deaf", "0.03", "--delay", "0.02",
-)  # fmt: skip
+HABITS = ("--refuse", "0.02", "--return", "0.02", "--return-days", "2", "--repeat", "0.02", "--deaf", "0.03", "--delay", "0.02")
+HIDE_SECONDS = 2.5  # shorter than the plant's quiet period
+LATE_SECONDS = 1.3  # longer than a call may take
 SMALL = {"--lose": "0.2", "--late": "0.03", "--drop": "0.05", "--fail": "0.05", "--hide": "0.8"}
 LARGE = {"--lose": "0.05", "--late": "0.01", "--drop": "0.03", "--fail": "0.02", "--hide": "0.2"}
-QUIET_START = 9.0  # seconds that a quiet machine takes until the storm begins: a busier one is given more patience
 
 
 def main() -> int:
@@ -65,7 +64,12 @@ def storm(folder: Path, *, returns: int, kills: int, seed: int, bug: str = "") -
     small = returns <= 400
     part = 3 if small else 5 if returns <= 5_000 else 20
     rates = SMALL if small else LARGE  # few calls must meet every kind of trouble too
-    plant = Plant(folder, seed, bug=bug, part=part, habits=(*HABITS, *(word for pair in rates.items() for word in pair)))
+    slow = slowness()  # a busy machine's seconds are worth less: leases, quiet periods and patience are as much longer
+    rates = {**rates, "--late-seconds": str(LATE_SECONDS * slow), "--hide-seconds": str(HIDE_SECONDS * slow)}
+    plant = Plant(
+        folder, seed, bug=bug, part=part, lease=math.ceil(2 * slow), call=math.ceil(slow), quiet=3 * slow,
+        habits=(*HABITS, *(word for pair in rates.items() for word in pair)),
+    )  # fmt: skip
 
     def migrate() -> None:
         import django
@@ -92,7 +96,6 @@ def storm(folder: Path, *, returns: int, kills: int, seed: int, bug: str = "") -
 
     try:
         world = plant.start(migrate, build)
-        slow = max(1.0, (time.monotonic() - began) / QUIET_START)
         tell(f"{time.monotonic() - began:.1f} s: an estate of {world.case.claims.count()} claims; the storm begins.")
         return rage(plant, world, kills=kills, seed=seed, began=began, slow=slow)
     finally:
@@ -162,6 +165,14 @@ def rage(plant: Any, world: Any, *, kills: int, seed: int, began: float, slow: f
         "workers_started": plant.started,
         "seconds": round(time.monotonic() - began, 1),
     }
+
+
+def slowness() -> float:
+    """How many times longer than alone a process takes here at this moment; 1 on a quiet machine."""
+    began, worked = time.monotonic(), time.process_time()
+    while time.process_time() - worked < 0.3:
+        pass
+    return min(6.0, max(1.0, (time.monotonic() - began) / 0.3))
 
 
 class Pulse:
