@@ -79,12 +79,12 @@ class ReconciliationPage(ShowPage):
         )
         twin = Section(
             _("The same in figures"), head=[
-                _("Asset"), _("Ledger"), _("Corrections"), _("Owed"), _("Held and proved"), _("Difference"), _("Covered"),
+                _("Asset"), _("Difference"), _("Covered"), _("Owed"), _("Held and proved"), _("Ledger"), _("Corrections"),
                 _("Other holdings"),
             ],
             rows=[
-                [row.asset.code, *(figure(units, row.asset) for units in (row.ledger, row.adjustments, row.owed, row.held_proved, row.difference)),
-                 covered(row), figure(row.held_other, row.asset)]
+                [row.asset.code, figure(row.difference, row.asset), covered(row),
+                 *(figure(units, row.asset) for units in (row.owed, row.held_proved, row.ledger, row.adjustments, row.held_other))]
                 for row in self.rows
             ],
             numeric=frozenset(range(1, 8)), anchor="figures",
