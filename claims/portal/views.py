@@ -231,7 +231,10 @@ def destination(request: HttpRequest, found: Standing, asset: str) -> HttpRespon
     context = {"claim": found, "line": line, "form": form, "network": labels.label(labels.NETWORKS, network)}
     if request.method == "POST" and form.is_valid():
         if request.POST.get("checked") != "yes":
-            rows = [(field.label, form.details.get(field.name, field.value())) for field in form]
+            rows = [
+                (field.label, dict(getattr(field.field, "choices", ())).get(field.value()) or form.details.get(field.name, ""))
+                for field in form
+            ]
             return page(request, "portal/destination_check.html", {**context, "rows": rows})
         outcome = entering.give_destination(session(request), found.number, asset, network=network, details=form.details)
         if outcome == "given":
