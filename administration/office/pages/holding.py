@@ -70,7 +70,7 @@ class HoldingsPage(ShowPage):
                 [
                     row.place.locator, amount(row.amount, row.asset), tag(words.of(words.ACCESS, row.access)),
                     words.of(words.TAGS, row.place.tag), words.of(words.PLACES, row.place.kind), jst(row.as_of), row.proof or "–",
-                    format_html("{} {}", row.evidence_name, sha(row.evidence_sha256)), who(row.by),
+                    format_html("<span>{} {}</span>", row.evidence_name, sha(row.evidence_sha256)), who(row.by),
                 ]
                 for row in self.newest[:PLACES_SHOWN]
             ],
@@ -207,7 +207,7 @@ class MovementsPage(ListPage):
             Column(_("Amount"), lambda row: amount(row.amount, row.place.asset), numeric=True),
             Column(_("Why"), lambda row: row.reason),
             Column(_("Order"), lambda row: row.order or "–"),
-            Column(_("Evidence"), lambda row: format_html("{} {}", row.evidence_name, sha(row.evidence_sha256))),
+            Column(_("Evidence"), lambda row: format_html("<span>{} {}</span>", row.evidence_name, sha(row.evidence_sha256))),
             Column(_("Recorded by"), lambda row: who(row.by)),
         ]
 

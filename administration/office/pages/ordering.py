@@ -49,7 +49,7 @@ class OrdersPage(ShowPage):
             rows.append([
                 order.number, order.issuer, day(order.issued_date), permitted(order),
                 tag(words.of(words.STANDINGS, newest.standing if newest else "")), jst(newest.since) if newest else "–",
-                format_html("{} {}", order.scan_name, sha(order.scan_sha256)),
+                format_html("<span>{} {}</span>", order.scan_name, sha(order.scan_sha256)),
                 link(self.url("order-stand", pk=order.pk), _("What became of it")) if self.may(REGISTER) else "–",
             ])  # fmt: skip
         head = [_("Number"), _("Issued by"), _("Issued"), _("Permits"), _("Stands"), _("Since"), _("Scan"), ""]

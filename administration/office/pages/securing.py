@@ -51,7 +51,7 @@ class SecuringPage(ShowPage):
         for item, meaning in securing.ITEMS.items():
             row = self.rows.get(item)
             if row is not None and row.done_at:
-                paper = format_html("{} {}", row.evidence_name, sha(row.evidence_sha256))
+                paper = format_html("<span>{} {}</span>", row.evidence_name, sha(row.evidence_sha256))
                 rows.append([meaning, who(row.owner), jst(row.done_at), paper, row.note or "–"])
             else:
                 to_do = link(self.url("securing-item", item=item), _("Secure")) if self.may(POWER) else "–"

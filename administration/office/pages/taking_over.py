@@ -281,7 +281,7 @@ class TakeOverPage(ShowPage):
         loud = format_html('<span class="tag loud">{}</span>', _("unexplained"))
         says = _("not declared: unchecked") if declared is None else _("met") if not gap else loud
         return [
-            code, words.of(words.PRODUCTS, product), format_html("{} {}", says if gap or not act else "", act),
+            code, words.of(words.PRODUCTS, product), format_html("<span>{} {}</span>", says if gap or not act else "", act),
             shown(gap, code, scales) if gap else "0", shown(declared, code, scales), shown(computed, code, scales),
             words.of(words.SOURCES, source.replace("_", " ")),
         ]  # fmt: skip
