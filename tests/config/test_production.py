@@ -9,8 +9,8 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 PRODUCTION = {
-    "DATABASE_URL": "postgresql://henkan@db.invalid/henkan",
-    "REDIS_URL": "redis://bell.invalid",
+    "DATABASE_URL": "postgresql://henkan@127.0.0.1:9/henkan",
+    "REDIS_URL": "redis://127.0.0.1:9",
     "HENKAN_SECRET_KEY": "kJ8vQ2mX7pL4nR9wT3yZ6bC1dF5gH0sA-aZxYcVbNmQwErTyUiOp",
     "HENKAN_HOSTS": "office.example.jp",
     "HEAD_KEY_FILE": "/etc/henkan/head.pem",
