@@ -27,9 +27,9 @@ class Person:
         self.page.goto(f"{self.office}/admin/")
         self.page.fill("input[name=login]", name)
         self.page.fill("input[name=password]", password)
-        self.press("form:has(input[name=password]) [type=submit]")
+        self.press("form:has(input[name=password]) button:not([form])")
         self.page.fill("input[name=code]", code(name))
-        self.press("form:has(input[name=code]) [type=submit]")
+        self.press("form:has(input[name=code]) button:not([form])")
 
     def press(self, selector: str) -> None:
         """Press a button that leads to a page."""
