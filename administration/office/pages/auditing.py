@@ -122,7 +122,7 @@ class AuditingPage(ShowPage):
         return Section(
             _("My pulls"),
             _("Each states the signed head it was made under. “Since” is how many events the record has more today."),
-            head=[_("File"), _("When"), _("Of"), _("Filter"), _("Head"), _("Since"), "SHA-256"],
+            head=[_("File"), _("When"), _("What"), _("Filter"), _("Head"), _("Since"), "SHA-256"],
             rows=rows,
             numeric=frozenset({4, 5}),
             empty=_("You have pulled nothing yet."),
@@ -285,7 +285,7 @@ class PullPage(ShowPage):
         pull, stated = self.pull, self.pull.population
         return [
             (_("When"), jst(pull.at)),
-            (_("Of"), words.of(OF, pull.of)),
+            (_("What"), words.of(OF, pull.of)),
             (_("Filter"), in_words(stated["filter"])),
             (_("Signed head"), format_html('{} · <code class="whole">{}</code>', f"{pull.head_size:,}", stated["head"]["root"])),
             ("SHA-256", format_html('<code class="whole">{}</code>', bytes(pull.sha256).hex() if pull.sha256 is not None else "–")),

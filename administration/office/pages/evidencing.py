@@ -362,6 +362,10 @@ class ProposeCorrection(ActPage):
     intro = lazy("A correction takes one attempt or part to another state against what the machine concluded. You give the reason and the paper; two other people sign it.")
     form_class = CorrectForm
 
+    def form_arguments(self) -> dict[str, Any]:
+        self.thing()  # what is not of this case is not there
+        return {}
+
     def thing(self) -> tuple[Any, Case, str]:
         """The attempt or part, and the state it would go to."""
         machine, model = self.kwargs["machine"], MACHINES.get(self.kwargs["machine"])

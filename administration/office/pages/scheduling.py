@@ -368,6 +368,10 @@ class CancelReturn(ActPage):
     intro = lazy("Only what waits in no batch can be cancelled. The amount stays with the claim, for a later round.")
     form_class = CancelForm
 
+    def form_arguments(self) -> dict[str, Any]:
+        return_of(self.case, self.kwargs["return_reference"])  # what is not of this case is not there
+        return {}
+
     def effect(self, data: dict[str, Any]) -> Effect:
         row = return_of(self.case, self.kwargs["return_reference"])
         return Effect(
