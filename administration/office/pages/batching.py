@@ -462,6 +462,10 @@ class VoidBatch(ActPage):
     intro = lazy("A batch of which nothing has left the house can be given up. Its returns are scheduled again; draft another batch then.")
     form_class = VoidForm
 
+    def form_arguments(self) -> dict[str, Any]:
+        batch_of(self.case, self.kwargs["batch"])  # what is not of this case is not there
+        return {}
+
     def effect(self, data: dict[str, Any]) -> Effect:
         batch = batch_of(self.case, self.kwargs["batch"])
         return Effect(
