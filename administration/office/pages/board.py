@@ -161,7 +161,8 @@ class StopForm(forms.Form):
     """What is to stop, and why."""
 
     def __init__(self, *args: Any, rails: list[str], **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="stop-%s", **kwargs)
+        super().__init__(*args, **kwargs)
+        self.auto_id = "stop-%s"
         self.fields["rail"] = forms.ChoiceField(
             label=_("Stop"), required=False, choices=[("", _("everything in this case")), *((code, rail_name(code)) for code in rails)]
         )

@@ -108,9 +108,8 @@ def in_short(case: Case, totals: Mapping[str, Any]) -> str:
 
 def where_to(details: Mapping[str, Any] | str | None) -> str:
     """A destination as a person compares it: every part of it, nothing shortened."""
-    if isinstance(details, str):
-        details = json.loads(details)
-    return " · ".join(str(value) for _name, value in sorted(dict(details or {}).items()) if value) or "–"
+    found: Mapping[str, Any] = json.loads(details) if isinstance(details, str) else details or {}
+    return " · ".join(str(value) for _name, value in sorted(found.items()) if value) or "–"
 
 
 def whole(text: str) -> str:

@@ -82,7 +82,10 @@ class Story(CasePage):
         """The claim line, its newest decision, what the round's run gave it, and the scheduling."""
         line, asset = row.claim_line, row.asset
         claim = line.claim
-        say = lambda units: readable.money(units, asset)  # noqa: E731
+
+        def say(units: int) -> str:
+            return readable.money(units, asset)
+
         found = [
             Moment(
                 claim.recorded_at, _("Claim %(claim)s, %(asset)s") % {"claim": claim.number, "asset": asset.code},
