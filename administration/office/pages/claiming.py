@@ -237,15 +237,14 @@ class ClaimPage(ShowPage):
             if self.decides and (line.pk in self.open or line.disputed):
                 acts.append((link(self.url("line-decide", **keys), _("Decide")),))
             rows.append([
-                line.asset.code, words.of(words.CLASSES, line.claim_class),
+                line.asset.code, words.of(words.CLASSES, line.claim_class), format_html_join(" · ", "{}", acts) if acts else "–",
                 *(figure(getattr(line, part), line.asset) for part in parts),
-                format_html_join(" · ", "{}", acts) if acts else "–",
             ])  # fmt: skip
         head = [
-            _("Asset"), _("Class"), _("Recorded"), _("Corrected"), _("Claimed above it"), _("Admitted"), _("Disputed"),
-            _("Rejected"), _("Out of scope"), "",
+            _("Asset"), _("Class"), "", _("Recorded"), _("Corrected"), _("Claimed above it"), _("Admitted"), _("Disputed"),
+            _("Rejected"), _("Out of scope"),
         ]  # fmt: skip
-        return Section(_("What is owed, line by line"), head=head, rows=rows, numeric=frozenset(range(2, 9)))
+        return Section(_("What is owed, line by line"), head=head, rows=rows, numeric=frozenset(range(3, 10)))
 
     def _money(self) -> Section:
         parts = ("given", "scheduled", "in_flight", "settled", "deposited")
