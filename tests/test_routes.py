@@ -270,7 +270,7 @@ def test_a_thing_of_another_case_is_not_there_under_ones_own(two_cases):
         for address in two_cases.addresses(route, "T-1"):
             answer = asked(two_cases.clients["office_holder"], address)
             tried += 1
-            if answer.status_code != 404:
+            if answer.status_code not in (403, 404):  # 403 is said before anything is looked up: a power is missing
                 wrong.append((address, answer.status_code))
     assert not wrong
     assert tried > 10

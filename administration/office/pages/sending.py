@@ -140,6 +140,10 @@ class DeclineParts(ActPage):
     intro = lazy("Parts of which nothing was ever sent are given up, and their returns scheduled again. Stop the rail first.")
     form_class = DeclineForm
 
+    def form_arguments(self) -> dict[str, Any]:
+        batch_of(self.case, self.kwargs["batch"])  # what is not of this case is not there
+        return {}
+
     def effect(self, data: dict[str, Any]) -> Effect:
         batch = batch_of(self.case, self.kwargs["batch"])
         return Effect(
