@@ -39,6 +39,7 @@ from administration.work.models import Job
 from claims.destinations import cooling
 from claims.destinations import handover as destinations
 from claims.notices import notices
+from claims.portal import letters
 from claims.register import review, schedule, tie_out
 from claims.register.models import Claim, ClaimLine, Dispute
 
@@ -334,7 +335,12 @@ def code_of(user: User) -> str:
     """What the demo sign-in's authenticator shows now."""
     if not settings.EMBEDDED:
         raise Refused("Codes are shown on the embedded stack only. Elsewhere the authenticator app shows them.")
-    return totp.format_hotp_value(totp.hotp_value(key_of(user), int(time.time()) // 30))
+    return str(totp.format_hotp_value(totp.hotp_value(key_of(user), int(time.time()) // 30)))
+
+
+def letter() -> list[str]:
+    """What a customer of the sample case holds in their hands to come in at the portal."""
+    return letters.sample_letter(Case.objects.get(reference=REFERENCE), by=user("goto"), at=db_now())
 
 
 def sample(accounts: int, *, seed: int = 1, progress: Say = quiet) -> None:

@@ -93,6 +93,7 @@ class Command(BaseCommand):
         if settings.EMBEDDED:
             lines += ["Sign-ins:", *(f"  {sign_in}" for sign_in in demo.sign_ins())]
             lines += ["  After the password: the code of the key in any authenticator app, or `python3 manage.py code aoki`"]
+            lines += ["Portal, as a customer would:", *(f"  {line}" for line in demo.letter())]
         print("\n".join([*lines, f"Logs:   {settings.STATE_DIR / 'logs'}", "Ctrl-C stops everything.", ""]), file=sys.stdout)
         sys.stdout.flush()
 
