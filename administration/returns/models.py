@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import pgettext_lazy
 
 from administration.fields import ClockTimestamp, UnitsField
 
@@ -23,12 +24,12 @@ class Round(models.Model):
 
 
 class ReturnState(models.TextChoices):
-    SCHEDULED = "scheduled"
-    HELD = "held"
-    BATCHED = "batched"
-    SETTLED = "settled"
-    RETURNED = "returned"
-    CANCELLED = "cancelled"
+    SCHEDULED = "scheduled", pgettext_lazy("return", "Scheduled")
+    HELD = "held", pgettext_lazy("return", "Held")
+    BATCHED = "batched", pgettext_lazy("return", "Batched")
+    SETTLED = "settled", pgettext_lazy("return", "Settled")
+    RETURNED = "returned", pgettext_lazy("return", "Returned")
+    CANCELLED = "cancelled", pgettext_lazy("return", "Cancelled")
 
 
 class AssetReturn(models.Model):
@@ -86,13 +87,13 @@ class AssetReturn(models.Model):
 
 
 class BatchState(models.TextChoices):
-    DRAFT = "draft"
-    FROZEN = "frozen"
-    APPROVED = "approved"
-    EXPORTED = "exported"
-    SETTLING = "settling"
-    CLOSED = "closed"
-    VOIDED = "voided"
+    DRAFT = "draft", pgettext_lazy("batch", "Draft")
+    FROZEN = "frozen", pgettext_lazy("batch", "Frozen")
+    APPROVED = "approved", pgettext_lazy("batch", "Approved")
+    EXPORTED = "exported", pgettext_lazy("batch", "Exported")
+    SETTLING = "settling", pgettext_lazy("batch", "Settling")
+    CLOSED = "closed", pgettext_lazy("batch", "Closed")
+    VOIDED = "voided", pgettext_lazy("batch", "Voided")
 
 
 class Batch(models.Model):
@@ -144,21 +145,21 @@ class Manifest(models.Model):
 
 
 class SubmissionState(models.TextChoices):
-    PREPARED = "prepared"
-    EXPORTED = "exported"
-    SIGNED = "signed"
-    SUBMITTING = "submitting"
-    ACCEPTED = "accepted"
-    UNKNOWN = "unknown"
-    REFUSED = "refused"
-    FINAL = "final"
-    DEAD = "dead"
+    PREPARED = "prepared", pgettext_lazy("part", "Prepared")
+    EXPORTED = "exported", pgettext_lazy("part", "Exported")
+    SIGNED = "signed", pgettext_lazy("part", "Signed")
+    SUBMITTING = "submitting", pgettext_lazy("part", "Submitting")
+    ACCEPTED = "accepted", pgettext_lazy("part", "Accepted")
+    UNKNOWN = "unknown", pgettext_lazy("part", "Unknown")
+    REFUSED = "refused", pgettext_lazy("part", "Refused")
+    FINAL = "final", pgettext_lazy("part", "Final")
+    DEAD = "dead", pgettext_lazy("part", "Dead")
 
 
 class SubmissionKind(models.TextChoices):
-    PAY = "pay"
-    REPLACE = "replace"
-    VOID = "void"
+    PAY = "pay", pgettext_lazy("kind of part", "Pay")
+    REPLACE = "replace", pgettext_lazy("kind of part", "Replace")
+    VOID = "void", pgettext_lazy("kind of part", "Void")
 
 
 class Submission(models.Model):
@@ -203,12 +204,12 @@ class ConflictKey(models.Model):
 
 
 class AttemptState(models.TextChoices):
-    PENDING = "pending"
-    UNKNOWN = "unknown"
-    SETTLED = "settled"
-    REFUSED = "refused"
-    DEAD = "dead"
-    RETURNED = "returned"
+    PENDING = "pending", pgettext_lazy("attempt", "Pending")
+    UNKNOWN = "unknown", pgettext_lazy("attempt", "Unknown")
+    SETTLED = "settled", pgettext_lazy("attempt", "Settled")
+    REFUSED = "refused", pgettext_lazy("attempt", "Refused")
+    DEAD = "dead", pgettext_lazy("attempt", "Dead")
+    RETURNED = "returned", pgettext_lazy("attempt", "Returned")
 
 
 class Attempt(models.Model):
