@@ -5,7 +5,8 @@ from urllib.parse import urlencode
 
 from django.db.models import Exists, OuterRef, Q
 from django.shortcuts import get_object_or_404
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
@@ -118,7 +119,7 @@ class ClaimsPage(ListPage):
 def lines_in_short(claim: Claim, part: str) -> Any:
     """One part of each line of a claim, one below the other; nothing where nothing is."""
     found = [(amount(getattr(line, part), line.asset),) for line in claim.lines.all() if getattr(line, part)]
-    return format_html_join(format_html("<br>"), "{}", found) if found else "–"
+    return format_html_join(SafeString("<br>"), "{}", found) if found else "–"
 
 
 # --- making them ----------------------------------------------------------------------------------
