@@ -60,7 +60,7 @@ class Person:
             elif kind == "file":
                 field.set_input_files(value)
             elif kind.startswith("select"):
-                field.select_option(value)
+                field.select_option(**value) if isinstance(value, dict) else field.select_option(value)
             else:
                 field.fill(str(value))
 
