@@ -280,7 +280,7 @@ def test_the_portals_role_writes_nothing_without_a_claimants_fresh_session_and_n
     scheduled, as_role, as_owner
 ):
     for origin in ("'claimant'", "'handover'"):
-        with pytest.raises(ProgrammingError, match="permission denied|row-level security"), as_role("henkan_portal") as cursor:
+        with pytest.raises(ProgrammingError, match=r"permission denied|row-level security"), as_role("henkan_portal") as cursor:
             cursor.execute(new(origin=origin))
     with as_owner() as cursor:  # should somebody open its doors, the trigger still knows whose words are whose
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
