@@ -49,13 +49,21 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         return menu
     for group, title in GROUPS.items():
         items = [
-            {"title": one.title, "icon": one.icon, "link": base.url(reference, one.name)}
+            line(one, base.url(reference, one.name))
             for one in sorted(base.ENTRIES, key=lambda entry: entry.order)
             if one.menu == group
         ]
         if items:
             menu.append({"title": f"{reference} · {title}" if group == "case" else title, "separator": True, "items": items})  # type: ignore[dict-item]
     return menu
+
+
+def line(page: base.Entry, link: str) -> dict[str, Any]:
+    """A line of the menu. The case's own page is above all others, and is marked only where it is the one looked at."""
+    found: dict[str, Any] = {"title": page.title, "icon": page.icon, "link": link}
+    if page.name == "case":
+        found["active"] = lambda request: request.path == link
+    return found
 
 
 def chosen(request: HttpRequest) -> str:
