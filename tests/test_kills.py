@@ -166,6 +166,9 @@ def the_way(fresh: Any, package: Path, settings: Any, monkeypatch: Any, tmp_path
         rail.start()
         settings.REHEARSAL_URL = str(rail.socket)
         monkeypatch.setenv("REHEARSAL_URL", str(rail.socket))
+        # Each way has its own heads outside: by another's, a database with fewer events looks like a restored backup.
+        settings.HEAD_LOG_FILE = str(Path(folder) / "heads.log")
+        monkeypatch.setenv("HEAD_LOG_FILE", settings.HEAD_LOG_FILE)
         way = demo.Way(ACCOUNTS, SEED, package=package)
         killer = Killer(database, tmp_path)
         if kills:

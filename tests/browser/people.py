@@ -135,7 +135,9 @@ class House:
                 break
         else:
             self.log.seek(0)
-            raise AssertionError("\n".join([*self.said, self.log.read()[-3000:]]))
+            said = "\n".join([*self.said, self.log.read()[-3000:]])
+            self.stop()
+            raise AssertionError(said)
         self.office = self._after("Office:")
         self.portal = self._after("Portal:")
 
@@ -164,4 +166,6 @@ class House:
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(30)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         self.log.close()

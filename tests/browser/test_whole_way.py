@@ -20,7 +20,7 @@ BASE = "/admin/case/SECOND-2/"
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
-    house = House(tmp_path_factory.mktemp("house") / "state", accounts=10, port=8710)
+    house = House(tmp_path_factory.mktemp("house") / "state", accounts=40, port=8710)
     yield house
     house.stop()
 
@@ -39,7 +39,7 @@ def test_nine_steps_are_walked_by_people_and_every_figure_agrees(house, browser,
         "/admin/open-case/", reference="SECOND-2", name="夕凪取引所株式会社", trigger="JP-PSA-2020/INSOLVENCY_PETITION",
         proceeding="civil_rehabilitation", court="東京地方裁判所", court_number="令和8年（再）第2号", cutoff_at="2026-09-30T15:00",
         cooling_off_hours="0", authority="Tokyo District Court", instrument="2026 (sai) 2, appointing order", scan=paper,
-        office_holders=[who["aoki"]], case_officers=[who["goto"]], approvers=[who["baba"]], auditors=[who["chiba"]], is_sample="on",
+        office_holders=[who["aoki"]], case_officers=[who["goto"]], approvers=[who["baba"]], auditors=[who["chiba"]], is_sample=True,
     )  # fmt: skip
     for address in dict.fromkeys(re.findall(r'href="(/admin/case/SECOND-2/securing/[a-z_-]+/)"', goto.page.content())):
         goto.act(address, owner=who["goto"], evidence=paper)
