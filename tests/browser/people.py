@@ -69,7 +69,12 @@ class Person:
         words = self.see(address)
         if fields or self.page.locator(".entry").count():
             self.fill(fields)
-            self.press(".entry button[type=submit]:not([name])")
+            look = ".entry button[type=submit]"
+            # A page with several buttons says which of them only looks.
+            only_looks = self.page.locator(f"{look}[value=look], {look}:not([name])")
+            assert only_looks.count(), f"{address} has no button to look at the effect:\n{words[:1500]}"
+            with self.page.expect_navigation():
+                only_looks.last.click()
             words = self.words()
         assert self.page.locator("form.press").count(), f"{address} shows no effect:\n{words[:1500]}"
         return words
