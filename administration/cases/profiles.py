@@ -37,6 +37,10 @@ class Unset(Refused):
     """The law has not set this number yet."""
 
 
+def japanese() -> bool:
+    return (get_language() or "").startswith("ja")
+
+
 # --- what a profile says ----------------------------------------------------------------------
 
 
@@ -51,7 +55,7 @@ class Named:
     confirmed: bool
 
     def shown(self) -> str:
-        name = self.ja if (get_language() or "").startswith("ja") else self.en
+        name = self.ja if japanese() else self.en
         return name if self.confirmed else _("%(name)s (to be confirmed)") % {"name": name}
 
 
@@ -69,8 +73,11 @@ class Parameter:
     name: str
     value: Any
     means: str
+    means_ja: str
     law: str
+    law_ja: str
     to_do: str
+    to_do_ja: str
     confirmed: bool
 
 
@@ -82,6 +89,7 @@ class DeadlineRule:
     period: str
     counted_from: str
     law: str
+    law_ja: str
     confirmed: bool
 
 
@@ -98,6 +106,24 @@ class ClassRule:
     @property
     def money_only(self) -> bool:
         return self.mechanics == {"money"}
+
+
+@dataclass(frozen=True)
+class Tail:
+    """When a customer counts as unreachable: so many notices, so far apart, and so long after the last."""
+
+    reminders: int
+    reminder_days: int
+    wait_days: int
+    law: str
+    confirmed: bool
+
+
+@dataclass(frozen=True)
+class DepositGround(Named):
+    """A ground of depositing with a Legal Affairs Bureau, and the papers that go with it."""
+
+    papers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -124,9 +150,11 @@ class Proceeding(Named):
     deadlines: Mapping[str, DeadlineRule]
     closed_days: frozenset[str]  # "12-29": the court is closed besides weekends and public holidays
     approvals: Mapping[str, tuple[int, bool]]
+    tail: Tail
+    deposit_grounds: Mapping[str, DepositGround]
 
     def title(self) -> str:
-        return self.title_ja if (get_language() or "").startswith("ja") else self.title_en
+        return self.title_ja if japanese() else self.title_en
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -219,11 +247,18 @@ def _proceedings(code: str) -> tuple[Proceeding, ...]:
                 for row in version["classes"]
             },
             deadlines={
-                row["kind"]: DeadlineRule(row["kind"], row["period"], row["counted_from"], row["law"], row["confirmed"])
+                row["kind"]: DeadlineRule(
+                    row["kind"], row["period"], row["counted_from"], row["law"], row["law_ja"], row["confirmed"]
+                )
                 for row in version["deadlines"]
             },
             closed_days=frozenset(version["closed_days"]),
             approvals={act: (row["signers"], row["office_holder"]) for act, row in version["approvals"].items()},
+            tail=Tail(**version["tail"]),
+            deposit_grounds={
+                row["ground"]: DepositGround(**_named(row["ground"], row), papers=tuple(row["papers"]))
+                for row in version["deposit_grounds"]
+            },
         )
         for version in profile["versions"]
     )
@@ -235,8 +270,24 @@ def _named(code: str, row: dict[str, Any]) -> dict[str, Any]:
 
 def _parameter(row: dict[str, Any]) -> Parameter:
     return Parameter(
-        row["name"], row.get("value"), row["means"], row["law"], row.get("to_do", ""), row.get("confirmed", False)
-    )
+        row["name"], row.get("value"), row["means"], row["means_ja"], row["law"], row["law_ja"], row.get("to_do", ""),
+        row.get("to_do_ja", ""), row.get("confirmed", False),
+    )  # fmt: skip
+
+
+def article(law: str) -> str:
+    """A deadline's article, kept in English, as Japanese papers cite it when Japanese is read; what is no profile's stays."""
+    return _articles().get(law, law) if japanese() else law
+
+
+@cache
+def _articles() -> dict[str, str]:
+    return {
+        rule.law: rule.law_ja
+        for code in _names("proceedings")
+        for version in _proceedings(code)
+        for rule in version.deadlines.values()
+    }
 
 
 # --- asking for a case ------------------------------------------------------------------------
@@ -267,7 +318,12 @@ def need_of(regime: Regime, name: str) -> Any:
     if parameter.value is None:
         raise Unset(
             _("“%(name)s” (%(means)s) is not set: %(law)s. %(to_do)s")
-            % {"name": name, "means": parameter.means, "law": parameter.law, "to_do": parameter.to_do}
+            % {
+                "name": name,
+                "means": parameter.means_ja if japanese() else parameter.means,
+                "law": parameter.law_ja if japanese() else parameter.law,
+                "to_do": parameter.to_do_ja if japanese() else parameter.to_do,
+            }
         )
     return parameter.value
 
