@@ -29,19 +29,21 @@ def said(text: str) -> str:
     language = get_language() or "en"
     if language.startswith("en") or not text:
         return text
-    return "".join(_said(part, language) for part in BETWEEN.split(text))
+    return _said(text, language)
 
 
 @lru_cache(maxsize=4096)
 def _said(text: str, language: str) -> str:
     if text in _literal(language):
         return _(text)
-    if fault := FAULT.fullmatch(text):
+    if (fault := FAULT.fullmatch(text)) and len(parts := BETWEEN.split(text)) > 1:
+        return "".join(_said(part, language) for part in parts)
+    if fault:
         return _fault(fault) % {**fault.groupdict(), "reason": _said(fault["reason"], language)}
     for source, letters in _forms(language):
         if all(part in text for part in letters) and (found := _shape(source).fullmatch(text)):
             return _(source) % {name: _named(value, language) for name, value in found.groupdict().items()}
-    return text
+    return "".join(_said(part, language) for part in parts) if len(parts := BETWEEN.split(text)) > 1 else text
 
 
 def _fault(fault: re.Match[str]) -> str:

@@ -14,6 +14,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from administration import wording
 from administration.cases import appointments, deadlines, securing, stops
 from administration.cases.models import Case, Stop
 from administration.fields import db_now
@@ -148,7 +149,7 @@ def work(case: Case, user: User, at: datetime) -> Iterable[Item]:
             (_("%(work)s failed: %(why)s") if failed else _("%(work)s stands still since %(why)s"))
             % {
                 "work": kind_in_words(job),
-                "why": job.error if failed else readable.instant(job.beat_at or job.started_at, get_language() or "en"),
+                "why": wording.said(job.error) if failed else readable.instant(job.beat_at or job.started_at, get_language() or "en"),
             },
             base.url(case, "job", pk=job.pk),
             urgent=True,

@@ -17,6 +17,7 @@ from pathlib import Path
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
+from administration import wording
 from administration.cases import appointments, archive
 from administration.cases.models import Case
 from administration.errors import Refused
@@ -227,7 +228,7 @@ def _refuse_unless_answer(case: Case, rail: Rail, name: str, whole: bytes) -> No
         rail.read_answer(bytes(payload), whole)
     except EvidenceRefused as refusal:
         raise NotReceived(
-            _("%(name)s was refused and nothing of it taken. %(reason)s") % {"name": name, "reason": refusal}
+            _("%(name)s was refused and nothing of it taken. %(reason)s") % {"name": name, "reason": wording.said(str(refusal))}
         ) from refusal
 
 
@@ -245,7 +246,7 @@ def _read(rail: Rail, name: str, content: bytes, first: int) -> tuple[Observatio
         if found:
             said = f"Line {first + int(found[1]) - 1} {said[found.end() :]}"
         raise NotReceived(
-            _("%(name)s was refused and nothing of it taken. %(reason)s") % {"name": name, "reason": said}
+            _("%(name)s was refused and nothing of it taken. %(reason)s") % {"name": name, "reason": wording.said(said)}
         ) from refusal
 
 

@@ -12,6 +12,7 @@ from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from administration import wording
 from administration.errors import Refused
 from administration.rails.interface import CannotPrepare, CarriedRail, Item, Policy, Prepared, Rail, Snapshot
 from administration.returns.models import Batch, Round
@@ -68,7 +69,7 @@ def refuse_unless_writable(batch: Batch, rail: Rail, *, at: datetime) -> None:
         except CannotPrepare as reason:
             raise NotWritable(
                 _("No file can be made of part %(part)d of %(batch)s. %(reason)s")
-                % {"part": part, "batch": batch, "reason": reason}
+                % {"part": part, "batch": batch, "reason": wording.said(str(reason))}
             ) from reason
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from administration import wording
 from administration.errors import Refused
 from administration.rails.custodian import Custodian
 from administration.rails.interface import Rail
@@ -42,7 +43,7 @@ def _zengin(path: str) -> Zengin:
         return Zengin(*read_house(Path(path).read_bytes()))
     except (OSError, NotSetUp) as wrong:
         raise NoSuchRail(
-            _("Rail zengin is not set up: %(file)s cannot be used. %(reason)s") % {"file": path, "reason": wrong}
+            _("Rail zengin is not set up: %(file)s cannot be used. %(reason)s") % {"file": path, "reason": wording.said(str(wrong))}
         ) from None
 
 

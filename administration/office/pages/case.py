@@ -5,6 +5,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from administration import wording
 from administration.cases import deadlines
 from administration.office import dashboard, happenings, readable, standing, words
 from administration.office.pages import base
@@ -132,7 +133,7 @@ class Jobs(ListPage):
             Column(_("Of"), lambda job: f"{max(job.total, job.done):,}", numeric=True),
             Column(_("Began"), lambda job: self.instant(job.started_at)),
             Column(_("Ended"), lambda job: self.instant(job.finished_at)),
-            Column(_("What went wrong"), lambda job: job.error or "–"),
+            Column(_("What went wrong"), lambda job: wording.said(job.error) or "–"),
         ]
 
     def filters(self) -> list[Filter]:

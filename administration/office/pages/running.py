@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from administration import wording
 from administration.distribution import comparing, plans, runs
 from administration.distribution.models import Plan, Run, RunState
 from administration.office import readable, words
@@ -98,7 +99,7 @@ class RunPage(ShowPage):
     def notices(self) -> list[tuple[str, Any]]:
         found: list[tuple[str, Any]] = []
         if self.job is not None and self.job.state == JobState.FAILED:
-            found.append(("refusal", self.job.error))
+            found.append(("refusal", wording.said(self.job.error)))
         if self.asked is not None and self.asked.state == "rejected":
             found.append(("warning", _("The approval was rejected: %(reason)s") % {"reason": self.asked.reason}))
         if self.pools:

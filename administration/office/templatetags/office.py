@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from administration import wording
 from administration.books.models import Asset
 from administration.cases import stops
 from administration.cases.models import Stop
@@ -44,6 +45,12 @@ def day(on: date | None) -> str:
 def reason(stop: Stop) -> str:
     """{{ stop|reason }}: why sending was stopped."""
     return stops.reason_of(stop)
+
+
+@register.filter
+def said(text: str) -> str:
+    """{{ job.error|said }}: what was kept in English, in the reader's language."""
+    return wording.said(text)
 
 
 @register.filter
