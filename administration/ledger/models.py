@@ -247,22 +247,143 @@ class ScopeDecision(models.Model):
     at = models.DateTimeField()
 
 
-class PersonLink(models.Model):
-    """Two customers of the ledger are said to be one person (nayose); reversible by a later row with `linked` false."""
+class AggregationState(models.TextChoices):
+    RUNNING = "running", pgettext_lazy("name aggregation", "Running")
+    DONE = "done", pgettext_lazy("name aggregation", "Done")
+    ABANDONED = "abandoned", pgettext_lazy("name aggregation", "Abandoned")
 
-    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
+
+class Aggregation(models.Model):
+    """
+    One run of the name aggregation (nayose) over the customers of an accepted ledger.
+
+    It proposes pairs, and links those that nobody would dispute. A later run proposes anew and changes no decision.
+    """
+
+    case = bulk_key("cases.Case")
+    number = models.PositiveIntegerField()
+    rules = models.CharField(max_length=20)  # which version of the likening
+    state = models.CharField(max_length=10, choices=AggregationState, default=AggregationState.RUNNING)
+    started_by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    customers = models.BigIntegerField(default=0)
+    pairs = models.BigIntegerField(default=0)
+    linked = models.BigIntegerField(default=0)  # customers this run linked by itself
+    crowded = models.BigIntegerField(default=0)  # keys so common that nobody was likened by them
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["case", "number"], name="aggregation_number_is_used_once"),
+            models.UniqueConstraint(
+                fields=["case"], condition=Q(state="running"), name="one_aggregation_of_a_case_runs_at_a_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.case.reference}-N{self.number}"
+
+
+class PersonPair(models.Model):
+    """Two customers that a run proposes as one person: at what level, what agrees, what speaks against it."""
+
+    aggregation = bulk_key(Aggregation)
+    one = bulk_key(Identity)
+    other = bulk_key(Identity)
+    level = models.CharField(max_length=8)  # exact, strong, review
+    score = models.SmallIntegerField()
+    place = models.BigIntegerField()  # in the review: the surest first
+    agrees = models.TextField()
+    against = models.TextField()
+    automatic = models.BooleanField()  # nothing stands against a machine linking them
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["aggregation", "one", "other"], name="pair_is_proposed_once"),
+            models.UniqueConstraint(fields=["aggregation", "place"], name="pair_has_its_own_place_in_the_review"),
+            models.CheckConstraint(condition=Q(one__lt=F("other")), name="pair_names_the_lower_number_first"),
+            models.CheckConstraint(
+                condition=Q(automatic=False) | Q(level__in=["exact", "strong"]), name="only_sure_pairs_are_automatic"
+            ),
+        ]
+        indexes = [models.Index(fields=["aggregation", "other"], name="pair_by_the_other")]
+
+
+class PairDecision(models.Model):
+    """A person decided that two customers are one person, or are not; the newest counts. No machine overrules it."""
+
+    case = bulk_key("cases.Case")
     one = models.ForeignKey(Identity, models.PROTECT, related_name="+")
     other = models.ForeignKey(Identity, models.PROTECT, related_name="+")
-    linked = models.BooleanField()
-    level = models.CharField(max_length=8)  # EXACT, STRONG, REVIEW
+    same = models.BooleanField()
     reason = models.TextField()
-    by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
+    by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
     at = models.DateTimeField()
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=Q(one__lt=F("other")), name="person_link_names_the_lower_number_first")
+            models.CheckConstraint(condition=Q(one__lt=F("other")), name="pair_decision_names_the_lower_number_first"),
+            models.CheckConstraint(condition=~Q(reason=""), name="pair_decision_has_its_reason"),
         ]
+
+
+class Person(models.Model):
+    """One person, of whom the ledger may list several customers: caps, minimums, notices and payments count them as one."""
+
+    case = bulk_key("cases.Case")
+    number = models.PositiveIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["case", "number"], name="person_number_is_used_once")]
+
+    def __str__(self) -> str:
+        return f"P{self.number}"
+
+
+class PersonLink(models.Model):
+    """
+    A customer of the ledger is this person, from here until a later link follows this one. Never edited, never deleted.
+
+    Each customer's links are one chain: one first link, each followed at most once. The last is what counts.
+    """
+
+    case = bulk_key("cases.Case")
+    identity = models.ForeignKey(Identity, models.PROTECT, related_name="person_links")
+    person = models.ForeignKey(Person, models.PROTECT, related_name="links")
+    follows = models.OneToOneField("self", models.PROTECT, null=True, related_name="followed_by")
+    level = models.CharField(max_length=8)  # exact, strong; or decided
+    aggregation = models.ForeignKey(Aggregation, models.PROTECT, null=True, related_name="links")
+    reason = models.TextField(blank=True)
+    by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")  # null: by the run itself
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["identity"], condition=Q(follows__isnull=True), name="customer_has_one_first_link"
+            ),
+            models.CheckConstraint(
+                condition=Q(by__isnull=True, aggregation__isnull=False, level__in=["exact", "strong"], follows__isnull=True)
+                | Q(by__isnull=False, level="decided") & ~Q(reason=""),
+                name="link_is_sure_and_first_or_decided_with_a_reason",
+            ),
+        ]
+        indexes = [models.Index(fields=["case"], name="person_link_by_case")]
+
+
+class Grouping(models.Model):
+    """Who was one person with whom at one moment, frozen: the links up to `as_of`, which nothing is ever added below."""
+
+    case = bulk_key("cases.Case")
+    as_of = models.BigIntegerField()  # the id of the newest link; 0 where there was none
+    persons = models.BigIntegerField()
+    customers = models.BigIntegerField()
+    sha256 = models.BinaryField(max_length=32)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["case", "as_of"], name="grouping_is_frozen_once")]
 
 
 class HandedOverHold(models.Model):

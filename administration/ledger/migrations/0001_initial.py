@@ -262,41 +262,6 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name="PersonLink",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("linked", models.BooleanField()),
-                ("level", models.CharField(max_length=8)),
-                ("reason", models.TextField()),
-                ("at", models.DateTimeField()),
-                (
-                    "by",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "case",
-                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="cases.case"),
-                ),
-                (
-                    "one",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="ledger.identity"
-                    ),
-                ),
-                (
-                    "other",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="ledger.identity"
-                    ),
-                ),
-            ],
-        ),
-        migrations.CreateModel(
             name="ProposedAdjustment",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -323,6 +288,220 @@ class Migration(migrations.Migration):
                     "proposed_by",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Aggregation",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("rules", models.CharField(max_length=20)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("running", "Running"), ("done", "Done"), ("abandoned", "Abandoned")],
+                        default="running",
+                        max_length=10,
+                    ),
+                ),
+                ("started_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("customers", models.BigIntegerField(default=0)),
+                ("pairs", models.BigIntegerField(default=0)),
+                ("linked", models.BigIntegerField(default=0)),
+                ("crowded", models.BigIntegerField(default=0)),
+                (
+                    "case",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="cases.case",
+                    ),
+                ),
+                (
+                    "started_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Grouping",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("as_of", models.BigIntegerField()),
+                ("persons", models.BigIntegerField()),
+                ("customers", models.BigIntegerField()),
+                ("sha256", models.BinaryField(max_length=32)),
+                ("at", models.DateTimeField()),
+                (
+                    "case",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="cases.case",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="PairDecision",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("same", models.BooleanField()),
+                ("reason", models.TextField()),
+                ("at", models.DateTimeField()),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "case",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="cases.case",
+                    ),
+                ),
+                (
+                    "one",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="ledger.identity"
+                    ),
+                ),
+                (
+                    "other",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="ledger.identity"
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Person",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("at", models.DateTimeField()),
+                (
+                    "case",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="cases.case",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="PersonLink",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("level", models.CharField(max_length=8)),
+                ("reason", models.TextField(blank=True)),
+                ("at", models.DateTimeField()),
+                (
+                    "aggregation",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="links",
+                        to="ledger.aggregation",
+                    ),
+                ),
+                (
+                    "by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "case",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="cases.case",
+                    ),
+                ),
+                (
+                    "follows",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="followed_by",
+                        to="ledger.personlink",
+                    ),
+                ),
+                (
+                    "identity",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="person_links", to="ledger.identity"
+                    ),
+                ),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="links", to="ledger.person"
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="PersonPair",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("level", models.CharField(max_length=8)),
+                ("score", models.SmallIntegerField()),
+                ("place", models.BigIntegerField()),
+                ("agrees", models.TextField()),
+                ("against", models.TextField()),
+                ("automatic", models.BooleanField()),
+                (
+                    "aggregation",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="ledger.aggregation",
+                    ),
+                ),
+                (
+                    "one",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="ledger.identity",
+                    ),
+                ),
+                (
+                    "other",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="ledger.identity",
                     ),
                 ),
             ],
@@ -588,12 +767,6 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddConstraint(
-            model_name="personlink",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("one__lt", models.F("other"))), name="person_link_names_the_lower_number_first"
-            ),
-        ),
-        migrations.AddConstraint(
             model_name="sourcefile",
             constraint=models.UniqueConstraint(fields=("intake", "name"), name="source_file_is_listed_once"),
         ),
@@ -619,5 +792,91 @@ class Migration(migrations.Migration):
             model_name="identity",
             constraint=models.UniqueConstraint(fields=("case", "customer_ref"), name="customer_is_listed_once"),
         ),
+        migrations.AddConstraint(
+            model_name="aggregation",
+            constraint=models.UniqueConstraint(fields=("case", "number"), name="aggregation_number_is_used_once"),
+        ),
+        migrations.AddConstraint(
+            model_name="aggregation",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "running")),
+                fields=("case",),
+                name="one_aggregation_of_a_case_runs_at_a_time",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="grouping",
+            constraint=models.UniqueConstraint(fields=("case", "as_of"), name="grouping_is_frozen_once"),
+        ),
+        migrations.AddConstraint(
+            model_name="pairdecision",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("one__lt", models.F("other"))), name="pair_decision_names_the_lower_number_first"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="pairdecision",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("reason", ""), _negated=True), name="pair_decision_has_its_reason"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="person",
+            constraint=models.UniqueConstraint(fields=("case", "number"), name="person_number_is_used_once"),
+        ),
+        migrations.AddIndex(
+            model_name="personlink",
+            index=models.Index(fields=["case"], name="person_link_by_case"),
+        ),
+        migrations.AddConstraint(
+            model_name="personlink",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("follows__isnull", True)), fields=("identity",), name="customer_has_one_first_link"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="personlink",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("aggregation__isnull", False),
+                        ("by__isnull", True),
+                        ("follows__isnull", True),
+                        ("level__in", ["exact", "strong"]),
+                    ),
+                    models.Q(("by__isnull", False), ("level", "decided"), models.Q(("reason", ""), _negated=True)),
+                    _connector="OR",
+                ),
+                name="link_is_sure_and_first_or_decided_with_a_reason",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="personpair",
+            index=models.Index(fields=["aggregation", "other"], name="pair_by_the_other"),
+        ),
+        migrations.AddConstraint(
+            model_name="personpair",
+            constraint=models.UniqueConstraint(fields=("aggregation", "one", "other"), name="pair_is_proposed_once"),
+        ),
+        migrations.AddConstraint(
+            model_name="personpair",
+            constraint=models.UniqueConstraint(
+                fields=("aggregation", "place"), name="pair_has_its_own_place_in_the_review"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="personpair",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("one__lt", models.F("other"))), name="pair_names_the_lower_number_first"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="personpair",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("automatic", False), ("level__in", ["exact", "strong"]), _connector="OR"),
+                name="only_sure_pairs_are_automatic",
+            ),
+        ),
         migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),
+        migrations.RunSQL((Path(__file__).parent / "persons.sql").read_text(), migrations.RunSQL.noop),
     ]

@@ -123,8 +123,6 @@ CREATE TRIGGER proposed_adjustment_append_only BEFORE UPDATE OR DELETE OR TRUNCA
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER scope_decision_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_scopedecision
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER person_link_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_personlink
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER intake_not_truncated BEFORE TRUNCATE ON ledger_intake
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER control_total_not_deleted BEFORE DELETE OR TRUNCATE ON ledger_controltotal
@@ -367,7 +365,7 @@ CREATE TRIGGER intake_moves BEFORE INSERT OR UPDATE OR DELETE ON ledger_intake
 
 REVOKE UPDATE, DELETE ON ledger_sourcefile, ledger_finding, ledger_identity, ledger_ledgeraccount, ledger_ledgerbalance,
     ledger_handedoverhold, ledger_handedoverdestination, ledger_handedoverprice, ledger_handedoverplace,
-    ledger_adjustment, ledger_proposedadjustment, ledger_scopedecision, ledger_personlink FROM henkan_app;
+    ledger_adjustment, ledger_proposedadjustment, ledger_scopedecision FROM henkan_app;
 REVOKE DELETE ON ledger_controltotal FROM henkan_app;
 
 -- Personal data, and holds that must not be known: not for auditors' queries.
