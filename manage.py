@@ -38,7 +38,9 @@ def main():
     sys.path.insert(0, str(PROJECT))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if sys.argv[1:2] == ["test"]:
-        os.execv(sys.executable, [sys.executable, "-m", "pytest", *sys.argv[2:]])
+        # All of them: two files side by side, where the machine can. Single ones need no second stack.
+        beside = ["-n", str(min(2, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
+        os.execv(sys.executable, [sys.executable, "-m", "pytest", *(sys.argv[2:] or beside)])
 
     from config import stack
 

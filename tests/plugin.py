@@ -2,7 +2,8 @@
 The database of the tests, and the rules they run under.
 
 Loaded by `-p tests.plugin`, before Django reads its settings: a conftest would be too late. Starts a
-throwaway stack unless DATABASE_URL names a server (whose login must then be a superuser).
+throwaway stack unless DATABASE_URL names a server (whose login must then be a superuser). Where files run side by
+side (`-n 2`), each process that runs tests has a stack of its own; they load this module by PYTEST_PLUGINS.
 """
 
 import atexit
@@ -15,6 +16,13 @@ import pytest
 
 from config import stack
 
+OURS = "HENKAN_TESTS_OWN_STACK"
+# Each takes a minute or more. They begin first, so that no process runs one while the other has nothing left to do.
+LONG = (
+    "tests/test_kills.py", "tests/browser/test_whole_way.py", "tests/test_routes.py", "tests/storm/test_storm.py",
+    "tests/config/test_up.py", "tests/portal/test_journey.py", "tests/returns/test_model.py", "tests/browser/test_office.py",
+)  # fmt: skip
+
 _until_the_end = contextlib.ExitStack()
 atexit.register(_until_the_end.close)  # also when pytest ends before it is configured
 
@@ -23,6 +31,10 @@ atexit.register(_until_the_end.close)  # also when pytest ends before it is conf
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     if "help" in early_config.known_args_namespace and early_config.known_args_namespace.help:
         return
+    os.environ["PYTEST_PLUGINS"] = __name__
+    if os.environ.get(OURS):  # a process beside others: what the first one started is not for it
+        for name in ("DATABASE_URL", "REDIS_URL"):
+            os.environ.pop(name, None)
     state = _until_the_end.enter_context(stack.temporary_state())
     os.environ["HENKAN_STATE_DIR"] = str(state)
     os.environ.setdefault("HENKAN_SECRET_KEY", "only-of-the-tests")
@@ -32,7 +44,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         os.environ[variable] = str(state / name)
     if not os.environ.get("DATABASE_URL"):
         own = _until_the_end.enter_context(stack.running(state, alone=True, durable=False))
-        os.environ.update(own.environment())
+        os.environ.update({**own.environment(), OURS: "yes"})
 
 
 def pytest_unconfigure() -> None:
@@ -44,6 +56,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
     settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
     settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first, the others as they come."""
+    rank = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.nodeid.split("::")[0], len(LONG)))
 
 
 # --- no network -------------------------------------------------------------------------------

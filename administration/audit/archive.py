@@ -57,10 +57,10 @@ def half() -> Iterator[Path]:
 
 
 def keep(pull: Pull, written: Path) -> None:
-    """The written file becomes the pull's; a CSV's population stands beside it."""
+    """The written file becomes the pull's; the population of a CSV or Parquet stands beside it."""
     assert pull.sha256 is not None
     path = path_of(pull)
-    if pull.format == "csv":
+    if pull.format != "jsonl":
         stated = {**pull.population, "file": pull.file_name, "sha256": bytes(pull.sha256).hex()}
         _put(population_file(path), json.dumps(stated, ensure_ascii=False, indent=1) + "\n")
     written.replace(path)

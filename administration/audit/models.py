@@ -16,7 +16,9 @@ class Token(models.Model):
     number = models.PositiveIntegerField()
     appointment = models.ForeignKey("cases.Appointment", models.PROTECT, related_name="audit_tokens")
     purpose = models.TextField()
-    period_from = models.DateTimeField(null=True)  # of the record: what was recorded from here on; null: from the first event
+    period_from = models.DateTimeField(
+        null=True
+    )  # of the record: what was recorded from here on; null: from the first event
     period_to = models.DateTimeField(null=True)  # exclusive; null: whatever comes
     issued_by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
     issued_at = models.DateTimeField()
@@ -29,7 +31,9 @@ class Token(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["case", "number"], name="token_number_is_used_once"),
-            models.CheckConstraint(condition=Q(expires_at__gt=F("issued_at")), name="token_expires_after_it_was_issued"),
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=F("issued_at")), name="token_expires_after_it_was_issued"
+            ),
             models.CheckConstraint(
                 condition=Q(period_from__isnull=True) | Q(period_to__isnull=True) | Q(period_from__lt=F("period_to")),
                 name="token_reads_a_period",
@@ -86,7 +90,7 @@ class Pull(models.Model):
     case = models.ForeignKey("cases.Case", models.PROTECT, related_name="pulls")
     number = models.PositiveIntegerField()
     of = models.CharField(max_length=10, choices=PullOf)
-    format = models.CharField(max_length=6)  # csv, jsonl
+    format = models.CharField(max_length=7)  # csv, jsonl, parquet
     population = models.JSONField()
     file_name = models.TextField()
     sha256 = models.BinaryField(max_length=32, null=True)

@@ -6,7 +6,7 @@ The auditor's pulls: the return log and all it takes to check it without us.
 A pull of the whole (JSONL) begins with its population statement (as-of head and instant, definition, first and last
 number, gaps, counts and sums, filter, schema) and holds the record, its signed heads, the manifests that were
 approved, every return with its attempts and evidence, and the rows that bulk events cover. Pulls of returns or of
-events (CSV or JSONL) are those alone, filtered if one likes. `make` writes one into the archive; `stream` sends one
+events (CSV, Parquet or JSONL) are those alone, filtered if one likes. `make` writes one into the archive; `stream` sends one
 while it is written. Neither grows in memory.
 """
 
@@ -24,7 +24,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
-from administration.audit import archive, lines, populations
+from administration.audit import archive, lines, parquet, populations
 from administration.audit.archive import NotPulled, Output, path_of
 from administration.audit.filters import Filter, Period
 from administration.audit.models import Pull, PullOf, Token
@@ -36,7 +36,12 @@ from administration.record.encoding import canonical
 
 __all__ = ["FORMATS", "NotPulled", "Request", "hand_out_again", "made_before", "make", "path_of", "stream"]
 
-FORMATS = ("csv", "jsonl")
+# Each format and its media type.
+FORMATS = {
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/jsonl",
+    "parquet": "application/vnd.apache.parquet",
+}
 NOTHING_LEFT_OUT = Filter()
 
 # Control characters that JSON always escapes, so that COPY leaves a line of JSON as it is.
@@ -71,11 +76,11 @@ def make(
     """
     Pull into the archive, and into the directory `out` as well if one is given.
 
-    What has happened is sealed first, so that the pull speaks under a signed head. By default a CSV is of the
-    returns and a JSONL of the whole.
+    What has happened is sealed first, so that the pull speaks under a signed head. By default a JSONL is of the
+    whole, a CSV or Parquet of the returns.
     """
     of = _asked(
-        case, format, of or (PullOf.RETURNS if format == "csv" else PullOf.WHOLE), chosen, by=by, at=at, token=token
+        case, format, of or (PullOf.WHOLE if format == "jsonl" else PullOf.RETURNS), chosen, by=by, at=at, token=token
     )
     if request is not None and token is not None and (before := made_before(token, request)):
         return before
@@ -223,17 +228,22 @@ def _written(
     """Returns or events, piece by piece as they are written."""
     if of == PullOf.RETURNS:
         (where, params), (inside, bounds) = chosen.of_returns(), period.of_returns()
-        query = lines.returns_csv([*where, *inside]) if form == "csv" else lines.returns([*where, *inside], marked=True)
+        query = (
+            lines.returns([*where, *inside], marked=True) if form == "jsonl" else lines.returns_csv([*where, *inside])
+        )
     else:
         (where, params), (inside, bounds) = chosen.of_events(), period.of_events()
-        query = lines.events_csv([*where, *inside]) if form == "csv" else lines.events([*where, *inside], marked=True)
+        query = lines.events([*where, *inside], marked=True) if form == "jsonl" else lines.events_csv([*where, *inside])
     if form == "jsonl":
         output.line(statement)
         query = f"SELECT row_to_json(pull_line) FROM ({query}) pull_line"  # noqa: S608  our own queries
-    sql = (AS_CSV if form == "csv" else AS_LINES).format(query)
+    sql = (AS_LINES if form == "jsonl" else AS_CSV).format(query)
     given = {"case": case.pk, "size": size, **params, **bounds}
     with database.cursor() as cursor, cursor.copy(sql, given) as copy:
-        yield from output.take(iter(copy))
+        if form == "parquet":
+            yield from output.take(parquet.pieces(iter(copy), population=statement))
+        else:
+            yield from output.take(iter(copy))
     if form == "jsonl":
         output.line({"type": "end", "lines": str(output.lines + 1)})
 

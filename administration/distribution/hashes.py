@@ -17,38 +17,69 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import connection
+
 from administration.distribution import sumtree
 from administration.distribution.models import PoolLine, Run
-from administration.record import stream
-from administration.record.encoding import frames
+from administration.record.encoding import frames, unframe
 
-KEY_BYTES = 64  # of HMAC-SHA-256
-# Of all assets together: claims lie about in this order already, and what is nearly sorted is sorted quickly.
-ORDER = 'ORDER BY c.number COLLATE "C", l.claim_class COLLATE "C"'
-
-# Before the entitlements are written: the same lines as the share statements read.
-LIVE = f"""COPY (
-    SELECT l.asset_id::text, c.number::text, l.claim_class::text, l.weight::numeric(78,0)::text,
-           l.disputed::numeric(78,0)::text, l.given::text, l.kept::numeric(78,0)::text
-    FROM {{lines}} JOIN register_claim c ON c.id = l.claim_id {ORDER}
+# Rows leave the database in blocks, each made there of this many: a message for each row would cost more than its hash.
+TOGETHER = sumtree.TOGETHER
+DIGEST = 32  # bytes of SHA-256
+# The innermost rows are made by all processors; numbered in order, they only need to be put together.
+BLOCKS = f"""COPY (
+    SELECT asset_id, {{put_together}} FROM (
+        SELECT *, row_number() OVER (PARTITION BY asset_id ORDER BY number, claim_class) - 1 AS n
+        FROM ({{rows}} ORDER BY asset_id, number, claim_class OFFSET 0) r
+    ) r
+    GROUP BY asset_id, n / {TOGETHER} ORDER BY asset_id, n / {TOGETHER}
 ) TO STDOUT (FORMAT BINARY)"""  # noqa: S608 - of our own texts only
+TYPES = {"said": "bytea", "amounts": "text"}
 
-FROZEN = f"""COPY (
-    SELECT e.asset_id::text, c.number::text, l.claim_class::text, e.weight::text, e.disputed::text, e.given::text,
-           e.kept::text
+
+def blocks(rows: str, *columns: str) -> str:
+    """COPY of asset and `columns`: "said" one after the other, "amounts" as decimal texts between commas."""
+    made = {
+        "said": "string_agg(said, ''::bytea ORDER BY n) AS said",
+        "amounts": "string_agg(amount, ',' ORDER BY n) AS amounts",
+    }
+    return BLOCKS.format(rows=rows, put_together=", ".join(made[column] for column in columns))
+
+
+def frames_of(*columns: str) -> str:
+    """frames() in SQL: an array of texts in PostgreSQL's binary form is a head of 20 bytes, then the frames of its texts."""
+    return f"substring(array_send(ARRAY[{', '.join(f'{column}::text' for column in columns)}]) FROM 21)"
+
+
+FIGURES = ("weight", "disputed", "given", "kept")
+KEY = 'c.number::text COLLATE "C" AS number, l.claim_class::text COLLATE "C" AS claim_class'
+# Before the entitlements are written: the same lines as the share statements read.
+LIVE = f"""
+    SELECT l.asset_id, {KEY},
+           {frames_of("c.number", "l.claim_class", *(f"l.{figure}::numeric(78,0)" for figure in FIGURES))} AS said
+    FROM {{lines}} JOIN register_claim c ON c.id = l.claim_id"""  # noqa: S608 - of our own texts only
+
+FROZEN = f"""
+    SELECT e.asset_id, {KEY},
+           {frames_of("c.number", "l.claim_class", *(f"e.{figure}" for figure in FIGURES))} AS said
     FROM distribution_entitlement e
     JOIN register_claimline l ON l.id = e.claim_line_id JOIN register_claim c ON c.id = l.claim_id
-    WHERE e.run_id = %(run)s {ORDER}
-) TO STDOUT (FORMAT BINARY)"""  # noqa: S608 - of our own texts only
+    WHERE e.run_id = %(run)s"""  # noqa: S608 - of our own texts only
 
-# The amount comes first: its frame is cut off by its length alone, and what is left are the frames of who gets it.
-LEAVES = f"""COPY (
-    SELECT e.asset_id::text, e.amount::text, c.number::text, a.code::text, l.claim_class::text
+# The secret stays in the database: a statement's text may be logged.
+LEAVES = f"""
+    SELECT e.asset_id, {KEY}, e.amount::text AS amount,
+           distribution_leaf(
+               (SELECT hmac_pad(s.salt, 54) || {frames_of("'leaf'", "encode(r.inputs_sha256, 'hex')")}
+                FROM distribution_run r JOIN cases_case s ON s.id = r.case_id WHERE r.id = %(run)s),
+               (SELECT hmac_pad(s.salt, 92) FROM distribution_run r JOIN cases_case s ON s.id = r.case_id
+                WHERE r.id = %(run)s),
+               c.number, a.code, l.claim_class, e.amount::text
+           ) AS said
     FROM distribution_entitlement e
     JOIN register_claimline l ON l.id = e.claim_line_id JOIN register_claim c ON c.id = l.claim_id
     JOIN books_asset a ON a.id = e.asset_id
-    WHERE e.run_id = %(run)s {ORDER}
-) TO STDOUT (FORMAT BINARY)"""  # noqa: S608 - of our own texts only
+    WHERE e.run_id = %(run)s"""  # noqa: S608 - of our own texts only
 
 
 @dataclass(frozen=True)
@@ -80,8 +111,8 @@ def inputs_sha256(run: Run, pools: Sequence[Head], *, live: tuple[str, dict[str,
         for head in pools
     }
     sql, params = (LIVE.format(lines=live[0]), live[1]) if live else (FROZEN, {"run": run.pk})
-    for asset_id, rows in by_asset(sql, params):
-        digests[asset_id].update(b"".join(rows))
+    for asset_id, said in in_blocks(sql, params, "said"):
+        digests[asset_id].update(said)
     said = frames(("henkan-inputs/1", run.case.reference, run.kind, bytes(run.plan.sha256).hex()))
     return hashlib.sha256(said + b"".join(digests[head.asset_id].digest() for head in pools)).digest()
 
@@ -91,40 +122,14 @@ def roots(run: Run) -> dict[int, tuple[bytes, int, int]]:
     pools = {line.asset_id: line for line in run.pools.select_related("asset")}
     found = {pk: (sumtree.root_of(line.pool, line.asset.code, 0, None), 0, 0) for pk, line in pools.items()}
     builders = {asset_id: sumtree.Builder() for asset_id in pools}
-    salts = Salts(
-        bytes(run.case.salt), bytes(run.inputs_sha256 or b"")
-    )  # before COPY: until it ends nothing else is asked
-    for asset_id, rows in by_asset(LEAVES, {"run": run.pk}):
-        builders[asset_id].extend(salts.leaves(rows))
+    for asset_id, leaves, amounts in in_blocks(LEAVES, {"run": run.pk}, "said", "amounts"):
+        hashes = [leaves[at : at + DIGEST] for at in range(0, len(leaves), DIGEST)]
+        builders[asset_id].extend(hashes, list(map(int, amounts.split(","))))
     for asset_id, builder in builders.items():
         top, line = builder.top(), pools[asset_id]
         root = sumtree.root_of(line.pool, line.asset.code, builder.size, top)
         found[asset_id] = root, builder.size, top.total if top else 0
     return found
-
-
-class Salts:
-    """
-    sumtree.leaf with sumtree.salt_of for framed rows of a run by the thousand.
-
-    HMAC is SHA-256 of the key in one guise, before SHA-256 of the key in another and the message (RFC 2104). Written out,
-    it takes two thirds of the time, and most of building a tree is this.
-    """
-
-    def __init__(self, secret: bytes, inputs_sha256: bytes) -> None:
-        key = secret if len(secret) <= KEY_BYTES else hashlib.sha256(secret).digest()
-        key = key.ljust(KEY_BYTES, b"\x00")
-        self.inner = bytes(byte ^ 0x36 for byte in key) + frames(("leaf", inputs_sha256.hex()))
-        self.outer = bytes(byte ^ 0x5C for byte in key)
-
-    def leaves(self, rows: Iterable[bytes]) -> Iterator[sumtree.Node]:
-        """The leaves of rows of amount, claim number, asset, class."""
-        sha256, inner, outer, size, node = hashlib.sha256, self.inner, self.outer, sumtree.SALT_BYTES, sumtree.Node
-        for row in rows:
-            cut = 4 + row[3]  # an amount has fewer than 256 digits
-            who, amount = row[cut:], row[:cut]
-            salt = sha256(outer + sha256(inner + who).digest()).digest()[:size]
-            yield node(sha256(b"\x00" + salt + who + amount).digest(), int(amount[4:]))
 
 
 def outputs_root(run: Run, pools: Iterable[PoolLine]) -> bytes:
@@ -136,18 +141,16 @@ def outputs_root(run: Run, pools: Iterable[PoolLine]) -> bytes:
     return hashlib.sha256(said).digest()
 
 
-def by_asset(sql: str, params: dict[str, Any]) -> Iterator[tuple[int, list[bytes]]]:
-    """Framed rows in order, up to a thousand of one asset at a time. The asset is the first column, which is taken off."""
-    waiting: dict[bytes, list[bytes]] = {}
-    for row in stream.frames(sql, params):
-        cut = 4 + row[3]  # a number has fewer than 256 digits
-        asset = row[4:cut]
-        rows = waiting.get(asset)
-        if rows is None:
-            rows = waiting[asset] = []
-        rows.append(row[cut:])
-        if len(rows) == sumtree.TOGETHER:
-            yield int(asset), rows
-            del waiting[asset]
-    for asset, rows in waiting.items():
-        yield int(asset), rows
+def lines(run: Run) -> Iterator[tuple[int, list[str | None]]]:
+    """What a run froze of each line, in the order of the hash: asset, then the six framed texts."""
+    for asset_id, said in in_blocks(FROZEN, {"run": run.pk}, "said"):
+        texts, each = unframe(said), 2 + len(FIGURES)
+        for at in range(0, len(texts), each):
+            yield asset_id, texts[at : at + each]
+
+
+def in_blocks(rows: str, params: dict[str, Any], *columns: str) -> Iterator[tuple[Any, ...]]:
+    """The blocks of these rows, asset by asset and in order. Until the last is taken the connection can do nothing else."""
+    with connection.cursor() as cursor, cursor.copy(blocks(rows, *columns), params) as copy:
+        copy.set_types(["int8", *(TYPES[column] for column in columns)])
+        yield from copy.rows()

@@ -25,7 +25,6 @@ from administration.distribution.models import Plan, PoolLine, Run, RunState
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import log
-from administration.record.encoding import unframe
 from administration.work import jobs
 from administration.work.models import Job
 from claims.register import tie_out
@@ -292,9 +291,7 @@ def export_inputs(run: Run, out: IO[str]) -> int:
     }  # fmt: skip
     out.write(json.dumps(head, ensure_ascii=False) + "\n")
     count = 0
-    for asset_id, rows in hashes.by_asset(hashes.FROZEN, {"run": run.pk}):
-        asset = pools[asset_id].asset.code
-        for row in rows:
-            out.write(json.dumps([asset, *unframe(row)], ensure_ascii=False) + "\n")
-            count += 1
+    for asset_id, line in hashes.lines(run):
+        out.write(json.dumps([pools[asset_id].asset.code, *line], ensure_ascii=False) + "\n")
+        count += 1
     return count

@@ -79,20 +79,19 @@ def cuts(*, before: Before) -> str:
 
     %(cut_assets)s, %(low)s, %(high)s, %(units)s: remainders of the slot (low ≤ rest < high) and the units that reach it.
     """
+    rest = "mod(l.weight * l.pool, l.total)"
+    and_not_above = "" if before is Before.NOTHING else " AND (l.kept = 0 OR div(l.weight * l.pool, l.total) >= l.kept)"
     return f"""
 SELECT asset_id, rest, units - passed, CASE WHEN n > units - passed THEN ids ELSE '{{}}' END
 FROM (
     SELECT *, sum(n) OVER (PARTITION BY asset_id ORDER BY rest DESC) - n AS passed
     FROM (
-        SELECT l.asset_id, x.units, rest, count(*) AS n, array_agg(l.id) AS ids
-        FROM (
-            SELECT id, asset_id, pool, total, weight, kept, mod(weight * pool, total) AS rest
-            FROM {lines(before=before)} OFFSET 0
-        ) l
+        SELECT l.asset_id, x.units, {rest} AS rest, count(*) AS n, array_agg(l.id) AS ids
+        FROM {lines(before=before)}
         JOIN unnest(%(cut_assets)s::bigint[], %(low)s::numeric[], %(high)s::numeric[], %(units)s::bigint[])
             AS x (asset_id, low, high, units) ON x.asset_id = l.asset_id
-        WHERE rest > 0 AND rest >= x.low AND rest < x.high AND (kept = 0 OR div(weight * pool, total) >= kept)
-        GROUP BY l.asset_id, x.units, rest
+        WHERE numrange(greatest(x.low, 1), x.high) @> {rest}{and_not_above}
+        GROUP BY 1, 2, 3
     ) r
 ) r
 WHERE passed < units AND passed + n >= units"""  # noqa: S608 - of our own texts only

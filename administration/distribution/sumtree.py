@@ -108,16 +108,15 @@ class Builder:
     def add(self, node: Node) -> None:
         self._join(node, 1)
 
-    def extend(self, nodes: Iterable[Node]) -> None:
+    def extend(self, hashes: Sequence[bytes], sums: Sequence[int]) -> None:
         """Add leaves in order. Whole subtrees of TOGETHER leaves are hashed level by level, which is what makes it quick."""
-        leaves = list(nodes)
         at = 0
-        while at < len(leaves):
-            if self.size % TOGETHER or len(leaves) - at < TOGETHER:
-                self.add(leaves[at])
+        while at < len(hashes):
+            if self.size % TOGETHER or len(hashes) - at < TOGETHER:
+                self.add(Node(hashes[at], bounded(sums[at])))
                 at += 1
             else:
-                self._join(perfect(leaves[at : at + TOGETHER]), TOGETHER)
+                self._join(perfect(hashes[at : at + TOGETHER], sums[at : at + TOGETHER]), TOGETHER)
                 at += TOGETHER
 
     def _join(self, node: Node, leaves: int) -> None:
@@ -137,12 +136,10 @@ class Builder:
         return top
 
 
-def perfect(leaves: Sequence[Node]) -> Node:
+def perfect(hashes: Sequence[bytes], sums: Sequence[int]) -> Node:
     """The top node over leaves whose number is a power of two: parent(), for whole levels at once."""
-    sums = [total for _, total in leaves]
     if min(sums) < 0 or sum(sums) > BOUND:
-        raise BadSum(f"{len(leaves)} amounts are no sum from 0 to 10^78 - 1.")
-    hashes = [node_hash for node_hash, _ in leaves]
+        raise BadSum(f"{len(sums)} amounts are no sum from 0 to 10^78 - 1.")
     while len(sums) > 1:
         texts = [b"%d" % total for total in sums]
         said = [LENGTH[len(text)] + text + below for text, below in zip(texts, hashes, strict=True)]
@@ -154,7 +151,8 @@ def perfect(leaves: Sequence[Node]) -> Node:
 def make(leaves: Iterable[Node]) -> Node | None:
     """The top node over these leaves."""
     builder = Builder()
-    builder.extend(leaves)
+    for node in leaves:
+        builder.add(node)
     return builder.top()
 
 

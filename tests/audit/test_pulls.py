@@ -12,6 +12,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import DatabaseError, connection, transaction
+from pyarrow import parquet
 
 from administration.audit import henkan_verify, pulls
 from administration.audit.models import Pull
@@ -133,6 +134,18 @@ def test_a_csv_pull_has_every_return_once_and_its_population_beside_it(world, pu
         assert (str(len(same)), str(sum(int(row["amount"]) for row in same))) == (line["count"], line["amount"])
     settled = [row for row in rows if row["state"] == "settled"]
     assert all(row["settled_at"].endswith("Z") and row["destination"] for row in settled)
+
+
+def test_a_parquet_pull_is_the_csv_with_what_is_missing_as_null_and_its_population_inside(world, pull):
+    with pull("csv").open(encoding="utf-8", newline="") as file:
+        expected = [{name: cell or None for name, cell in row.items()} for row in csv.DictReader(file)]
+    path = pull("parquet")
+    table = parquet.read_table(path)
+    assert table.to_pylist() == expected
+    assert set(map(str, table.schema.types)) == {"string"}  # no figure is a float, none is cut
+    statement = json.loads(table.schema.metadata[b"henkan.population"])
+    assert statement["returns"] == Pull.objects.latest("number").population["returns"]
+    assert path.with_suffix(".population.json").exists()
 
 
 def test_the_same_pull_can_be_had_again_from_the_archive_and_no_other(world, pull, tmp_path):

@@ -4,6 +4,7 @@ import hashlib
 import random
 
 import pytest
+from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,22 +91,38 @@ def test_whole_subtrees_at_once_give_the_same_as_leaf_by_leaf(size):
         one_by_one.add(node)
     at = 0
     for step in (1, 1024, 700, 324, size):  # also where they do not begin at a multiple
-        at_once.extend(leaves[at : at + step])
+        part = leaves[at : at + step]
+        at_once.extend([node.hash for node in part], [node.total for node in part])
         at += step
     assert (at_once.top(), at_once.size) == (one_by_one.top(), one_by_one.size)
     assert sumtree.make(leaves) == one_by_one.top()
     for forged in (-1, BOUND):
         with pytest.raises(BadSum):
-            Builder().extend([*leaves_of([1] * 1023), Node(bytes(32), forged)])
+            Builder().extend([bytes(32)] * 1024, [1] * 1023 + [forged])
+
+
+IN_SQL = """SELECT distribution_leaf(hmac_pad(%s, 54) || %s, hmac_pad(%s, 92), claim, asset, 'general', amount)
+            FROM unnest(%s::text[], %s::text[], %s::text[]) AS l (claim, asset, amount)"""
 
 
 @pytest.mark.parametrize("secret", [b"", bytes(range(32)), bytes(64), bytes(range(200))])
-@given(st.integers(0, BOUND), st.text(max_size=20), st.text(max_size=5))
-def test_leaves_of_framed_rows_are_the_leaves(secret, amount, claim, asset):
-    inputs, who = bytes(range(32)), {"claim": claim, "asset": asset, "claim_class": "general"}
-    row = b"".join(map(sumtree.frame, (str(amount), claim, asset, "general")))
-    salt = sumtree.salt_of(secret, inputs_sha256=inputs, **who)
-    assert list(hashes.Salts(secret, inputs).leaves([row])) == [sumtree.leaf(salt, **who, amount=amount)]
+def test_the_database_makes_the_same_leaves(db, secret):
+    inputs, rng = bytes(range(32)), random.Random(11)
+    rows = [
+        ("", "", "0"),
+        ("T-1-C髙1", "BTC", str(BOUND)),
+        *((f"C{rng.random()}", "E" * rng.randrange(9), str(rng.randrange(10**30))) for _ in range(50)),
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            IN_SQL,
+            [secret, b"".join(map(sumtree.frame, ("leaf", inputs.hex()))), secret, *map(list, zip(*rows, strict=True))],
+        )
+        found = [bytes(leaf) for (leaf,) in cursor.fetchall()]
+    for (claim, asset, amount), hashed in zip(rows, found, strict=True):
+        who = {"claim": claim, "asset": asset, "claim_class": "general"}
+        salt = sumtree.salt_of(secret, inputs_sha256=inputs, **who)
+        assert hashed == sumtree.leaf(salt, **who, amount=int(amount)).hash
 
 
 def test_the_builder_holds_a_few_nodes_however_many_leaves_come():

@@ -9,7 +9,7 @@ assert schema  # imported so that it is known
 
 app_name = "api"
 V1 = "v1/"
-FORM = r"\.(?P<form>csv|jsonl)$"
+FORM = r"\.(?P<form>csv|jsonl|parquet)$"
 
 urlpatterns = [
     path(V1, views.Scope.as_view(), name="scope"),

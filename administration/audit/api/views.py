@@ -52,7 +52,7 @@ OF_RETURNS = [
 OF_EVENTS = [OpenApiParameter("kind", description="What the kind begins with: batch. or evidence.applied"), *DATES]
 STEPS = [AFTER, LIMIT, CASE, KNOWN]
 FORM = OpenApiParameter("form", location="path", enum=list(pulls.FORMATS))
-TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+STREAMED = {(200, media.partition(";")[0]): OpenApiTypes.BINARY for media in pulls.FORMATS.values()}
 
 
 class View(APIView):
@@ -79,7 +79,9 @@ class View(APIView):
 
 
 class Scope(View):
-    @extend_schema(operation_id="scope", tags=["token"], summary="What this token may read", responses=shapes.ScopeShape)
+    @extend_schema(
+        operation_id="scope", tags=["token"], summary="What this token may read", responses=shapes.ScopeShape
+    )
     def get(self, request: Request) -> Response:
         token = self.token
         return Response(
@@ -419,7 +421,7 @@ class PullFile(View):
         if pull.sha256 is not None and cursors.is_known(request, tag):
             return Response(status=304, headers={"ETag": tag})
         path = pulls.hand_out_again(pull, token=self.token, by=self.by, at=self.at)
-        response = StreamingHttpResponse(archive.pieces(path), content_type=TYPES[pull.format])
+        response = StreamingHttpResponse(archive.pieces(path), content_type=pulls.FORMATS[pull.format])
         response["Content-Length"] = str(pull.bytes)
         response["ETag"] = tag
         return _named(response, pull)
@@ -437,7 +439,7 @@ class Stream(View):
         pull, pieces = pulls.stream(
             self.case, format=form, of=self.of, chosen=self.chosen(self.names), token=self.token, by=self.by, at=self.at
         )
-        response = StreamingHttpResponse(pieces, content_type=TYPES[form])
+        response = StreamingHttpResponse(pieces, content_type=pulls.FORMATS[form])
         response["Link"] = f'<{request.build_absolute_uri(reverse("api:pull", args=[pull.number]))}>; rel="describedby"'
         response["Henkan-Pull"] = str(pull.number)
         response["Henkan-Head-Size"] = pull.population["head"]["size"]
@@ -457,9 +459,9 @@ class EventStream(Stream):
     @extend_schema(
         operation_id="return_events_stream",
         tags=["return-events"],
-        summary="All events, CSV or JSONL",
+        summary="All events, CSV, JSONL or Parquet",
         parameters=[FORM, CASE, *OF_EVENTS],
-        responses={(200, "text/csv"): OpenApiTypes.STR, (200, "application/jsonl"): OpenApiTypes.STR},
+        responses=STREAMED,
     )
     def get(self, request: Request, form: str) -> HttpResponseBase:
         return self.streamed(request, form)
@@ -471,9 +473,9 @@ class ReturnStream(Stream):
     @extend_schema(
         operation_id="returns_stream",
         tags=["returns"],
-        summary="All returns, CSV or JSONL",
+        summary="All returns, CSV, JSONL or Parquet",
         parameters=[FORM, CASE, *OF_RETURNS],
-        responses={(200, "text/csv"): OpenApiTypes.STR, (200, "application/jsonl"): OpenApiTypes.STR},
+        responses=STREAMED,
     )
     def get(self, request: Request, form: str) -> HttpResponseBase:
         return self.streamed(request, form)

@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.PositiveIntegerField()),
                 ('of', models.CharField(choices=[('whole', 'Whole'), ('returns', 'Returns'), ('events', 'Events')], max_length=10)),
-                ('format', models.CharField(max_length=6)),
+                ('format', models.CharField(max_length=7)),
                 ('population', models.JSONField()),
                 ('file_name', models.TextField()),
                 ('sha256', models.BinaryField(max_length=32, null=True)),

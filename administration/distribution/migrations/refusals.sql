@@ -384,6 +384,34 @@ BEGIN
     EXECUTE format('ALTER TABLE public.%I DROP CONSTRAINT of_one_run', name);
 END $$;
 
+-- --- Leaves of the sum trees ---------------------------------------------------------------------
+
+-- The key of HMAC-SHA-256 (RFC 2104) in one of its two guises: every byte of it, filled up to 64, XOR `pad`.
+CREATE FUNCTION hmac_pad(key bytea, pad int) RETURNS bytea LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    padded bytea := CASE WHEN octet_length(key) > 64 THEN sha256(key) ELSE key END;
+BEGIN
+    padded := padded || decode(repeat('00', 64 - octet_length(padded)), 'hex');
+    FOR n IN 0 .. 63 LOOP
+        padded := set_byte(padded, n, get_byte(padded, n) # pad);
+    END LOOP;
+    RETURN padded;
+END $$;
+
+-- One leaf as administration/distribution/sumtree.py has it, salted by HMAC-SHA-256 of who gets it. `inner` is the key's
+-- first guise with the frames of 'leaf' and the inputs' hash after it, `outer` its second. An array of texts in binary
+-- form is a head of 20 bytes and then the frames of its texts.
+CREATE FUNCTION distribution_leaf(
+    "inner" bytea, "outer" bytea, claim text, asset text, claim_class text, amount text
+) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT sha256(
+        '\x00'::bytea
+        || substring(sha256("outer" || sha256("inner" || substring(array_send(ARRAY[claim, asset, claim_class]) FROM 21)))
+                     FOR 16)
+        || substring(array_send(ARRAY[claim, asset, claim_class, amount]) FROM 21)
+    )
+$$;
+
 -- --- Rights --------------------------------------------------------------------------------------
 
 REVOKE INSERT ON distribution_entitlement FROM henkan_app;

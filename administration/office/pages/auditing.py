@@ -167,7 +167,7 @@ class Look(Effect):
 class Pulling(OfCase):
     of = forms.ChoiceField(label=lazy("What"), choices=words.choices(OF))
     format = forms.ChoiceField(
-        label=lazy("Form"), choices=[("jsonl", "JSONL"), ("csv", "CSV")],
+        label=lazy("Form"), choices=[("jsonl", "JSONL"), ("csv", "CSV"), ("parquet", "Parquet")],
         help_text=lazy("Everything is JSONL and has no filter. A CSV opens in a spreadsheet; its amounts are whole units."),
     )  # fmt: skip
     asset = forms.ChoiceField(label=lazy("Asset"), required=False)
@@ -322,8 +322,7 @@ class PullFile(CasePage):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         pull = get_object_or_404(Pull, case=self.case, by=self.user, number=kwargs["pull"])
         path = pulls.hand_out_again(pull, by=self.user, at=self.at)
-        types = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
-        response = StreamingHttpResponse(archive.pieces(path), content_type=types[pull.format])
+        response = StreamingHttpResponse(archive.pieces(path), content_type=pulls.FORMATS[pull.format])
         response["Content-Disposition"] = f'attachment; filename="{pull.file_name}"'
         response["Content-Length"] = str(pull.bytes)
         response["Cache-Control"] = "private, no-store"

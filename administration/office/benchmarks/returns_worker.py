@@ -1,0 +1,15 @@
+"""The workers of the benchmark of returns: Henkan's own, with a rail that accepts at once."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+import django
+
+django.setup()
+
+from administration.office.benchmarks.returns import QUEUE, accept_at_once  # noqa: E402
+from config.celery import app  # noqa: E402
+
+app.conf.task_default_queue = QUEUE
+accept_at_once()
