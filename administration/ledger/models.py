@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from django.utils.translation import pgettext_lazy
 
 from administration.fields import UnitsField
+from administration.ledger import delivered  # noqa: F401 - rows of this room that have a file of their own
 
 
 class IntakeState(models.TextChoices):
@@ -41,6 +42,9 @@ class Intake(models.Model):
     directory = models.TextField()  # where the files as received are kept, below ARCHIVE_DIR
     cutoff_at = models.DateTimeField()
     differences = models.CharField(max_length=8, choices=Differences, default=Differences.REFUSE)
+    outcomes = models.JSONField(default=dict)  # kind of finding → {"outcome": aside | remark, "remark"}; what is not here refuses
+    delivery = models.ForeignKey("ledger.Delivery", models.PROTECT, null=True, related_name="intakes")  # what it was made of,
+    mapping = models.ForeignKey("ledger.LedgerMapping", models.PROTECT, null=True, related_name="intakes")  # and how
     negative_policy = models.CharField(max_length=8, choices=NegativePolicy, default=NegativePolicy.EXCLUDE)
     state = models.CharField(max_length=12, choices=IntakeState, default=IntakeState.RECEIVED)
     received_by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
@@ -95,6 +99,8 @@ class ControlTotal(models.Model):
     source = models.TextField()  # exchange officer, regulator filing, custodian, auditor, none
     computed = UnitsField()
     computed_accounts = models.BigIntegerField()
+    aside = UnitsField(default=0)  # what rows that were set aside say, as far as it can be read; part of the difference
+    aside_rows = models.BigIntegerField(default=0)
     suspense = UnitsField(default=0)  # the unexplained rest, put into named suspense by two signatures
     suspense_name = models.TextField(blank=True, default="")
 

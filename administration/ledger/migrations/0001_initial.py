@@ -879,4 +879,166 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL((Path(__file__).parent / "persons.sql").read_text(), migrations.RunSQL.noop),
+        migrations.CreateModel(
+            name="Delivery",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("deliverer", models.TextField()),
+                ("directory", models.TextField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("arriving", "Arriving"), ("complete", "Complete"), ("destroyed", "Destroyed")],
+                        default="arriving",
+                        max_length=10,
+                    ),
+                ),
+                ("received_at", models.DateTimeField()),
+                ("completed_at", models.DateTimeField(null=True)),
+                ("destroyed_because", models.TextField(blank=True, default="")),
+                (
+                    "case",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="deliveries", to="cases.case"
+                    ),
+                ),
+                (
+                    "received_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "destroyed"), _negated=True),
+                            models.Q(("destroyed_because", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="delivery_is_destroyed_for_a_reason",
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="DeliveredFile",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.TextField()),
+                ("bytes", models.BigIntegerField()),
+                ("received", models.BigIntegerField(default=0)),
+                ("sha256", models.BinaryField(max_length=32, null=True)),
+                ("received_at", models.DateTimeField()),
+                ("encoding", models.CharField(blank=True, default="", max_length=12)),
+                ("encoding_at", models.DateTimeField(null=True)),
+                (
+                    "delivery",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="files", to="ledger.delivery"
+                    ),
+                ),
+                (
+                    "encoding_by",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="members", to="ledger.deliveredfile"
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("delivery", "name"), name="delivered_file_has_its_own_name"),
+                    models.CheckConstraint(
+                        condition=models.Q(("sha256__isnull", True), ("received", models.F("bytes")), _connector="OR"),
+                        name="delivered_file_with_a_hash_is_whole",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("encoding", ""),
+                            models.Q(("encoding_by__isnull", False), ("sha256__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="an_encoding_was_confirmed_by_somebody",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="LedgerMapping",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("version", models.PositiveIntegerField()),
+                ("text", models.TextField()),
+                ("sha256", models.BinaryField(max_length=32)),
+                ("at", models.DateTimeField()),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "case",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="mappings", to="cases.case"
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("case", "version"), name="mapping_version_is_used_once")
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="RowSetAside",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("file", models.TextField()),
+                ("row", models.BigIntegerField()),
+                ("kind", models.CharField(max_length=40)),
+                ("reason", models.TextField()),
+                ("origin", models.TextField(blank=True)),
+                ("account_ref", models.TextField(blank=True)),
+                ("asset_code", models.TextField(blank=True)),
+                ("product", models.TextField(blank=True)),
+                ("amount", administration.fields.UnitsField(null=True)),
+                (
+                    "intake",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="set_aside", to="ledger.intake"
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("intake", "file", "row"), name="row_is_set_aside_once")
+                ],
+            },
+        ),
+        migrations.AddField("intake", "outcomes", models.JSONField(default=dict)),
+        migrations.AddField(
+            "intake",
+            "delivery",
+            models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="intakes", to="ledger.delivery"
+            ),
+        ),
+        migrations.AddField(
+            "intake",
+            "mapping",
+            models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="intakes", to="ledger.ledgermapping"
+            ),
+        ),
+        migrations.AddField("controltotal", "aside", administration.fields.UnitsField(default=0)),
+        migrations.AddField("controltotal", "aside_rows", models.BigIntegerField(default=0)),
+        migrations.RunSQL((Path(__file__).parent / "deliveries.sql").read_text(), migrations.RunSQL.noop),
     ]

@@ -65,7 +65,7 @@ DECLARE
     staging text;
     shared boolean;
 BEGIN
-    FOREACH staging IN ARRAY ARRAY['accounts', 'balances', 'bank_accounts', 'customers', 'findings', 'holds',
+    FOREACH staging IN ARRAY ARRAY['accounts', 'aside', 'balances', 'bank_accounts', 'customers', 'findings', 'holds',
                                    'prices', 'wallets', 'withdrawal_addresses']
     LOOP
         EXECUTE format('LOCK TABLE public.%I IN ACCESS EXCLUSIVE MODE', 'ledger_staging_' || staging);
@@ -225,9 +225,9 @@ BEGIN
     END IF;
     IF intake_state <> 'inspected'
        OR (NEW.intake_id, NEW.asset_code, NEW.product, NEW.declared, NEW.declared_accounts, NEW.source, NEW.computed,
-           NEW.computed_accounts)
+           NEW.computed_accounts, NEW.aside, NEW.aside_rows)
           IS DISTINCT FROM (OLD.intake_id, OLD.asset_code, OLD.product, OLD.declared, OLD.declared_accounts, OLD.source,
-                            OLD.computed, OLD.computed_accounts) THEN
+                            OLD.computed, OLD.computed_accounts, OLD.aside, OLD.aside_rows) THEN
         RAISE EXCEPTION 'control_total_never_changes: % %', OLD.asset_code, OLD.product USING ERRCODE = '23001';
     END IF;
     IF NEW.suspense = OLD.suspense AND OLD.suspense = 0 THEN
@@ -329,9 +329,9 @@ BEGIN
             USING ERRCODE = '23001';
     END IF;
     IF (NEW.case_id, NEW.manifest, NEW.package_sha256, NEW.directory, NEW.cutoff_at, NEW.differences, NEW.received_by_id,
-        NEW.received_at)
+        NEW.received_at, NEW.outcomes, NEW.delivery_id, NEW.mapping_id)
        IS DISTINCT FROM (OLD.case_id, OLD.manifest, OLD.package_sha256, OLD.directory, OLD.cutoff_at, OLD.differences,
-                         OLD.received_by_id, OLD.received_at)
+                         OLD.received_by_id, OLD.received_at, OLD.outcomes, OLD.delivery_id, OLD.mapping_id)
        OR OLD.state IN ('inspected', 'accepting') AND (NEW.accounts, NEW.balances)
        IS DISTINCT FROM (OLD.accounts, OLD.balances)
        OR OLD.state = 'accepting' AND (NEW.content_sha256, NEW.negative_policy)
