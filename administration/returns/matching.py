@@ -59,8 +59,10 @@ class Found:
     last: int
 
 
+DECIDING = ("settled", "refused", "dead")
+
 NEW = """
-SELECT e.id FROM returns_evidenceline e
+SELECT e.id, e.kind FROM returns_evidenceline e
 WHERE e.case_id = %(case)s AND e.id > %(after)s AND e.problem = '' AND e.kind <> 'seen'
   AND NOT EXISTS (SELECT FROM returns_match m WHERE m.line_id = e.id AND m.line_id > %(after)s)
 ORDER BY e.id LIMIT %(chunk)s
@@ -168,17 +170,22 @@ def chunk(case: Case, after: int, *, by: User | None, at: datetime) -> Found:
     """The next lines that are neither matched nor queued, in the caller's transaction."""
     with connection.cursor() as cursor:
         cursor.execute(NEW, {"case": case.pk, "after": after, "chunk": CHUNK})
-        lines = [row[0] for row in cursor.fetchall()]
+        kinds: dict[int, str] = dict(cursor.fetchall())
+        lines = list(kinds)
         if not lines:
             return Found(0, 0, 0, after)
         of_banks = statements.take(case, lines)
-        rest = {"lines": of_banks.rest}
-        cursor.execute(DECIDE, rest)
-        matched = of_banks.matched + cursor.rowcount
-        cursor.execute(COME_BACK, rest)
-        matched += cursor.rowcount
-        cursor.execute(QUEUE, rest)
-        queued = of_banks.queued + cursor.fetchall()
+        matched, queued, rest = of_banks.matched, list(of_banks.queued), {"lines": of_banks.rest}
+        # Most chunks are settlements only, and all of them fit: then the first statement is all.
+        decided = 0
+        for of, sql in ((DECIDING, DECIDE), (("returned",), COME_BACK)):
+            if any(kinds[line] in of for line in of_banks.rest):
+                cursor.execute(sql, rest)
+                decided += cursor.rowcount
+        matched += decided
+        if decided < len(of_banks.rest):
+            cursor.execute(QUEUE, rest)
+            queued += cursor.fetchall()
     if queued:
         # In the order in which every act takes its locks: the case's stops, the books, the record.
         made = _stop_if_alarming(case, [line for line, problem in queued if problem in ALARMING], at=at)

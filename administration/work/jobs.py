@@ -31,7 +31,12 @@ LOCK_CLASS = 0x48454E4B  # "HENK": our class of advisory locks
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a chunk reports: where the next one begins, how many rows are done, and whether that was all."""
+    """
+    What a chunk reports: where the next one begins, how many rows are done, and whether that was all.
+
+    `rests`: nothing can be done at this moment (a rail's quiet period lasts). The worker turns to other work, and the
+    job is rung for again by the beat.
+    """
 
     cursor: str
     done: int
@@ -39,6 +44,7 @@ class Progress:
     finished: bool = False
     result: dict[str, Any] | None = None
     total: int | None = None
+    rests: bool = False
 
 
 Step = Callable[[Job], Progress]
@@ -84,14 +90,15 @@ def advance(job_id: int, *, seconds: float = 60.0) -> bool:
     if job is None:
         return False
     until = time.monotonic() + seconds  # how long we stay, not when anything is due
+    rests = False
     try:
-        while job.state == JobState.WAITING and time.monotonic() < until:
-            _chunk(job)
+        while job.state == JobState.WAITING and not rests and time.monotonic() < until:
+            rests = _chunk(job)
     except LostLease:
         log.warning("Job %s was taken over by another worker; this chunk was rolled back.", job_id)
     finally:
         _let_go(job)
-    if job.state == JobState.WAITING:
+    if job.state == JobState.WAITING and not rests:
         bell.ring(job.pk)
     return True
 
@@ -157,15 +164,22 @@ def _take(job_id: int) -> Job | None:
     return Job.objects.get(pk=job_id) if taken else None
 
 
-def _chunk(job: Job) -> None:
-    """One chunk, committed with its cursor; a refusal ends the job, anything else is tried again a few times."""
+def _chunk(job: Job) -> bool:
+    """
+    One chunk, committed with its cursor; a refusal ends the job, anything else is tried again a few times.
+
+    True when the job rests.
+    """
     step, atomic = _steps[job.kind]
     try:
         if atomic:
             with transaction.atomic():
-                _advance_to(job, step(job))
+                progress = step(job)
+                _advance_to(job, progress)
         else:
-            _advance_to(job, step(job))
+            progress = step(job)
+            _advance_to(job, progress)
+        return progress.rests
     except Refused as refusal:
         _fail(job, str(refusal))
     except LostLease:
@@ -177,10 +191,11 @@ def _chunk(job: Job) -> None:
         if job.tries + 1 >= TRIES_MAX:
             _fail(job, _("%(kind)s failed %(tries)d times: %(trouble)s") % {
                 "kind": job.kind, "tries": TRIES_MAX, "trouble": f"{type(trouble).__name__}: {trouble}"})
-            return
+            return False
         job.tries += 1
         _guarded(job, tries=job.tries, error=str(trouble))
         time.sleep(0.2 * job.tries)
+    return False
 
 
 def _advance_to(job: Job, progress: Progress) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 PATIENCE = 60.0  # seconds after the weather has passed within which the work must end by itself, and 1 for 400 returns
 BUG_PATIENCE = 8.0  # with a seeded bug it may never end; then the judge looks at what there is
 HABITS = ("--refuse", "0.02", "--return", "0.02", "--return-days", "2", "--repeat", "0.02", "--deaf", "0.03", "--delay", "0.02")
+RESUMES_WITHIN = 30.0  # seconds after the last fault, and the quiet period
 HIDE_SECONDS = 2.5  # shorter than the plant's quiet period
 LATE_SECONDS = 1.3  # longer than a call may take
 SMALL = {"--lose": "0.2", "--late": "0.03", "--drop": "0.05", "--fail": "0.05", "--hide": "0.8"}
@@ -43,6 +44,9 @@ def main() -> int:
         if asked.keep:
             tell(f"The logs are in {name}.")
     print(json.dumps(result, ensure_ascii=False, indent=None if asked.json else 1))
+    if not asked.seed_bug and result["kills"] < asked.kills:
+        tell(f"Only {result['kills']} of {asked.kills} kills found anybody.")
+        return 1
     return 0 if bool(result["caught"]) == bool(asked.seed_bug) else 1
 
 
@@ -67,7 +71,7 @@ def storm(folder: Path, *, returns: int, kills: int, seed: int, bug: str = "") -
     slow = slowness()  # a busy machine's seconds are worth less: leases, quiet periods and patience are as much longer
     rates = {**rates, "--late-seconds": str(LATE_SECONDS * slow), "--hide-seconds": str(HIDE_SECONDS * slow)}
     plant = Plant(
-        folder, seed, bug=bug, part=part, lease=math.ceil(2 * slow), call=math.ceil(slow), quiet=3 * slow,
+        folder, seed, bug=bug, part=part, lease=math.ceil(2 * slow), call=math.ceil(slow), quiet=3 * slow, slow=slow,
         habits=(*HABITS, *(word for pair in rates.items() for word in pair)),
     )  # fmt: skip
 
@@ -76,16 +80,22 @@ def storm(folder: Path, *, returns: int, kills: int, seed: int, bug: str = "") -
 
         django.setup()
         from django.core.management import call_command
+        from django.db import connections
 
         call_command("migrate", verbosity=0)
+        connections.close_all()
 
     def build() -> Any:
+        import django
+
+        django.setup()
         from django.db import connection
 
-        from tests.storm import bugs, estate, nursery
+        from tests.storm import bugs, estate, nursery, visitors
 
         nursery.set_scale(json.loads((folder / "scale.json").read_text()))
         world = estate.build(returns)
+        visitors.let_in(world)
         if bug:
             with connection.cursor() as cursor:
                 cursor.execute("SET ROLE NONE")
@@ -108,26 +118,28 @@ def rage(plant: Any, world: Any, *, kills: int, seed: int, began: float, slow: f
     from administration.fields import db_now
     from tests.storm import judge
     from tests.storm.office import Office
+    from tests.storm.visitors import Visitors
     from tests.storm.weather import Weather
 
     began_at = db_now()
     returns = world.case.claims.count() * 3
     weather = Weather(plant, None, kills=kills, seed=seed)
     office = Office(plant, world, seed=seed, progress=lambda: weather.progress)
-    office.limit = max(9, min(600, returns // (15 if returns <= 400 else 30)))
+    office.limit = max(9, min(1_000, returns // (15 if returns <= 400 else 30)))
     weather.office = office
-    pulse = Pulse(plant, weather)
+    office.visitors = visitors = Visitors(plant, world, seed=seed)
     plant.open()
     people = threading.Thread(target=office.work, daemon=True)
     people.start()
-    watcher = threading.Thread(target=pulse.watch, daemon=True)
-    watcher.start()
-    weather.rage(until=time.monotonic() + slow * (30 + kills * 1.5))
+    looking = threading.Thread(target=visitors.watch, daemon=True)
+    looking.start()
+    weather.rage(until=time.monotonic() + slow * (60 + kills * 2.5))
     tell(f"{time.monotonic() - began:.1f} s: the weather has passed: {dict(weather.count)}, {plant.killed} workers killed.")
     patience = time.monotonic() + slow * ((BUG_PATIENCE if plant.bug else PATIENCE) + returns / 400)
     while not office.finished.wait(0.05) and time.monotonic() < patience and people.is_alive():
         plant.wake_sleepers()
-    pulse.over.set()
+    visitors.over.set()
+    looking.join(timeout=slow * 20)
     done = office.finished.is_set()
     tell(f"{time.monotonic() - began:.1f} s: {'all is done' if done else 'it did not end by itself'}; judging.")
     if not done:
@@ -136,9 +148,13 @@ def rage(plant: Any, world: Any, *, kills: int, seed: int, began: float, slow: f
         plant.still()  # what is judged does not move
         office.leaving.clear()
     connection.close()
+    resumed, longest = stalls(began_at, weather.last_fault)
+    took = round(time.time() - weather.last_fault, 1)
     verdict = judge.judge(plant, office, returns=returns, began_at=began_at, moving=done)
     if not done:
         verdict.finds("I3", f"the work did not end by itself after the last fault; {office.errors[-1:]}")
+    if resumed > slow * (RESUMES_WITHIN + plant.quiet):
+        verdict.finds("I3", f"the work went on only {resumed} s after the last fault")
     for reason in office.machine_stops:
         verdict.finds("I6", f"the engine stopped a rail by itself: {reason}")
     caught = [f"{name}: {sentence}" for name, found in verdict.findings.items() for sentence in found[:3]]
@@ -155,13 +171,15 @@ def rage(plant: Any, world: Any, *, kills: int, seed: int, began: float, slow: f
         "wrong": verdict.wrong,
         "conservation": verdict.conservation,
         "unowned_unknown": verdict.unowned_unknown,
-        "resume_seconds": round(pulse.resumed_after(), 1),
+        "resume_seconds": resumed,
+        "done_seconds_after_the_last_fault": took,
         "invariants": {name: not found for name, found in verdict.findings.items()},
         "caught": caught,
         "faults": dict(sorted(weather.count.items())),
         "office": dict(sorted(office.count.items())),
+        "pages": dict(sorted(visitors.count.items())),
         "refusals": dict(sorted(office.refusals.items())),
-        "longest_stall_seconds": round(pulse.longest, 1),
+        "longest_stall_seconds": longest,
         "workers_started": plant.started,
         "seconds": round(time.monotonic() - began, 1),
     }
@@ -175,34 +193,27 @@ def slowness() -> float:
     return min(6.0, max(1.0, (time.monotonic() - began) / 0.3))
 
 
-class Pulse:
-    """Looks several times a second whether the record grows: how long the work stood still, and after the last fault."""
+# What workers do, not people: by these the work is seen to go on.
+WORK = (
+    "submission.accepted", "submission.unknown", "submission.refused", "submission.lapsed", "batch.exported", "batch.submitted",
+    "evidence.received", "evidence.applied", "batch.closed",
+)  # fmt: skip
 
-    def __init__(self, plant: Any, weather: Any) -> None:
-        self.plant, self.weather = plant, weather
-        self.over = threading.Event()
-        self.longest = 0.0
-        self.beats: list[float] = []
 
-    def watch(self) -> None:
-        import psycopg
+def stalls(began_at: Any, last_fault: float) -> tuple[float, float]:
+    """Seconds from the last fault to the first work after it, and the longest time without any, by the record."""
+    from django.db import connection
 
-        last, size, since = time.time(), -1, time.time()
-        while not self.over.wait(0.1):
-            try:
-                ((now,),) = self.plant.sql("SELECT coalesce(max(number), 0) FROM record_event")
-            except psycopg.Error:
-                continue
-            if now != size:
-                size, last = now, time.time()
-                self.longest = max(self.longest, last - since)
-                since = last
-                self.beats.append(last)
-
-    def resumed_after(self) -> float:
-        """From the last fault to the first thing that happened after it."""
-        later = [beat for beat in self.beats if beat >= self.weather.last_fault]
-        return later[0] - self.weather.last_fault if later else 0.0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT extract(epoch FROM min(recorded_at) FILTER (WHERE recorded_at >= to_timestamp(%(last)s))) - %(last)s,
+                      extract(epoch FROM max(gap))
+               FROM (SELECT recorded_at, recorded_at - lag(recorded_at) OVER (ORDER BY number) AS gap FROM record_event
+                     WHERE kind = ANY (%(work)s) AND recorded_at >= %(began)s) e""",
+            {"last": last_fault, "work": list(WORK), "began": began_at},
+        )
+        resumed, longest = cursor.fetchone()
+    return round(float(resumed or 0), 1), round(float(longest or 0), 1)
 
 
 def tell(sentence: str) -> None:

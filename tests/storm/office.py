@@ -28,10 +28,13 @@ from administration.work.models import Job
 from tests.returns.world import World
 from tests.storm.estate import RAILS
 from tests.storm.plant import Plant
+from tests.storm.visitors import Visitors
 
 R3 = "rehearsal-r3"
 PAGE = 5_000
 PATIENCE = 40.0  # seconds that a person waits for a job before looking again
+GLANCE = 1.0  # seconds that a person waits for a rail, while other batches can be prepared
+OVERLAP = 40  # lines of an earlier statement that the next one says again
 
 
 class Office:
@@ -50,12 +53,14 @@ class Office:
         self.errors: list[str] = []
         self.finished = threading.Event()
         self.leaving = threading.Event()
-        self.swallowed = 0
+        self.visitors: Visitors | None = None  # who press on pages, where there is a web
+        self.paper = b""  # the whole statement of the rail that cannot be asked, as far as it was fetched
+        self.taken = 0  # lines of it that were imported
 
     def look(self, what: str) -> None:
         """Where the day stands, for whoever wants to see where a storm spends its time."""
         if os.environ.get("STORM_DIARY"):
-            print(f"{time.monotonic():.1f} {self.progress():.2f} {what} {dict(self.count)}", file=sys.stderr, flush=True)
+            print(f"{time.monotonic():.2f} {self.progress():.2f} {what} {self.count['batches']} {self.count['scheduled again']}", file=sys.stderr, flush=True)
 
     # --- pressing
 
@@ -75,17 +80,17 @@ class Office:
                 time.sleep(0.2)
         return None
 
-    def wait(self, job: Job | None) -> Job | None:
+    def wait(self, job: Job | None, seconds: float = PATIENCE) -> Job | None:
         """Until the job ended, or patience does. Workers do the work, not the person."""
         if job is None:
             return None
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + seconds * self.plant.slow
         while time.monotonic() < until and not self.leaving.is_set():
             found = self.press(lambda: Job.objects.filter(pk=job.pk).values_list("state", flat=True).first())
             if found != "waiting":
                 return job
             time.sleep(0.05)
-        self.count["impatient"] += 1
+        self.count["impatient"] += seconds == PATIENCE
         return job
 
     # --- the days
@@ -113,22 +118,28 @@ class Office:
             return
         self.lift_what_the_machine_stopped()
         begun = [self.send_some(rail) for rail in RAILS.values()]
+        self.look("begun")
         if self.asked_to_stop and any(begun):
             self.asked_to_stop -= 1
             time.sleep(self.rng.random() * 0.5)
             self.stop_and_resume()
+        until = time.monotonic() + GLANCE * self.plant.slow
         for job in begun:
-            self.wait(job)
+            self.wait(job, max(0.0, until - time.monotonic()) / self.plant.slow)
         self.look("sent")
         for rail in ("rehearsal", "rehearsal-r2"):
             self.wait(self.press(lambda rail=rail: evidence.observe(self.world.case, rail, by=by, at=db_now())))
+        self.look("asked")
         self.read_the_paper_statement()
+        self.look("read")
         self.wait(self.press(lambda: settlement.settle(self.world.case, by=by, at=db_now())))
         self.look("settled")
         self.press(self.decide_doubt)
         self.press(self.follow_what_came_back)
         if self.rng.random() < 0.3:
             self.replay_an_approval()
+            if self.visitors:
+                self.visitors.press_again(1)
         time.sleep(0.05)
 
     def send_some(self, rail: str) -> Job | None:
@@ -147,6 +158,7 @@ class Office:
             return [self.carry(batch) for batch in unsigned][-1]
         current = self.press(lambda: case.rounds.latest("number"))
         batch = self.press(lambda: batches.draft(case, current, rail, by=by, at=db_now(), limit=self.limit))
+        self.look("drafted")
         return self.carry(batch) if batch is not None else None
 
     def carry(self, batch: Batch) -> Job | None:
@@ -155,13 +167,16 @@ class Office:
         batch = self.press(lambda: Batch.objects.get(pk=batch.pk)) or batch
         if batch.state == "draft":
             self.press(lambda: batches.freeze(batch, by=by, at=db_now()))
+            self.look("frozen")
         if batch.state in ("draft", "frozen"):
             request = self.press(lambda: ApprovalRequest.objects.filter(act=batches.ACT, object_id=batch.pk).last())
             if request is None:
                 return None
             self.show_a_stale_hash(request)
-            for user in (self.world.people.aoki, self.world.people.baba):
-                self.press(lambda user=user: approvals.sign(request, by=user, at=db_now()))
+            self.press(lambda: approvals.sign(request, by=self.world.people.aoki, at=db_now()))
+            if not (self.visitors and (self.rng.random() < 0.2 or not self.visitors.captured) and self.visitors.sign(request)):
+                self.press(lambda: approvals.sign(request, by=self.world.people.baba, at=db_now()))
+            self.look("signed")
         job = self.press(lambda: submissions.export(batch, by=by, at=db_now(), submit=True))
         if job is not None:
             self.count["batches"] += 1
@@ -172,31 +187,36 @@ class Office:
     def read_the_paper_statement(self) -> None:
         """The statement of the rail that cannot be asked, fetched by a person: sometimes cut off, sometimes twice."""
         try:
-            data = self.paper_statement()
+            whole = self.paper_statement()
         except OSError:
             return
+        lines = whole.splitlines(keepends=True)
+        since = 0 if len(lines) < 2_000 or self.rng.random() < 0.03 else max(0, self.taken - OVERLAP)
+        data = b"".join(lines[since:])
         if not data:
             return
         case, by = self.world.case, self.world.goto
-        if self.rng.random() < 0.2 and len(data) > 200:
+        if len(data) > 200 and (self.rng.random() < 0.2 or not self.count["truncated statements"]):
             cut = data[: self.rng.randrange(100, len(data) - 1)]
             if not cut.endswith(b"\n"):
                 got = self.press(lambda: evidence.receive(case, R3, name="cut off", data=cut, by=by, at=db_now()))
                 self.count["truncated statements"] += 1
                 if got is not None:
                     self.wrongly_accepted.append("a truncated statement")
-        for _time in range(1 + (self.rng.random() < 0.2)):
-            self.press(lambda: evidence.receive(case, R3, name="statement", data=data, by=by, at=db_now()))
+        twice = self.rng.random() < 0.2 or not self.count["duplicate statements"]
+        for _time in range(1 + twice):
+            got = self.press(lambda: evidence.receive(case, R3, name="statement", data=data, by=by, at=db_now()))
             self.count["statements"] += 1
+            self.taken = len(lines) if got is not None else self.taken
+        self.count["duplicate statements"] += twice
 
     def paper_statement(self) -> bytes:
-        """The whole statement of the rail that cannot be asked."""
-        data = b""
+        """The whole statement of the rail that cannot be asked. What it said it goes on saying; so only the rest is fetched."""
         while True:
-            page = self.plant.ask_rail("GET", f"/r3/statement?after={lines_of(data)}&limit={PAGE}")
+            page = self.plant.ask_rail("GET", f"/r3/statement?after={lines_of(self.paper)}&limit={PAGE}")
             if not page:
-                return data
-            data += page
+                return self.paper
+            self.paper += page
 
     # --- doubt
 
@@ -264,7 +284,12 @@ class Office:
         """Somebody presses stop in the middle of it; two resume a few seconds later."""
         rail = self.rng.choice(["", *RAILS.values()])
         case, people = self.world.case, self.world.people
-        stop = self.press(lambda: stops.stop(case, reason="a doubt", rail=rail, by=people.baba, at=db_now()))
+        stop = None
+        if self.visitors and self.visitors.stop(rail):
+            stop = self.press(lambda: Stop.objects.filter(case=case, rail=rail, by=people.baba, lifted_at=None).last())
+            self.count["stops on the page"] += stop is not None
+        if stop is None:
+            stop = self.press(lambda: stops.stop(case, reason="a doubt", rail=rail, by=people.baba, at=db_now()))
         if stop is None:
             return
         pressed = self.press(db_now)

@@ -1,10 +1,11 @@
-"""The plant of a storm: PostgreSQL, Valkey, the rail's simulator, workers and beats; how each is hurt, and mended."""
+"""The plant of a storm: PostgreSQL, Valkey, the rail's simulator, the office's web, workers, beats; how each is hurt, and mended."""
 
 import contextlib
 import http.client
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,10 +20,11 @@ from typing import IO, Any
 import psycopg
 
 from config import stack
-from config.servers import Servers, footing
+from config.servers import Servers, die_with_parent, footing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORKERS = 4
+TEMPLATE = "HENKAN_STORM_TEMPLATE"  # a directory in which the tests keep a migrated database from one storm to the next
 # Who has something in hand at this moment: a job's lock, or a part that is being sent.
 BUSY = """
 SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
@@ -44,15 +46,21 @@ class Plant:
     call: int = 1
     quiet: float = 3.0  # longer than the rail hides anything
     habits: tuple[str, ...] = ()
+    slow: float = 1.0  # how many seconds here are worth one of a quiet machine
     names: dict[str, int] = field(default_factory=dict)  # living workers and beats → pid
     stopped_since: dict[str, float] = field(default_factory=dict)
     killed: int = 0  # workers that died by SIGKILL
     started: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     hold: bool = False  # while true nobody is started again
+    hurts: list[list[float]] = field(default_factory=list)  # from when to when the database was being taken away
+    web: "subprocess.Popen[bytes] | None" = None
+    web_port: int = 0
+    slept: int = 0  # workers that were stopped
 
     def start(self, migrate: Callable[[], None], build: Callable[[], Any]) -> Any:
         self.servers = Servers(self.folder, durable=False)
+        migrated = self._as_migrated_before()
         self.servers.start()
         os.environ.update(
             DATABASE_URL=self.servers.database_url, REDIS_URL=self.servers.redis_url, HENKAN_STATE_DIR=str(self.folder),
@@ -78,7 +86,11 @@ class Plant:
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(self.folder / "nursery.log").open("ab"),
         )  # fmt: skip
         self.start_rail()
-        migrate()
+        if not migrated:
+            migrate()
+            self._keep_as_migrated()
+        self.web_port = free_port()
+        self.start_web()
         built = build()  # meanwhile the nursery imports
         assert self.nursery.stdout is not None
         ready = self.nursery.stdout.readline()
@@ -86,6 +98,27 @@ class Plant:
             raise RuntimeError((self.folder / "nursery.log").read_text()[-2000:])
         threading.Thread(target=self._listen, args=(self.nursery.stdout,), daemon=True).start()
         return built
+
+    def _as_migrated_before(self) -> bool:
+        """Begin with what an earlier storm of the same tests has migrated, if they keep it."""
+        kept, at = Path(os.environ.get(TEMPLATE, "")), footing(self.folder)
+        if not os.environ.get(TEMPLATE) or at.mode == "setuid" or not (kept / "data").exists():
+            return False
+        at.make_directory(at.home / "postgres")
+        shutil.copytree(kept / "data", at.home / "postgres" / "data")
+        (self.folder / "database_made").touch()
+        return True
+
+    def _keep_as_migrated(self) -> None:
+        kept, at = Path(os.environ.get(TEMPLATE, "")), footing(self.folder)
+        if not os.environ.get(TEMPLATE) or at.mode == "setuid":
+            return
+        assert self.servers.postgres is not None
+        self.servers.postgres.send_signal(signal.SIGINT)
+        self.servers.postgres.wait()
+        shutil.copytree(at.home / "postgres" / "data", kept / "new")
+        (kept / "new").rename(kept / "data")
+        self.servers._start_postgres(at)
 
     def open(self) -> None:
         """Workers and the beat begin."""
@@ -113,6 +146,7 @@ class Plant:
                     self.names[name] = int(more[0])
                 elif what == "stopped":
                     self.stopped_since[name] = time.monotonic()
+                    self.slept += 1
                 elif what == "died":
                     self.names.pop(name, None)
                     self.stopped_since.pop(name, None)
@@ -157,9 +191,23 @@ class Plant:
         """What `pg_ctl stop -m immediate` does: no session ends, nothing is flushed but what was committed."""
         postgres = self.servers.postgres
         assert postgres is not None
-        postgres.send_signal(signal.SIGQUIT)
-        postgres.wait()
-        self.servers._start_postgres(footing(self.folder))
+        with self.hurting():
+            postgres.send_signal(signal.SIGQUIT)
+            postgres.wait()
+            self.servers._start_postgres(footing(self.folder))
+
+    @contextlib.contextmanager
+    def hurting(self) -> Iterator[None]:
+        """Whoever needs the database meanwhile, or just after, may find it gone."""
+        hurt = [time.monotonic(), float("inf")]
+        self.hurts.append(hurt)
+        try:
+            yield
+        finally:
+            hurt[1] = time.monotonic() + self.slow
+
+    def was_hurt(self, since: float, until: float) -> bool:
+        return any(began < until and since < ended for began, ended in self.hurts)
 
     def crash_valkey(self) -> None:
         valkey = self.servers.valkey
@@ -172,6 +220,30 @@ class Plant:
         import redis
 
         return redis.Redis.from_url(self.servers.redis_url)
+
+    # --- the web
+
+    def start_web(self) -> None:
+        """The office as `up` starts it, in a session of its own, so that its killer finds all of it."""
+        self.web = subprocess.Popen(
+            [
+                sys.executable, "-W", "ignore", "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1",
+                "--port", str(self.web_port), "--workers", "1", "--blocking-threads", "4", "--no-access-log",
+                "config.wsgi:application",
+            ],
+            cwd=ROOT, env={**os.environ, "PGAPPNAME": "web"}, stdin=subprocess.DEVNULL, start_new_session=True,
+            stdout=(self.folder / "web.log").open("ab"), stderr=subprocess.STDOUT, preexec_fn=die_with_parent(signal.SIGTERM),
+        )  # fmt: skip
+
+    def crash_web(self) -> None:
+        self._end_web()
+        self.start_web()
+
+    def _end_web(self) -> None:
+        if self.web is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.web.pid, signal.SIGKILL)
+            self.web.wait()
 
     # --- the rail
 
@@ -230,8 +302,15 @@ class Plant:
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+        self._end_web()
         for process in (getattr(self, "nursery", None), getattr(self, "rail", None)):
             if process is not None:
                 process.kill()
                 process.wait()
         self.servers.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,5 +1,6 @@
 """Which fault comes when. The seed says which and in what order; when each strikes depends on who is busy."""
 
+import base64
 import contextlib
 import json
 import os
@@ -7,7 +8,9 @@ import random
 import signal
 import threading
 import time
+import uuid
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -15,13 +18,33 @@ import psycopg
 from tests.storm.office import Office
 from tests.storm.plant import Plant
 
-GAP = 0.22  # seconds between faults, on average
-POISON = (
-    b"not even json",
-    b"{}",
-    json.dumps({"body": "W10=", "content-encoding": "utf-8", "content-type": "application/json", "headers": {},
-                "properties": {"delivery_tag": "x", "delivery_info": {"exchange": "", "routing_key": "work"}}}).encode(),
-)  # fmt: skip
+GAP = 0.2  # seconds between faults, on average
+ARMED = 0.6  # seconds an armed point may wait for somebody to pass it
+HEARD_MAX = 200
+
+
+def message(task: str, *args: Any, version: str = "") -> bytes:
+    """As Celery puts it into the queue."""
+    body = base64.b64encode(json.dumps([args, {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]).encode())
+    name = str(uuid.uuid4())
+    return json.dumps({
+        "body": body.decode(), "content-encoding": "utf-8", "content-type": version or "application/json",
+        "headers": {"lang": "py", "task": task, "id": name, "root_id": name, "argsrepr": "", "kwargsrepr": "{}"},
+        "properties": {"correlation_id": name, "delivery_mode": 2, "delivery_info": {"exchange": "", "routing_key": "work"},
+                       "priority": 0, "body_encoding": "base64", "delivery_tag": name},
+    }).encode()  # fmt: skip
+
+
+POISON: tuple[Callable[[], bytes], ...] = (
+    lambda: b"not even json",
+    lambda: b"{}",
+    lambda: message("a.task.of.another.version", 1),
+    lambda: message("returns.send", "no number"),
+    lambda: message("returns.send", 10**15),
+    lambda: message("work.run_job"),
+    lambda: message("work.run_job", 1, version="application/x-python-serialize"),
+    lambda: message("work.run_job", "x" * 2_000_000),
+)
 
 
 def faults_of(kills: int, rng: random.Random) -> list[str]:
@@ -30,18 +53,21 @@ def faults_of(kills: int, rng: random.Random) -> list[str]:
         "stop and go on": max(1, kills // 10),
         "flush the broker": max(1, kills // 25),
         "kill the broker": 1 + kills // 60,
-        "crash the database": 1 + kills // 60,
+        "crash the database": 1 + kills // 21,
         "end sessions": max(1, kills // 12),
         "second beat": 1 + kills // 100,
         "kill the beat": 1 + kills // 50,
         "messages thrice": max(1, kills // 12),
         "poison": 1 + kills // 25,
         "kill the rail": 1 + kills // 60,
+        "kill the web": 1 + kills // 60,
         "emergency stop": 1 + kills // 50,
     }
     if kills <= 10:  # ten kills leave little time
-        other = {name: 1 for name in other if name not in ("kill the broker", "second beat", "poison", "kill the beat")}
+        other = {name: 1 for name in other if name not in ("kill the broker", "second beat", "poison", "kill the beat", "kill the web")}
         other["stop and go on"] = 2
+    else:
+        other["poison"] = max(len(POISON), other["poison"])
     order = ["kill"] * kills + [name for name, many in other.items() for _n in range(many)]
     rng.shuffle(order)
     return order
@@ -58,6 +84,8 @@ class Weather:
         self.done = 0
         self.count: Counter[str] = Counter()
         self.last_fault = 0.0
+        self.heard: list[bytes] = []  # messages that waited or were in hand at some time
+        self.poisoned = 0
         self.passed = threading.Event()
 
     @property
@@ -99,7 +127,7 @@ class Weather:
         before = self.plant.killed
         if self.rng.random() < 0.5:
             self.plant.page.arm(signal.SIGKILL, self.rng.randint(1, 12))
-            self.until_died(before, 1.5)
+            self.until_died(before, ARMED * self.plant.slow)
         if self.plant.killed == before:
             self.plant.page.disarm()
             pid = self.plant.some(self.rng, busy=True)
@@ -115,11 +143,16 @@ class Weather:
 
     def stop_and_go_on(self) -> None:
         """Asleep past its lease, then awake again with what it had in hand."""
+        before = self.plant.slept
         self.plant.page.arm(signal.SIGSTOP, self.rng.randint(1, 8))
-        until = time.monotonic() + 1.5
-        while self.plant.page.armed and time.monotonic() < until:
+        until = time.monotonic() + ARMED * self.plant.slow
+        while self.plant.slept == before and time.monotonic() < until:
             self.breathe(0.02)
         self.plant.page.disarm()
+        if self.plant.slept == before:
+            pid = self.plant.some(self.rng, busy=True)
+            if pid:
+                self.signal(pid, signal.SIGSTOP)
 
     def signal(self, pid: int, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -137,7 +170,7 @@ class Weather:
         self.plant.crash_postgres()
 
     def end_sessions(self) -> None:
-        with contextlib.suppress(psycopg.Error):
+        with contextlib.suppress(psycopg.Error), self.plant.hurting():
             self.plant.sql(
                 "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
                 " AND backend_type = 'client backend' ORDER BY random() LIMIT 3) s"
@@ -154,17 +187,32 @@ class Weather:
             self.signal(pid, signal.SIGKILL)
 
     def messages_thrice(self) -> None:
-        """Every message that waits, three times, in any order."""
+        """Every message that waits or is in somebody's hands, and some of long ago, three times and in any order."""
         broker = self.plant.broker()
-        waiting: list[Any] = broker.lrange("work", 0, -1) * 3
-        self.rng.shuffle(waiting)
-        if waiting:
-            broker.rpush("work", *waiting)
+        now = self.listen(broker)
+        said = (now + self.rng.sample(self.heard, min(20, len(self.heard)))) * 3
+        self.rng.shuffle(said)
+        if said:
+            broker.rpush("work", *said)
+
+    def listen(self, broker: Any) -> list[bytes]:
+        """The messages that wait, and those that a worker has taken and not yet done with."""
+        now: list[bytes] = list(broker.lrange("work", 0, 30))
+        for taken in list(broker.hvals("unacked"))[:30]:
+            with contextlib.suppress(ValueError, IndexError, TypeError):
+                now.append(json.dumps(json.loads(taken)[0]).encode())
+        self.heard = [*self.heard, *now][-HEARD_MAX:]
+        return now
 
     def poison(self) -> None:
-        self.plant.broker().rpush("work", self.rng.choice(POISON))
+        """In the order of the list, so that a storm of any length meets each."""
+        self.plant.broker().lpush("work", POISON[self.poisoned % len(POISON)]())
+        self.poisoned += 1
 
     # --- the rail and the people
+
+    def kill_the_web(self) -> None:
+        self.plant.crash_web()
 
     def kill_the_rail(self) -> None:
         self.plant.crash_rail()

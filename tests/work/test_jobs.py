@@ -101,6 +101,23 @@ def test_a_late_chunk_of_a_paused_worker_is_rolled_back_by_the_fence(db):
     assert (job.state, job.done) == (JobState.WAITING, 0)
 
 
+def test_a_job_that_rests_lets_its_worker_go_and_is_taken_up_again(db, monkeypatch):
+    rung = []
+    monkeypatch.setattr(jobs.bell, "ring", rung.append)
+
+    def rests(job: Job) -> jobs.Progress:
+        done = job.done + 1
+        return jobs.Progress(str(done), done, rests=done < 3, finished=done == 3)
+
+    jobs.register("test.rest", rests)
+    job = jobs.start(None, "test.rest", 1)
+    assert jobs.advance(job.pk)
+    job.refresh_from_db()
+    assert (job.done, job.state, job.lease_until, rung) == (1, JobState.WAITING, None, [job.pk])  # rung for when it was started
+
+    assert jobs.wait(job).done == 3
+
+
 def test_the_fence_never_falls(db):
     job = jobs.start(None, "test.count", 1)
     Job.objects.filter(pk=job.pk).update(fence=5)
