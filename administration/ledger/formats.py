@@ -194,11 +194,10 @@ class _Lines:
 def _text_rows(path: Path, layout: Layout, at: Place) -> Iterator[Row]:
     with path.open("rb") as file:
         lines = _Lines(file, layout, at)
-        quoting = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
-        taken = iter(lines)
-        reader = csv.reader(
-            taken, delimiter=layout.delimiter, quotechar=layout.quote or None, quoting=quoting, strict=bool(layout.quote)
-        )
+        if layout.quote:
+            reader = csv.reader(iter(lines), delimiter=layout.delimiter, quotechar=layout.quote, strict=True)
+        else:
+            reader = csv.reader(iter(lines), delimiter=layout.delimiter, quoting=csv.QUOTE_NONE)
         while True:
             line, offset = lines.number, lines.end
             try:
@@ -346,7 +345,8 @@ def row_count(path: Path) -> int:
 
 def _parquet_rows(path: Path, at: Place) -> Iterator[Row]:
     file = _parquet(path)
-    meta, first, groups = file.metadata, 0, []
+    meta, first = file.metadata, 0
+    groups: list[int] = []
     skip = at.offset
     for group in range(meta.num_row_groups):
         many = meta.row_group(group).num_rows

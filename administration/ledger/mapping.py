@@ -222,7 +222,8 @@ class _Reader:
         )  # fmt: skip
 
     def assets(self, top: dict[str, Any]) -> tuple[tuple[package.AssetFacts, ...], dict[str, str]]:
-        found, symbols = [], {}
+        found: list[package.AssetFacts] = []
+        symbols: dict[str, str] = {}
         for place, entry in self.list_of(top, "assets"):
             row = self.only(entry, "code name scale payable_step network kind symbols", place)
             code = self.text(row, "code", place)

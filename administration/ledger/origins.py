@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from administration.ledger.findings import Found
+from administration.ledger.findings import Found, Report
 from administration.ledger.package import BY_FILE, MANIFEST
 
 RECORD = struct.Struct("<QII")
@@ -91,6 +91,11 @@ class Origins:
     def files_of(self, table: str) -> str:
         """The delivered files that a table was made of."""
         return ", ".join(dict.fromkeys(one.file for one in self._stretches.get(table, [])))
+
+    def report(self, report: Report) -> Report:
+        """What was found, in terms of what was delivered, with what the conversion itself has to say."""
+        remarks = [Found(**one) for one in self.facts["remarks"]]
+        return replace(report, findings=(*self.translated(report.findings), *remarks))
 
     def translated(self, findings: Iterable[Found]) -> tuple[Found, ...]:
         """Findings in terms of what was delivered: its files, lines and columns."""

@@ -31,6 +31,7 @@ from administration.cases.models import ApprovalRequest, Case
 from administration.errors import Refused
 from administration.ledger import inspection, package, staging
 from administration.ledger.control_totals import conclude
+from administration.ledger.deliveries import CONVERT
 from administration.ledger.findings import REFUSE, STAGED, Report, grouped
 from administration.ledger.models import (
     ControlTotal,
@@ -41,6 +42,7 @@ from administration.ledger.models import (
     NegativePolicy,
     SourceFile,
 )
+from administration.ledger.origins import Origins
 from administration.ledger.package import Fault
 from administration.people.models import User
 from administration.record import log
@@ -49,6 +51,7 @@ from administration.work.models import Job, JobState
 
 POWER = "ledger.take_over"
 INSPECT, ACCEPT, SUSPENSE = "ledger.inspect", "ledger.accept", "ledger.suspense"
+DELIVERED = "delivered/"  # before the names of files as the exchange delivered them, beside those made of them
 CONCLUDE = "conclude"  # the cursor of an inspection's last step
 
 
@@ -85,7 +88,7 @@ def receive(
     """
     appointments.require(case, by, POWER, at=at)
     securing.require_completed(case)
-    _refuse_second_intake(case)
+    refuse_second_intake(case)
     kept = Path(str(case.pk)) / "handover" / secrets.token_hex(8)
     archive = archive_of(kept)
     try:
@@ -104,11 +107,11 @@ def receive(
     except BaseException as trouble:
         shutil.rmtree(archive, ignore_errors=True)
         if isinstance(trouble, IntegrityError):
-            _refuse_second_intake(case)
+            refuse_second_intake(case)
         raise
 
 
-def _refuse_second_intake(case: Case) -> None:
+def refuse_second_intake(case: Case) -> None:
     live = Intake.objects.filter(case=case).exclude(state=IntakeState.CANCELLED).first()
     if live is not None:
         raise NotReceived(
@@ -142,9 +145,14 @@ def _copy(source: Path, archive: Path) -> tuple[package.Manifest, bytes]:
         handle = os.open(folder, os.O_RDONLY)
         os.fsync(handle)
         os.close(handle)
+    return manifest, whole_of(manifest)
+
+
+def whole_of(manifest: package.Manifest) -> bytes:
+    """The hash of a package: over the sorted names and hashes of all its files."""
     hashes = {package.MANIFEST: manifest.sha256, **{file.name: file.sha256 for file in manifest.files}}
     whole = "".join(f"{name}\0{digest}\n" for name, digest in sorted(hashes.items()))
-    return manifest, sha256(whole.encode()).digest()
+    return sha256(whole.encode()).digest()
 
 
 def _private(path: str, flags: int) -> int:
@@ -175,7 +183,7 @@ def take_in(
 
 def inspection_step(job: Job) -> jobs.Progress:
     """One step of the inspection; the last one keeps what was found, or removes every trace of a refused package."""
-    intake = Intake.objects.select_related("case").filter(pk=job.subject_id).first()
+    intake = Intake.objects.select_related("case", "delivery", "mapping").filter(pk=job.subject_id).first()
     if intake is None:
         raise NotInspected(_("The package was cancelled while it was inspected."))
     this = staged(intake)
@@ -183,6 +191,9 @@ def inspection_step(job: Job) -> jobs.Progress:
         did = inspection.step(this, job.cursor)
         return jobs.Progress(CONCLUDE if did.finished else did.cursor, did.done, did.phase)
     report = conclude(this)
+    origins = Origins.of(this.directory)
+    if origins is not None:
+        report = origins.report(report)
     if report.refused:
         _discard(intake)
     else:
@@ -217,6 +228,14 @@ def _keep(intake: Intake, this: staging.Package, report: Report, *, by: User, at
         )
         for name, digest, size, rows in files
     )  # fmt: skip
+    delivered = intake.delivery.files.order_by("name") if intake.delivery else []
+    SourceFile.objects.bulk_create(
+        SourceFile(
+            case=intake.case, intake=intake, name=f"{DELIVERED}{file.name}", sha256=file.sha256, bytes=file.bytes,
+            deliverer=intake.delivery.deliverer if intake.delivery else "", received_at=file.received_at,
+        )
+        for file in delivered
+    )  # fmt: skip
     ControlTotal.objects.bulk_create(
         ControlTotal(
             intake=intake, asset_code=total.asset, product=total.product, declared=total.declared,
@@ -244,6 +263,7 @@ def _keep(intake: Intake, this: staging.Package, report: Report, *, by: User, at
             "accounts": report.accounts,
             "balances": report.balances,
             "findings": len(report.findings),
+            **({"mapping_sha256": bytes(intake.mapping.sha256).hex()} if intake.mapping else {}),
         },
     )
 
@@ -258,17 +278,21 @@ def outcome(job: Job) -> Intake:
     if not result.get("refused"):
         return Intake.objects.get(pk=job.subject_id)
     Job.objects.filter(pk=job.pk).delete()
-    faults = [
+    raise HandoverRefused(faults_of(result), result)
+
+
+def faults_of(result: Mapping[str, Any]) -> list[Fault]:
+    """What refuses a package, of a job's result."""
+    return [
         Fault(found["kind"], found["file"], found["reason"], found["remedy"], found["column"], found["row"])
         for found in result["findings"]
         if found["severity"] == REFUSE
     ]
-    raise HandoverRefused(faults, result)
 
 
 def refused(case: Case) -> Job | None:
     """The inspection of the package that was refused last, while nobody has put its report aside."""
-    newest = Job.objects.filter(case=case, kind=INSPECT).order_by("-pk").first()
+    newest = Job.objects.filter(case=case, kind__in=(INSPECT, CONVERT)).order_by("-pk").first()
     return newest if newest is not None and (newest.result or {}).get("refused") else None
 
 
@@ -278,7 +302,7 @@ def forget(job: Job, *, by: User, at: datetime) -> None:
     if job.case is None:
         raise NotInspected(_("This is not the report of a refused package."))
     appointments.require(job.case, by, POWER, at=at)
-    gone, _rows = Job.objects.filter(pk=job.pk, kind=INSPECT, result__refused=True).delete()
+    gone, _rows = Job.objects.filter(pk=job.pk, kind__in=(INSPECT, CONVERT), result__refused=True).delete()
     if not gone:
         raise NotInspected(_("This report was put aside before."))
 
@@ -305,6 +329,8 @@ def _discard(intake: Intake) -> None:
     """Leave nothing of a package that was not inspected to its end."""
     staging.clear(intake.pk)
     pk, archive = intake.pk, archive_of(intake.directory)
+    if intake.mapping_id:
+        archive = archive.parent  # what a conversion made, with the origins of its rows
     Intake.objects.filter(pk=pk).delete()
     transaction.on_commit(lambda: shutil.rmtree(archive, ignore_errors=True))
 
@@ -393,6 +419,8 @@ def acceptance_content(pk: int) -> bytes:
             _total_as_signed(total) for total in intake.control_totals.order_by("asset_code", "product")
         ],
         "negative_policy": intake.negative_policy,
+        "mapping_sha256": bytes(intake.mapping.sha256).hex() if intake.mapping else None,
+        "outcomes": intake.outcomes,
     })  # fmt: skip
 
 

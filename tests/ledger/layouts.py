@@ -108,7 +108,7 @@ def kumo(source: Path, folder: Path) -> None:
             "郵便番号": "postcode", "住所１": lambda row: row["address"][:6], "住所２": lambda row: row["address"][6:],
             "住所カナ": "address_kana", "電話番号": "phone", "メール": "email", "法人番号": "corporate_number",
             "本人確認": words({"済": "verified", "期限切れ": "expired", "確認中": "pending", "未": "unverified"}, "kyc_status"),
-            "言語": words({"日": "ja", "英": "en"}, "language"), "備考": lambda row: "※", 
+            "言語": words({"日": "ja", "英": "en"}, "language"), "備考": lambda row: "※",
         }, delimiter=";", after=f"合計;{len(customers)}" + ";" * 16 + "\r\n"),
         "kouza.csv": lines(table(source, "accounts"), {
             "口座番号": "account_id", "会員番号": "customer_id",
@@ -167,7 +167,7 @@ def minato(source: Path, folder: Path) -> None:
         [row["customer_id"], 1 if row["entity_type"] == "individual" else 2, row["name"], row["kana"], row["romaji"],
          date.fromisoformat(row["birth_or_founding_date"]), *(row[name] for name in (
              "nationality", "residence_country", "postcode", "address", "address_kana", "phone", "email", "corporate_number")),
-         kyc[row["kyc_status"]], row["language"].upper(), datetime(2026, 9, 1, 12, 30)]
+         kyc[row["kyc_status"]], row["language"].upper(), datetime(2026, 9, 1, 12, 30)]  # noqa: DTZ001
         for row in table(source, "customers")
     ]  # fmt: skip
     accounts: list[list[Any]] = [["口座", "会員No", "名義", "状態", "開設"]]

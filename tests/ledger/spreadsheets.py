@@ -67,7 +67,7 @@ def _cell(place: str, value: Any) -> str:
     if isinstance(value, bool):
         return f'<c r="{place}" t="b"><v>{int(value)}</v></c>'
     if isinstance(value, datetime):
-        since = value - datetime(1899, 12, 30)
+        since = value - datetime(1899, 12, 30)  # noqa: DTZ001
         return f'<c r="{place}" s="2"><v>{since.days + since.seconds / 86400}</v></c>'
     if isinstance(value, date):
         return f'<c r="{place}" s="1"><v>{(value - date(1899, 12, 30)).days}</v></c>'

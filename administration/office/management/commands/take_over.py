@@ -10,12 +10,15 @@ from django.utils.translation import ngettext
 
 from administration.books.models import Asset
 from administration.cases import appointments
-from administration.ledger import inspection, takeover
+from administration.cases.models import Case
+from administration.ledger import conversions, deliveries, inspection, mapping, takeover
 from administration.ledger.findings import Report, from_faults
-from administration.ledger.models import Differences, IntakeState, NegativePolicy
+from administration.ledger.models import Differences, Intake, IntakeState, NegativePolicy
 from administration.ledger.package import PackageRefused
 from administration.office.command import ActCommand
+from administration.people.models import User
 from administration.work.jobs import JobFailed
+from administration.work.models import Job
 
 
 class Command(ActCommand):
@@ -26,7 +29,11 @@ class Command(ActCommand):
 
     def arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("case", metavar="CASE", help=_("the case's reference"))
-        parser.add_argument("directory", metavar="DIR", help=_("the folder of the package"))
+        parser.add_argument("directory", metavar="DIR", help=_("the folder of the package, or of the exchange's own files"))
+        parser.add_argument(
+            "--mapping", type=Path, metavar="FILE.toml", help=_("how the exchange's own files become a package; see MAPPING.md")
+        )  # fmt: skip
+        parser.add_argument("--deliverer", default="", metavar="WHO", help=_("who delivers the files; the exchange if not said"))
         parser.add_argument("--dry-run", action="store_true", help=_("only look; keep nothing"))
         parser.add_argument(
             "--differences", choices=Differences.values, default=Differences.REFUSE,
@@ -44,21 +51,25 @@ class Command(ActCommand):
         started = time.monotonic()
         case, by, directory = self.case(options["case"]), self.actor(), Path(options["directory"])
         suspend = options["differences"] == Differences.SUSPEND
+        text = options["mapping"].read_text() if options["mapping"] else None
         if options["dry_run"]:
             appointments.require(case, by, takeover.POWER, at=self.now())
-            known = dict(Asset.objects.filter(case=case).values_list("code", "scale"))
-            report = inspection.validate(directory, known=known, cutoff_at=case.cutoff_at, suspend=suspend)
+            if text is not None:
+                report = conversions.look(case, directory, text, by=by, at=self.now(), suspend=suspend)
+            else:
+                known = dict(Asset.objects.filter(case=case).values_list("code", "scale"))
+                report = inspection.validate(directory, known=known, cutoff_at=case.cutoff_at, suspend=suspend)
             return report_object(report.as_json(), ok=not report.refused, state="dry run", since=started)
         if options["instead"]:
             for waiting in case.intakes.exclude(state__in=[IntakeState.ACCEPTED, IntakeState.CANCELLED]):
                 takeover.cancel(waiting, by=by, at=self.now(), reason=options["instead"])
         try:
-            intake = takeover.receive(case, directory, by=by, at=self.now(), differences=options["differences"])
-            job = self.wait(takeover.inspect(intake, by=by, at=self.now()))
+            if text is not None:
+                job = self.converted(case, directory, text, options["deliverer"], options["differences"], by=by)
+            else:
+                intake = takeover.receive(case, directory, by=by, at=self.now(), differences=options["differences"])
+                job = self.inspected(intake, takeover.inspect(intake, by=by, at=self.now()), by=by)
             intake = takeover.outcome(job)
-        except JobFailed:
-            takeover.cancel(intake, by=by, at=self.now(), reason="")  # nothing was read to its end, nothing remains
-            raise
         except takeover.HandoverRefused as refused:
             return report_object(dict(refused.report), ok=False, state="refused", since=started)
         except PackageRefused as refused:
@@ -71,6 +82,22 @@ class Command(ActCommand):
             return found
         request = takeover.accept(intake, by=by, at=self.now(), negative_policy=options["negative"])
         return found | {"object": str(intake), "content_sha256": bytes(request.content_sha256).hex()}
+
+    def inspected(self, intake: Intake, job: Job, *, by: User) -> Job:
+        try:
+            return self.wait(job)
+        except JobFailed:
+            takeover.cancel(intake, by=by, at=self.now(), reason="")  # nothing was read to its end, nothing remains
+            raise
+
+    def converted(self, case: Case, directory: Path, text: str, deliverer: str, differences: str, *, by: User) -> Job:
+        """Receive the exchange's own files, convert them, and begin to inspect what came of them."""
+        chosen = conversions.save_mapping(case, text, by=by, at=self.now())
+        who = deliverer or mapping.read(text).exchange["name"]
+        delivery = deliveries.from_directory(case, directory, deliverer=who, by=by, at=self.now())
+        job = self.wait(conversions.convert(delivery, chosen, by=by, at=self.now(), differences=differences))
+        inspection_job = conversions.outcome(job)
+        return self.inspected(Intake.objects.get(pk=inspection_job.subject_id), inspection_job, by=by)
 
     def sentence(self, result: dict[str, Any]) -> str:
         return sentence(result)

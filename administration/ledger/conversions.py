@@ -1,0 +1,212 @@
+"""
+From a delivery to an inspected package: mappings are saved, files converted by a job, and the package received as its own.
+
+    NotConverted   the conversion cannot begin, or the mapping not be saved
+
+What cannot be converted is refused with every reason; nothing but the delivery itself is kept then.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Max
+from django.utils.translation import gettext as _
+
+from administration.books.models import Asset
+from administration.cases import appointments, securing
+from administration.cases.models import Case
+from administration.errors import Refused
+from administration.ledger import converting, deliveries, inspection, mapping, package, takeover
+from administration.ledger.converting import Conversion
+from administration.ledger.delivered import Delivery, DeliveryState, LedgerMapping
+from administration.ledger.deliveries import CONVERT, POWER
+from administration.ledger.findings import Report, from_faults
+from administration.ledger.formats import NotRead
+from administration.ledger.models import Differences, Intake
+from administration.ledger.origins import Origins
+from administration.ledger.package import Fault
+from administration.people.models import User
+from administration.record import log
+from administration.work import jobs
+from administration.work.models import Job, JobState
+
+
+class NotConverted(Refused):
+    """The conversion cannot begin, or the mapping not be saved."""
+
+
+@transaction.atomic
+def save_mapping(case: Case, text: str, *, by: User, at: datetime) -> LedgerMapping:
+    """Save a mapping as the case's next version. The newest one again is no new version."""
+    appointments.require(case, by, POWER, at=at)
+    mapping.read(text)
+    Case.objects.select_for_update().get(pk=case.pk)
+    newest = LedgerMapping.objects.filter(case=case).order_by("-version").first()
+    if newest is not None and newest.text == text:
+        return newest
+    version = (LedgerMapping.objects.filter(case=case).aggregate(Max("version"))["version__max"] or 0) + 1
+    row = LedgerMapping.objects.create(case=case, version=version, text=text, sha256=sha256(text.encode()).digest(), by=by, at=at)
+    log.append(case, "ledger.mapping_saved", subject=row, by=by, at=at,
+               body={"version": version, "sha256": bytes(row.sha256).hex(), "text": text})  # fmt: skip
+    return row
+
+
+@transaction.atomic
+def convert(
+    delivery: Delivery, chosen: LedgerMapping, *, by: User, at: datetime, differences: str = Differences.REFUSE,
+    outcomes: dict[str, Any] | None = None,
+) -> Job:  # fmt: skip
+    """Begin to convert a delivery; what comes of it is received and inspected by the same job."""
+    row = Delivery.objects.select_for_update(of=("self",)).select_related("case").get(pk=delivery.pk)
+    appointments.require(row.case, by, POWER, at=at)
+    securing.require_completed(row.case)
+    takeover.refuse_second_intake(row.case)
+    if chosen.case_id != row.case_id:
+        raise NotConverted(_("The mapping is another case's."))
+    if row.state == DeliveryState.ARRIVING:
+        deliveries.complete(row, by=by, at=at)
+    elif row.state == DeliveryState.DESTROYED:
+        raise NotConverted(_("The files of this delivery were destroyed."))
+    if Job.objects.filter(case=row.case, kind=CONVERT, state=JobState.WAITING).exists():
+        raise NotConverted(_("A delivery of this case is being converted. Wait until that has ended."))
+    kept = Path(str(row.case_id)) / "conversion" / secrets.token_hex(8)
+    params = {
+        "by": by.pk, "at": at.isoformat(), "mapping": chosen.pk, "differences": Differences(differences), "outcomes": outcomes or {},
+        "folder": str(kept), "scales": {asset.code: asset.scale for asset in mapping.read(chosen.text).assets},
+    }  # fmt: skip
+    return jobs.start(row.case, CONVERT, row.pk, params=params)
+
+
+def step(job: Job) -> jobs.Progress:
+    """One step: look at the files, convert some rows, or make the package of all and begin to inspect it."""
+    row = Delivery.objects.select_related("case").get(pk=job.subject_id)
+    chosen = LedgerMapping.objects.get(pk=job.params["mapping"])
+    conversion = Conversion(mapping.read(chosen.text), deliveries.files_to_convert(row), takeover.archive_of(job.params["folder"]))
+    if not job.cursor:
+        faults = conversion.check()
+        if faults:
+            return _refused(job, conversion, faults)
+        return jobs.Progress(json.dumps(conversion.begin()), 0, "converting", total=conversion.rows_about())
+    state = json.loads(job.cursor)
+    try:
+        ended = conversion.step(state, before_writing=lambda: _hold(job))
+    except NotRead as wrong:
+        return _refused(job, conversion, [converting.fault_of(wrong)])
+    if not ended:
+        phase = conversion.tasks[state["task"]].file.name
+        return jobs.Progress(json.dumps(state), state["done"], phase, total=max(job.total, state["done"]))
+    _hold(job)
+    manifest = conversion.finish(state, case_facts(row.case), delivery=row.pk)
+    intake = _received(job, row, chosen, manifest)
+    by = User.objects.get(pk=job.params["by"])
+    takeover.inspect(intake, by=by, at=datetime.fromisoformat(job.params["at"]))
+    return jobs.Progress(
+        "", state["done"], "converted", finished=True, result={"refused": False, "intake": intake.pk, "rows": state["rows"]}, total=state["done"]
+    )
+
+
+def _hold(job: Job) -> None:
+    """From here to the commit nobody else can take this job: what is written to files is written by one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT fence FROM work_job WHERE id = %s AND state = 'waiting' FOR UPDATE", [job.pk])
+        found = cursor.fetchone()
+    if found is None or found[0] != job.fence:
+        raise jobs.LostLease
+
+
+def _refused(job: Job, conversion: Conversion, faults: list[Fault]) -> jobs.Progress:
+    shutil.rmtree(conversion.folder, ignore_errors=True)
+    report = Report(0, 0, (), from_faults(faults))
+    return jobs.Progress("", job.done, "concluded", finished=True, result={"refused": True, "delivery": job.subject_id, **report.as_json()})
+
+
+def _received(job: Job, row: Delivery, chosen: LedgerMapping, manifest: package.Manifest) -> Intake:
+    """The converted package is the case's: made here, and hashed as it lies."""
+    folder = takeover.archive_of(job.params["folder"]) / converting.PACKAGE
+    return Intake.objects.create(
+        case=row.case, manifest=json.loads((folder / package.MANIFEST).read_bytes()),
+        package_sha256=takeover.whole_of(manifest), directory=str(Path(job.params["folder"]) / converting.PACKAGE),
+        cutoff_at=manifest.cutoff_at, differences=Differences(job.params["differences"]), outcomes=job.params["outcomes"],
+        delivery=row, mapping=chosen, received_by_id=job.params["by"], received_at=row.received_at,
+    )  # fmt: skip
+
+
+def outcome(job: Job) -> Job:
+    """The inspection that an ended conversion began, or HandoverRefused with everything that stands in the way."""
+    result = job.result or {}
+    if not result.get("refused"):
+        return Job.objects.get(kind=takeover.INSPECT, subject_id=result["intake"])
+    Job.objects.filter(pk=job.pk).delete()
+    raise takeover.HandoverRefused(takeover.faults_of(result), result)
+
+
+def case_facts(case: Case) -> dict[str, str]:
+    """What the manifest says of the proceeding, as the case knows it."""
+    return {"court": case.court, "case_number": case.court_number, "proceeding": case.proceeding, "trigger": case.trigger}
+
+
+# --- a package in the agreed form, delivered as files ---------------------------------------------
+
+
+def is_package(delivery: Delivery) -> bool:
+    """Whether the files are a handover package already, so that there is nothing to map."""
+    return any(file.name.rsplit("/", 1)[-1] == package.MANIFEST for file in delivery.files.filter(sha256__isnull=False))
+
+
+def take_in_package(delivery: Delivery, *, by: User, at: datetime, differences: str = Differences.REFUSE) -> Job:
+    """Receive a delivery that is a handover package, and begin to inspect it."""
+    with tempfile.TemporaryDirectory(dir=takeover.archive_of("")) as made:
+        folder = Path(made)
+        files = deliveries.files_to_convert(delivery)
+        manifest = next(file.name for file in files if file.name.rsplit("/", 1)[-1] == package.MANIFEST)
+        above = manifest.removesuffix(package.MANIFEST)
+        for file in files:
+            name = file.name.removeprefix(above)
+            if not file.name.startswith(above) or name.count("/") > 1:
+                raise NotConverted(_("“%(name)s” lies beside the package, not in it.") % {"name": file.name})
+            (folder / name).parent.mkdir(exist_ok=True)
+            os.link(file.path, folder / name)
+        return takeover.take_in(delivery.case, folder, by=by, at=at, differences=differences)
+
+
+# --- a look that keeps nothing --------------------------------------------------------------------
+
+
+def look(case: Case, directory: Path, text: str, *, by: User, at: datetime, suspend: bool) -> Report:
+    """Receive, convert and inspect a directory of delivered files, and keep nothing of it."""
+    chosen = mapping.read(text)
+    folders = []
+    try:
+        with transaction.atomic():
+            delivery = deliveries.from_directory(case, directory, deliverer=chosen.exchange["name"], by=by, at=at)
+            folders = [deliveries.folder_of(delivery.directory), takeover.archive_of(Path(str(case.pk)) / "look" / secrets.token_hex(8))]
+            conversion = Conversion(chosen, deliveries.files_to_convert(delivery), folders[1])
+            report = _looked(conversion, case, suspend=suspend)
+            transaction.set_rollback(True)
+            return report
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _looked(conversion: Conversion, case: Case, *, suspend: bool) -> Report:
+    faults = conversion.check()
+    if not faults:
+        try:
+            conversion.whole(case_facts(case))
+        except NotRead as wrong:
+            faults = [converting.fault_of(wrong)]
+    if faults:
+        return Report(0, 0, (), from_faults(faults))
+    known = dict(Asset.objects.filter(case=case).values_list("code", "scale"))
+    report = inspection.validate(conversion.package, known=known, cutoff_at=case.cutoff_at, suspend=suspend)
+    origins = Origins.of(conversion.package)
+    return origins.report(report) if origins else report
