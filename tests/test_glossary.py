@@ -55,7 +55,7 @@ TERMS: dict[str, tuple[str, ...]] = {
     r"entitle\w*": ("返還予定額",),
     r"in kind": ("現物",),
     r"reconcil\w+": ("照合",),
-    r"destinations?": ("返還先",),
+    r"destinations?(?! tags?)": ("返還先",),
     r"customer ledger": ("顧客勘定元帳",),
     r"ledger": ("元帳",),
     r"customers?": ("利用者", "お客様", "顧客勘定元帳"),  # to the office and the court; on the customers' own pages
@@ -93,8 +93,6 @@ EXCEPTIONS: dict[str, str] = {
     "Henkan: return of customer assets": "the portal's name",
     "This portal tells each customer what comes back to them, why, and whose move it is.": "speaks to the customer",
     "Return to site": "to go back",
-    "A destination tag is missing": "the network's own term, 宛先タグ",
-    "Two destination tags": "the network's own term, 宛先タグ",
     "What you claim above it": "the customer's own figure, not the claim",
     "Number of the case at the court": "事件番号",
     "refuses the package": "one word of a column",
@@ -120,7 +118,7 @@ NEVER_EXCEPT = {"取戻": r"reclaim", "支払不能": r"insolven", "否認": r"a
 LATIN = frozenset(
     """
     API CSV DNS EDI GB MB ID IP JIS JSON JSONL JST PDF PEM POST Python RFC TLS TOML URL X XRP Ledger XLSX Excel Parquet ZIP QR
-    BTC ETH JPY CR BOM ASCII ISO EUC-JP HTML JavaScript NFKC Henkan CREATEDB Idempotency-Key R bitcoin ethereum bank zengin storm
+    BTC ETH JPY CR LF BOM ASCII ISO EUC-JP HTML JavaScript NFKC Henkan CREATEDB Idempotency-Key X-address R bitcoin ethereum bank zengin storm
     cryptography
     """.split()  # noqa: SIM905 - a list to read
 )
