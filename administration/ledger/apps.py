@@ -10,12 +10,14 @@ class LedgerConfig(AppConfig):
     def ready(self) -> None:
         """Tell the lower rooms what they cannot know: long work, what is signed, what events cover."""
         from administration.cases import approvals
-        from administration.ledger import acceptance, adjustments, takeover
+        from administration.ledger import acceptance, adjustments, conversions, nayose, takeover
         from administration.record import covers
         from administration.work import jobs
 
+        jobs.register(conversions.CONVERT, conversions.step)
         jobs.register(takeover.INSPECT, takeover.inspection_step)
         jobs.register(takeover.ACCEPT, acceptance.step)
+        jobs.register(nayose.KIND, nayose.step)
         approvals.register(
             takeover.ACCEPT,
             content=takeover.acceptance_content,
@@ -32,3 +34,4 @@ class LedgerConfig(AppConfig):
         approvals.register(adjustments.ADJUST, content=adjustments.content, after=adjustments.signed)
         covers.register(acceptance.BALANCES, acceptance.BALANCES_SQL)
         covers.register(acceptance.EXCLUDED, acceptance.EXCLUDED_SQL)
+        covers.register(nayose.LINKED, nayose.LINKED_SQL)

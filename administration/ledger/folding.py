@@ -85,7 +85,7 @@ _DIGITS = dict(zip("〇一二三四五六七八九", range(10), strict=True))
 _COUNTED = re.compile(r"[〇一二三四五六七八九十百]+(?=丁目|番|号|条|区画|の)")
 _BLOCKS = re.compile(r"丁目|番地の?|番|号室?|(?<=\d)の(?=\d)")
 _PREFECTURE = re.compile(r"^(?:東京都|北海道|(?:京都|大阪)府|(?:神奈川|和歌山|鹿児島|.{2})県)")
-_UP_TO_THE_HOUSE = re.compile(r"^\D*\d+(?:-\d+)*")
+_HOUSE = re.compile(r"\d+(?:-\d+)+"), re.compile(r"\d+(?![\d条線区町])")  # 七条 and 北一条 are no house numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,15 +233,16 @@ def mailbox(text: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def place(address: str) -> str:
-    """An address down to the house: prefecture, building and the words for block and number are forgiven."""
+    """An address down to the house: prefecture, building and the words for block and number are forgiven. None without a number."""
     text = unicodedata.normalize("NFKC", address).translate(_WRITTEN)
     if _is_latin(text):
-        return "".join(sign for sign in _plain_latin(text) if sign != " ")
+        return re.sub(r"[^0-9a-z]", "", _plain_latin(text)) if re.search(r"\d", text) else ""
     text = _COUNTED.sub(lambda found: str(_counted(found[0])), text)
     text = _BLOCKS.sub("-", text.replace("大字", "").replace("ー", "-"))
     text = _PREFECTURE.sub("", re.sub(r"\s*-\s*", "-", text))
-    found = _UP_TO_THE_HOUSE.match(re.sub(r"(?<!\d)\s+", "", text))
-    return (found[0] if found else text.replace(" ", "")).strip("- ")
+    text = re.sub(r"(?<!\d)\s+", "", text)
+    found = _HOUSE[0].search(text) or _HOUSE[1].search(text)
+    return text[: found.end()] if found else ""
 
 
 def _counted(text: str) -> int:

@@ -50,7 +50,7 @@ def likened(one: Folded, other: Folded) -> Likeness | None:
     if one.corporate_number and other.corporate_number and one.corporate_number != other.corporate_number:
         return None  # the register says that these are two
     name, alike = _same_name(one, other), _alike(one, other)
-    if not name and alike < 50.0:
+    if not name and alike < 50.0 and not _a_word_in_common(one, other):
         return None
     written = _written(one, other)
     born = _born(one.born, other.born)
@@ -110,6 +110,8 @@ def _worth_a_look(
     reached = phone or email or place == "place"
     near = reached or place == "place_alike" or postcode
     same_name = name or written == "written"
+    if phone + email + (place == "place") >= 2 and _a_word_in_common(one, other) and born in ("born_slip", "born_missing"):
+        return True  # another family name and a date misread or not given, but two ways to reach them agree
     if number:
         return alike >= RATHER or same_name or born == "born"
     if born == "born":  # the name differs: a slip, another reading, a name before marriage
@@ -161,9 +163,16 @@ def _alike(one: Folded, other: Folded) -> float:
 def _a_word_in_common(one: Folded, other: Folded) -> bool:
     """The given name stayed, the family name changed; or the other way round in the register."""
     for a, b in ((one.sound, other.sound), (one.latin, other.latin), (one.written, other.written)):
-        if a and b and set(a.split()) & set(b.split()):
+        if a and b and (_holds_a_word_of(a, b) or _holds_a_word_of(b, a)):
             return True
     return False
+
+
+def _holds_a_word_of(name: str, other: str) -> bool:
+    words = other.split()
+    if " " in name:
+        return not set(name.split()).isdisjoint(words)
+    return len(words) > 1 and any(name.startswith(word) or name.endswith(word) for word in words if len(word) > 2 or not word.isascii())
 
 
 def _written(one: Folded, other: Folded) -> str:

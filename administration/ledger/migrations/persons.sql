@@ -28,6 +28,20 @@ BEGIN
 END
 $$;
 
+-- Empty the workshop of a run: at once where it is the only one, row by row where another case's is under way.
+CREATE FUNCTION ledger_clear_folded(asked bigint) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    LOCK TABLE ledger_folded, ledger_filed IN ACCESS EXCLUSIVE MODE;
+    IF EXISTS (SELECT FROM ledger_aggregation WHERE state = 'running' AND id <> asked) THEN
+        DELETE FROM ledger_filed WHERE aggregation = asked;
+        DELETE FROM ledger_folded WHERE aggregation = asked;
+    ELSE
+        TRUNCATE ledger_folded, ledger_filed;
+    END IF;
+END
+$$;
+
 -- --- one at a time ----------------------------------------------------------------------------
 
 -- Whoever links, decides or freezes in a case does so one after the other. An act takes this first.
