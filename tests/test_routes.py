@@ -21,11 +21,13 @@ from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, get_resolver
 
-from administration.cases.models import AppointmentKind
+from administration.cases.models import AppointmentKind, CourtOrder
+from administration.fields import db_now
 from administration.office.pages import base
 from administration.people.models import User
 from administration.record.models import Event
 from tests.api.conftest import Bearer, a_token, appoint
+from tests.cast import sha
 from tests.portal.conftest import Browser, _portal_database, portal_port  # noqa: F401  fixtures
 from tests.portal.conftest import signed_in as signed_in_at_the_portal
 from tests.returns.world import World, build, tampering
@@ -99,7 +101,7 @@ RULES = {
 }
 
 # A word in an address that names a thing of another case → its values there; filled in by `two_cases`.
-FOREIGN = ("pk", "batch", "return_reference", "object_id", "number", "claim", "size", "pull", "token", "reference")
+FOREIGN = ("pk", "batch", "return_reference", "object_id", "number", "claim", "size", "pull", "token", "reference", "sha256")
 # Words that name no thing of a case of its own, and a value for them.
 HARMLESS = {
     "rail": "rehearsal", "item": "keys", "machine": "attempt", "part": 1, "version": 1, "form": "csv", "asset": "BTC",
@@ -178,6 +180,10 @@ def make_two_cases() -> TwoCases:
         cursor.execute("SELECT setval(c.oid::regclass, %s) FROM pg_class c WHERE relkind = 'S'", [THEIRS])
     theirs = build(claims_count=3, reference="T-2")
     theirs.frozen(limit=4)
+    CourtOrder.objects.create(
+        case=theirs.case, number="order of the second case", issuer="Tokyo District Court", issued_date="2026-10-05", scan_name="o.pdf",
+        scan_sha256=sha("a paper of the second case"), permits=[], registered_by=theirs.goto, registered_at=db_now(),
+    )  # fmt: skip
     with tampering() as cursor:
         cursor.execute(
             "UPDATE cases_appointment SET from_at = '2020-01-01', to_at = '2020-01-02' WHERE case_id = %s", [theirs.case.pk]
@@ -228,6 +234,7 @@ def things_of(theirs: World, mine: World) -> dict[str, list[Any]]:
         "token": [THEIRS + 1],
         "size": [Event.objects.filter(case_id=theirs.case.pk).count() + 5000],
         "reference": ["T-2"],
+        "sha256": [sha("a paper of the second case").hex()],
     }
 
 

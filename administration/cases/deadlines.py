@@ -90,10 +90,19 @@ def compute(
     else:
         last = _end_of_months(first, number * (12 if unit == "Y" else 1))
     due = next_open(last, closed)
-    words = [period, f"from {what or 'the event'} on {counted_from.isoformat()}"]
+    words = [period, f"from {what or THE_EVENT} on {counted_from.isoformat()}"]
     words.append("first day counted" if from_midnight else "first day not counted")
     words.append(f"ends {last.isoformat()}" + (f", not open, moved to {due.isoformat()}" if due != last else ""))
     return Computed(due, "; ".join(words))
+
+
+# How a rule was kept: data in one wording. Pages say it in the reader's language.
+KEPT_RULE = re.compile(
+    r"(?P<period>P[0-9]+[DWMY]); from (?P<what>.+) on (?P<counted_from>\d{4}-\d\d-\d\d); "
+    r"first day (?P<not_counted>not )?counted; ends (?P<ends>\d{4}-\d\d-\d\d)(?:, not open, moved to (?P<moved>\d{4}-\d\d-\d\d))?"
+)
+THE_EVENT = "the event"  # where nobody said what it was
+TO_BE_CONFIRMED = "(to be confirmed)"  # after a law's article whose period counsel has not checked
 
 
 def _end_of_months(first: date, months: int) -> date:
@@ -157,7 +166,7 @@ def enter(
     if not period:
         rule = profiles.deadline_rule(case, kind)
         period, counted_from_what = rule.period, counted_from_what or rule.counted_from
-        provenance = provenance or rule.law + ("" if rule.confirmed else " " + _("(to be confirmed)"))
+        provenance = provenance or rule.law + ("" if rule.confirmed else f" {TO_BE_CONFIRMED}")
     if order is not None and order.case_id != case.pk:
         raise NotComputed(_("Order %(order)s is of another case.") % {"order": order})
     if not (provenance or order):

@@ -58,6 +58,7 @@ EVENTS: dict[str, Any] = {
     "order.registered": _("An order was registered"),
     "order.stood": _("What became of an order was registered"),
     "overpayment.found": _("An over-payment was found"),
+    "paper.opened": _("Somebody opened a paper"),
     "plan.drafted": _("A plan was drafted"),
     "policy.made_stricter": _("More signatures are asked for"),
     "pull.begun": _("A pull began"),

@@ -54,10 +54,10 @@ GATES = (
     ),
     Gate(
         "sanctions",
-        gettext_lazy("A sanctions hold is on the claim."),
+        gettext_lazy("A sanctions hold is on the claim, or the claimant was not screened under the newest list."),
         gettext_lazy("Your claim is under review; next update by %(date)s."),
         "office",
-        gettext_lazy("Decide the sanctions hold"),
+        gettext_lazy("Screen under the newest list, or decide the hold"),
         REVIEW_DAYS,
     ),
     Gate(
@@ -116,7 +116,7 @@ GATES = (
     ),
     Gate(
         "rail",
-        gettext_lazy("No rail carries %(asset)s in this round."),
+        gettext_lazy("No rail carries %(asset)s to this destination in this round."),
         gettext_lazy("We are preparing a way to send %(asset)s."),
         "office",
         gettext_lazy("Choose a rail for the asset"),
@@ -132,7 +132,7 @@ GATES = (
     ),
     Gate(
         "stop",
-        gettext_lazy("Sending is stopped. Two people can resume it."),
+        gettext_lazy("Sending is stopped, or the round is paused. Two people can resume sending."),
         gettext_lazy("Returns are paused for everybody for the moment; next update by %(date)s."),
         "office",
         gettext_lazy("Resume sending"),
@@ -186,6 +186,19 @@ COOLING = (
     gettext_lazy("Your destination for %(asset)s can be used from %(date)s: a waiting time that protects you."),
     "time",
     gettext_lazy("None: wait until it has cooled off"),
+)
+# Between a run and its round there is no return yet.
+PROPOSED = (
+    gettext_lazy("A run that gives it something is computed and waits for signatures."),
+    gettext_lazy("A distribution is computed and waits for the signatures of two people."),
+    "approvers",
+    gettext_lazy("Sign the run"),
+)
+GIVEN = (
+    gettext_lazy("An approved run gave it something; the round that sends it is not scheduled yet."),
+    gettext_lazy("Your share is approved. The round in which it is sent is being prepared."),
+    "office",
+    gettext_lazy("Schedule the round"),
 )
 NOTHING_YET = (
     gettext_lazy("Nothing of it is scheduled: no run has given this line anything that can be paid yet."),
@@ -249,7 +262,7 @@ def why(number: str, *, at: datetime) -> dict[str, Any]:
 
 def of_claim(claim: Claim, *, at: datetime) -> list[Answer]:
     """The newest return of each line of a claim, or what is missing to one."""
-    lines = list(claim.lines.select_related("asset").order_by("asset__code", "claim_class"))
+    lines = list(claim.lines.select_related("asset", "position").order_by("asset__code", "claim_class"))
     newest: dict[int, AssetReturn] = {}
     rows = AssetReturn.objects.filter(claim_line__in=lines).select_related("asset", "batch", "round").order_by("pk")
     for row in rows:
@@ -261,12 +274,41 @@ def of_claim(claim: Claim, *, at: datetime) -> list[Answer]:
         for row in claim.destinations.filter(state="cooling", usable_from__isnull=False)
         if row.usable_from is not None
     }
-    return [_answer(line, newest.get(line.pk), shut, holds, cooling, at) for line in lines]
+    proposed = _proposed(claim, lines) if len(newest) < len(lines) else set()
+    return [
+        _answer(line, row, shut, holds, cooling, at) if (row := newest.get(line.pk)) else _before(line, line.pk in proposed)
+        for line in lines
+    ]
+
+
+def _proposed(claim: Claim, lines: list[ClaimLine]) -> set[int]:
+    """The lines to which a run gives something that waits for signatures."""
+    asked = ApprovalRequest.objects.filter(case=claim.case_id, act=RUN_ACT, state=RequestState.OPEN)
+    waiting = list(Run.objects.filter(case=claim.case_id, state=RunState.COMPUTED, pk__in=asked.values("object_id")))
+    shares = Entitlement.objects.filter(run__in=waiting, claim_line__in=lines, amount__gt=0)
+    return set(shares.values_list("claim_line_id", flat=True)) if waiting else set()
+
+
+def _before(line: ClaimLine, proposed: bool) -> Answer:
+    """Where a line stands of which no return was made yet."""
+    code, position = line.asset.code, line.position
+    free = position.given - line.excess - position.scheduled - position.in_flight - position.settled - position.deposited
+    if proposed:
+        gate, (office, customer, owner, act) = "proposed", PROPOSED
+    elif not position.given:
+        gate, (office, customer, owner, act) = "none", NOTHING_YET
+    elif free < line.asset.payable_step:
+        small = BY_CODE["minimum"]
+        gate, (office, customer, owner, act) = small.code, (small.office, small.customer, small.owner, small.next_act)
+    else:
+        gate, (office, customer, owner, act) = "given", GIVEN
+    amount = show(position.given, line.asset.scale) if gate in ("given", "minimum") else ""
+    return Answer(code, gate, str(office), str(customer), owner, str(act), None, amount)
 
 
 def _answer(
     line: ClaimLine,
-    row: AssetReturn | None,
+    row: AssetReturn,
     shut: dict[int, list[str]],
     holds: list[Hold],
     cooling: dict[int, date],
@@ -274,10 +316,6 @@ def _answer(
 ) -> Answer:
     today = timezone.localdate(at)
     code = line.asset.code
-    if row is None:
-        return Answer(
-            code, "none", str(NOTHING_YET[0]), str(NOTHING_YET[1]), NOTHING_YET[2], str(NOTHING_YET[3]), None
-        )
     amount = show(row.amount, row.asset.scale)
     waiting = row.state in (ReturnState.SCHEDULED, ReturnState.HELD, ReturnState.BATCHED)
     gates = shut.get(row.pk, []) if waiting and not _is_out(row) else []
@@ -304,7 +342,7 @@ def _answer(
         "reason": ", ".join(hold.reason or hold.kind for hold in own) or gate.code,
     }
     told = str(gate.customer) % words
-    if secret and gate.code in ("hold", "sanctions", "dispute"):
+    if secret and gate.code in REVIEWS:
         told = str(BY_CODE["sanctions"].customer) % {**words, "date": (next_date or today).isoformat()}
     return Answer(
         code, gate.code, str(gate.office) % words, told, gate.owner, str(gate.next_act), next_date, amount, row.reference

@@ -48,6 +48,9 @@ class Destination(models.Model):
     )
     keyed_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+", db_index=False)
     second_keyed_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+", db_index=False)
+    # of what a claimant gave in a session: who found it proved, and on which paper
+    proved_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+", db_index=False)
+    proof_sha256 = models.BinaryField(max_length=32, null=True)
     proposed_at = models.DateTimeField()
     proved_at = models.DateTimeField(null=True)
     usable_from = models.DateTimeField(null=True)
@@ -56,7 +59,10 @@ class Destination(models.Model):
     recorded_at = models.DateTimeField(db_default=ClockTimestamp())
 
     class Meta:
-        indexes = [models.Index(fields=["usable_from"], condition=Q(state="cooling"), name="destination_cooling")]
+        indexes = [
+            models.Index(fields=["usable_from"], condition=Q(state="cooling"), name="destination_cooling"),
+            models.Index(fields=["case", "id"], condition=Q(origin="claimant", state="proposed"), name="destination_to_check"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["claim", "asset", "version"], name="destination_version_is_used_once"),
             models.UniqueConstraint(

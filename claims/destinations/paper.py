@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
+from administration import wording
 from administration.books.models import Asset
 from administration.cases import appointments
 from administration.errors import Refused
@@ -107,6 +108,6 @@ def _payable(asset: Asset, network: str, details: Mapping[str, str]) -> dict[str
     if not check.ok:
         raise NotPayable(
             _("Nothing could be paid there: %(why)s Ask the customer.")
-            % {"why": " ".join(str(error) for error in check.errors)}
+            % {"why": " ".join(wording.said(str(error)) for error in check.errors)}
         )
     return dict(check.normalized)

@@ -30,6 +30,7 @@ class MessageKind(models.TextChoices):
     SIGN_IN = "sign_in"  # a code to come in with
     ACT = "act"  # a fresh code before an act about money
     DESTINATION = "destination"  # no code: a destination was proposed; not you? stop it
+    PROVED = "proved"  # no code: it is proved, and its waiting time has begun; not you? stop it
 
 
 class Message(models.Model):
@@ -46,7 +47,7 @@ class Message(models.Model):
     session = models.ForeignKey("portal.Session", models.PROTECT, null=True, related_name="+", db_index=False)
     channel = models.CharField(max_length=5)  # email, post
     language = models.CharField(max_length=2)
-    asset = models.CharField(max_length=20, blank=True, default="")  # of a proposed destination
+    asset = models.CharField(max_length=20, blank=True, default="")  # of a destination proposed or proved
     ask_sha256 = models.BinaryField(max_length=32, null=True, unique=True)  # of the token of the browser that asked
     code_mac = models.BinaryField(max_length=32, null=True)
     tries = models.PositiveSmallIntegerField(default=0)

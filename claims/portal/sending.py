@@ -21,6 +21,7 @@ from django.utils.translation import override
 from claims.portal.entering import code_mac
 
 CHUNK = 100
+TOLD = ("destination", "proved")  # what was done in a claimant's name, in the claimant's own language
 
 TAKE = """
 UPDATE portal_message SET taken_at = clock_timestamp()
@@ -105,7 +106,7 @@ def _note(sql: str, problem: str, message: Waiting) -> None:
 
 
 def _mail(message: Waiting, code: str) -> None:
-    language = message.language if message.kind != "destination" else ("en" if message.speaks == "en" else "ja")
+    language = message.language if message.kind not in TOLD else ("en" if message.speaks == "en" else "ja")
     with override(language):
         subject, text = _words(message, code)
         EmailMessage(subject, text, settings.DEFAULT_FROM_EMAIL, [message.email]).send()
@@ -119,6 +120,12 @@ def _words(message: Waiting, code: str) -> tuple[str, str]:
             "Somebody signed in with your claim code gave a new place to send your %(asset)s to. It is checked first, and "
             "nothing goes there before the waiting time is over. If it was not you, write to the administrator now."
         )
+    elif message.kind == "proved":
+        subject = _("%(exchange)s: the waiting time of a new place for your returns has begun") % words
+        first = _(
+            "The place to send your %(asset)s to, given with your claim code, is checked. Nothing goes there before the "
+            "waiting time is over; the portal says until when. If it was not you, stop it there, or write to the administrator now."
+        )
     elif message.kind == "act":
         subject = _("%(exchange)s: a code to go on with") % words
         first = _("Your code is %(code)s. You are about to do something that concerns your money. The code is good for 20 minutes.")
@@ -130,7 +137,7 @@ def _words(message: Waiting, code: str) -> tuple[str, str]:
         _("This mail holds no link and no amount. A mail in our name with either is not ours."),
         _("If you did not ask for it, you need do nothing."),
     )
-    return subject, "\n\n".join([first % words, *(rest[:2] if message.kind == "destination" else rest)]) + "\n"
+    return subject, "\n\n".join([first % words, *(rest[:2] if message.kind in TOLD else rest)]) + "\n"
 
 
 def _print(message: Waiting, code: str) -> None:

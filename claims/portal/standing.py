@@ -144,6 +144,12 @@ class Line:
         return self.units("recorded") + self.units("corrected")
 
     @property
+    def free(self) -> int:
+        """What was given and neither stays here nor is scheduled, on its way, settled or deposited."""
+        used = ("excess", "scheduled", "in_flight", "settled", "deposited")
+        return self.units("given") - sum(self.units(name) for name in used)
+
+    @property
     def newest(self) -> Facts | None:
         return self.facts["returns"][-1] if self.facts["returns"] else None
 
@@ -216,14 +222,17 @@ class Line:
 
     @cached_property
     def reason(self) -> Reason:
-        """As gates.why says it, but for two stages between a run and its round that have a sentence of their own."""
+        """As gates.why says it."""
         row = self.newest
         if row is None:
-            if self.stage is Stage.PROPOSED:
-                return Reason("proposed", _("A distribution is computed and waits for the signatures of two people."), "approvers")
-            if self.stage is Stage.APPROVED:
-                return Reason("given", _("Your share is approved. The round in which it is sent is being prepared."), "office")
-            return Reason("none", str(gates.NOTHING_YET[1]), gates.NOTHING_YET[2])
+            if self.proposed:
+                return Reason("proposed", str(gates.PROPOSED[1]), gates.PROPOSED[2])
+            if not self.units("given"):
+                return Reason("none", str(gates.NOTHING_YET[1]), gates.NOTHING_YET[2])
+            if self.free < self.units("step"):
+                small = gates.BY_CODE["minimum"]
+                return Reason(small.code, str(small.customer), small.owner)
+            return Reason("given", str(gates.GIVEN[1]), gates.GIVEN[2])
         if row["gate"]:
             return self._gate(row)
         words, owner = gates.STAGES[row["state"]][1], gates.STAGES[row["state"]][2]

@@ -7,7 +7,7 @@ Claims made from the ledger: one for each account, set-based, in chunks by accou
     NotADispute       the figure claimed is what is admitted already, or the line is in dispute
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -301,6 +301,16 @@ def confirm(claim: Claim, *, how: str = "paper", by: User, at: datetime) -> None
         raise AlreadyConfirmed(_("Claim %(claim)s was confirmed before. Nothing was changed.") % {"claim": claim})
     log.append(claim.case, "claim.confirmed", subject=claim, by=by, at=at, body={"claim": claim.number, "how": how})
     claim.refresh_from_db()
+
+
+@transaction.atomic
+def confirm_all(claims: Iterable[Claim], *, how: str = "paper", by: User, at: datetime) -> int:
+    """Customers confirm these claims as they stand: all of them, or none. Returns how many."""
+    confirmed = 0
+    for claim in claims:  # as many as somebody selected on a page; each is a customer's own word, with its own event
+        confirm(claim, how=how, by=by, at=at)
+        confirmed += 1
+    return confirmed
 
 
 @transaction.atomic

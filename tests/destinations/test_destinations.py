@@ -7,7 +7,7 @@ from administration.cases.appointments import NotEmpowered
 from administration.cases.models import OrderStanding
 from administration.cases.orders import NotInForce
 from administration.record.models import Event
-from claims.destinations import cooling, handover, paper
+from claims.destinations import cooling, handover, paper, proving
 from claims.destinations.models import Destination
 from claims.destinations.tasks import tick
 from claims.register.models import Claim
@@ -293,3 +293,46 @@ def test_the_portals_role_writes_nothing_without_a_claimants_fresh_session_and_n
         cursor.execute(new())
     with as_role("henkan_portal") as cursor:
         cursor.execute(new(origin="'claimant'"))
+
+
+# --- what a customer gave, proved by the office ---------------------------------------------------
+
+
+@pytest.fixture
+def given(scheduled, as_superuser):
+    """The first claim's bitcoin address, as if the customer had given it in a session of the portal."""
+    with as_superuser() as cursor:
+        cursor.execute(new(origin="'claimant'") + " RETURNING id")
+        (made,) = cursor.fetchone()
+    return Destination.objects.get(pk=made)
+
+
+def test_what_a_customer_gave_is_proved_on_a_paper_and_then_cools_off(given, goto):
+    how = proving.ways(given)[0]
+    proving.prove(given, how=how, evidence=sha("a paper"), by=goto, at=NOON)
+
+    assert (given.state, given.proved_by, bytes(given.proof_sha256)) == ("cooling", goto, sha("a paper"))
+    assert f'"how":"{how}"' in Event.objects.get(kind="destination.proved").body
+    with pytest.raises(proving.NotProved, match="no proof any more"):
+        proving.prove(given, how=how, evidence=sha("a paper"), by=goto, at=NOON)
+
+
+def test_the_office_proves_only_what_a_customer_gave_and_only_so_as_it_can_be_shown(given, goto, fujii):
+    handed_over = Destination.objects.filter(origin="handover").first()
+    wrong = next(how for how in proving.How if how not in proving.ways(given))
+    for row, how in ((handed_over, proving.ways(handed_over)[0]), (given, wrong), (given, "")):
+        with pytest.raises(proving.NotProved):
+            proving.prove(row, how=how, evidence=sha("a paper"), by=goto, at=NOON)
+    with pytest.raises(NotEmpowered):
+        proving.prove(given, how=proving.ways(given)[0], evidence=sha("a paper"), by=fujii, at=NOON)
+
+    assert list(proving.waiting(given.case)) == [given]
+
+
+@pytest.mark.parametrize("change", ["", ", proved_by_id = {goto}", ", proof_sha256 = sha256('x')"])
+def test_the_database_refuses_a_customers_destination_without_who_proved_it_and_on_what(given, goto, as_role, change):
+    with pytest.raises(IntegrityError, match="destination_of_a_claimant_is_proved_on_evidence"), as_role("henkan_app") as cursor:
+        cursor.execute(
+            "UPDATE destinations_destination SET state = 'cooling', proved_at = now(), usable_from = clock_timestamp()"
+            + change.format(goto=goto.pk) + " WHERE id = %s", [given.pk],
+        )  # fmt: skip

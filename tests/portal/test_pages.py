@@ -10,9 +10,12 @@ from django.core import mail
 from django.db import connection
 from django.urls import get_resolver
 
+from administration.fields import db_now
 from administration.record.models import Event
+from claims.destinations import proving
 from claims.portal import entering, sending
 from claims.register.models import Claim, Dispute
+from tests.cast import sha
 from tests.portal.conftest import BORN, Browser, claim, code_sent, letter, signed_in
 
 DATE = {"year": str(BORN.year), "month": str(BORN.month), "day": str(BORN.day), "channel": "email"}
@@ -258,7 +261,7 @@ def test_signing_out_ends_the_session_everywhere(browser):
 ADDRESS = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq"
 
 
-def test_a_place_is_given_after_a_fresh_code_told_by_mail_and_stopped_without_one(browser):
+def test_a_place_is_given_after_a_fresh_code_told_by_mail_and_stopped_without_one(browser, committed_estate):
     mine = claim(8)
     browser.sign_in(signed_in(mine))
     path = f"{address(8)}destinations/BTC/"
@@ -278,6 +281,15 @@ def test_a_place_is_given_after_a_fresh_code_told_by_mail_and_stopped_without_on
     mail.outbox.clear()
     sending.send_waiting()
     assert "If it was not you" in mail.outbox[-1].body and ADDRESS not in mail.outbox[-1].body
+
+    # The office finds it proved: the waiting time begins, the claimant hears of it, and can stop it still.
+    proving.prove(given, how="signed_message", evidence=sha("a paper"), by=committed_estate.goto, at=db_now())
+    with pytest.raises(proving.NotProved, match="no proof any more"):
+        proving.prove(given, how="provider", evidence=sha("another"), by=committed_estate.goto, at=db_now())
+    mail.outbox.clear()
+    sending.send_waiting()
+    assert "waiting time" in mail.outbox[-1].subject and ADDRESS not in mail.outbox[-1].body
+    assert given.state == "cooling" and given.usable_from is not None
 
     line = f"{address(8)}lines/BTC/priority_segregated/"
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get(line).body)[1]

@@ -213,10 +213,20 @@ def test_a_destination_that_cools_off_is_nobodys_move(world, as_superuser):
     assert (answer["gate"], answer["owner"], answer["next_date"]) == ("destination", "time", "2099-01-02")
 
 
-def test_why_of_a_claim_nothing_was_given_to_yet(world):
-    answer = gates.why(world.case.claims.earliest("number").number, at=db_now())
-    assert answer["lines"][0]["gate"] == "none"
-    assert answer["customer_sentence"] == "Nothing has been distributed on this asset yet."
+def test_why_of_a_claim_before_its_round(world, as_superuser):
+    """Nothing given, too little given, given: no return was made of any of them yet."""
+    said = {}
+    for given in (0, 1, 1000):
+        with as_superuser() as cursor:
+            cursor.execute("UPDATE books_asset SET payable_step = 2")
+            cursor.execute("UPDATE register_position SET given = %s", [given])
+        answer = gates.why(world.case.claims.earliest("number").number, at=db_now())
+        said[given] = answer["lines"][0]["gate"], answer["customer_sentence"]
+    assert said == {
+        0: ("none", "Nothing has been distributed on this asset yet."),
+        1: ("minimum", "The amount is too small to send now; it is added to the next round."),
+        1000: ("given", "Your share is approved. The round in which it is sent is being prepared."),
+    }
 
 
 @pytest.mark.django_db

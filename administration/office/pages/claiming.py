@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from django.db.models import Exists, OuterRef, Q
 from django.shortcuts import get_object_or_404
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
@@ -17,6 +17,7 @@ from administration.office.pages import working
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
 from administration.office.pages.lists import Column, Filter, ListPage
+from administration.office.pages.papers import paper
 from administration.office.pages.showing import Button, Section, ShowPage, day, figure, link, tag, who
 from administration.office.templatetags.office import amount, jst, sha
 from administration.returns import gates
@@ -82,7 +83,8 @@ class ClaimsPage(ListPage):
                     made[name] += "&" + urlencode({"q": self.asked})
             if made["first_page"] == "":
                 made["first_page"] = urlencode({"q": self.asked})
-        return made | {"q": self.asked, "buttons": self.buttons()}
+        confirms = self.url("claims-confirm") if self.may(SCHEDULE) else ""
+        return made | {"q": self.asked, "buttons": self.buttons(), "confirms": confirms}
 
     def buttons(self) -> list[Button]:
         found = []
@@ -106,8 +108,26 @@ class ClaimsPage(ListPage):
             Filter("asset", _("Asset"), assets, lambda rows, code: rows.filter(Exists(line.filter(asset__code=code, asset__case=self.case)))),
         ]
 
+    def choice(self, row: Claim) -> SafeString | str:
+        """A box to select the claim by, and for the keys where its acts are."""
+        if row.confirmed_at:
+            return format_html('<span data-dispute="{}">–</span>', self.disputing(row))
+        return format_html(
+            '<input type="checkbox" form="chosen" name="claim" value="{}" aria-label="{}" data-confirm="{}" data-dispute="{}">',
+            row.number, _("Select %(claim)s") % {"claim": row.number}, self.url("claim-confirm", number=row.number), self.disputing(row),
+        )  # fmt: skip
+
+    def disputing(self, row: Claim) -> str:
+        """Where its one line is disputed; of several, the claim's own page asks which."""
+        lines = row.lines.all()
+        if len(lines) == 1:
+            return self.url("line-dispute", number=row.number, pk=lines[0].pk)
+        return f"{self.url('claim', number=row.number)}#lines"
+
     def columns(self) -> list[Column]:
+        chosen = [Column(_("Select"), self.choice)] if self.may(SCHEDULE) else []
         return [
+            *chosen,
             Column(_("Claim"), lambda row: row.number, link=lambda row: self.url("claim", number=row.number)),
             Column(_("Account"), lambda row: row.ledger_account.account_ref if row.ledger_account else "–"),
             Column(_("Confirmed"), lambda row: jst(row.confirmed_at) if row.confirmed_at else _("by silence")),
@@ -245,7 +265,7 @@ class ClaimPage(ShowPage):
             _("Asset"), _("Class"), "", _("Recorded"), _("Corrected"), _("Claimed above it"), _("Admitted"), _("Disputed"),
             _("Rejected"), _("Out of scope"),
         ]  # fmt: skip
-        return Section(_("What is owed, line by line"), head=head, rows=rows, numeric=frozenset(range(3, 10)))
+        return Section(_("What is owed, line by line"), head=head, rows=rows, numeric=frozenset(range(3, 10)), anchor="lines")
 
     def _money(self) -> Section:
         parts = ("given", "scheduled", "in_flight", "settled", "deposited")
@@ -260,10 +280,10 @@ class ClaimPage(ShowPage):
     def _disputes(self) -> Section:
         rows = Dispute.objects.filter(claim_line__in=self.lines).select_related("claim_line__asset", "received_by")
         return Section(
-            _("Disputes"), head=[_("Asset"), _("Says it is"), _("Ground"), _("How"), _("When"), _("Taken down by"), _("State")],
+            _("Disputes"), head=[_("Asset"), _("Says it is"), _("Ground"), _("How"), _("When"), _("Taken down by"), _("Evidence"), _("State")],
             rows=[
                 [row.claim_line.asset.code, amount(row.claimed, row.claim_line.asset), row.ground, words.of(words.HOW, row.how), jst(row.at),
-                 who(row.received_by), tag(_("open")) if row.decision_id is None else _("decided")]
+                 who(row.received_by), paper(self, row.evidence_sha256), tag(_("open")) if row.decision_id is None else _("decided")]
                 for row in rows.order_by("-pk")[:SHOWN_OF_A_CLAIM]
             ],
             numeric=frozenset({1}),
@@ -273,7 +293,7 @@ class ClaimPage(ShowPage):
         own = Decision.objects.filter(claim_line__in=self.lines).select_related("claim_line__asset", "by").order_by("-pk")
         rows = [
             [row.claim_line.asset.code, amount(row.admitted, row.claim_line.asset), amount(row.rejected, row.claim_line.asset),
-             words.of(words.REASONS, row.reason_code), row.reason or "–", sha(row.evidence_sha256) if row.evidence_sha256 else "–",
+             words.of(words.REASONS, row.reason_code), row.reason or "–", paper(self, row.evidence_sha256),
              who(row.by), jst(row.at)]
             for row in own[:SHOWN_OF_A_CLAIM] if row.claim_line
         ]  # fmt: skip
@@ -302,6 +322,8 @@ class ClaimPage(ShowPage):
             awaits_key = row.origin == Origin.PAPER and row.state == DestinationState.PROPOSED
             acts = []
             if self.may(VERIFY):
+                if row.origin == Origin.CLAIMANT_SESSION and row.state == DestinationState.PROPOSED:
+                    acts.append((link(self.url("destination-prove", pk=row.pk), _("Check")),))
                 if awaits_key and row.keyed_by_id != self.user.pk:
                     acts.append((link(self.url("destination-second", pk=row.pk), _("Second key")),))
                 if row.state != DestinationState.REVOKED:

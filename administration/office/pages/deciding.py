@@ -3,21 +3,24 @@
 from typing import Any
 
 from django import forms
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
 
 from administration import amounts
 from administration.cases import archive
 from administration.office import readable, words
 from administration.office.entering import AmountField, DayField, PaperField, Reason, WordsField
-from administration.office.pages.acting import ActPage, Effect, KeptFile
+from administration.office.pages.acting import ActPage, Effect, KeptFile, Table
 from administration.office.pages.base import page
 from administration.office.pages.claiming import DECIDE, SCHEDULE, figures_of_line
 from administration.office.pages.showing import day
 from claims.register import holds, review, schedule
 from claims.register.models import Claim, ClaimLine, Dispute, Hold
+
+CHOSEN_MAX = 50  # claims confirmed at once: as many as a page of the queue shows
 
 
 class OfClaim(ActPage):
@@ -98,6 +101,53 @@ class ConfirmClaim(OfClaim):
 
     def act(self, data: dict[str, Any]) -> Any:
         return schedule.confirm(self.claim(), how="paper", by=self.user, at=self.at)
+
+
+@page("claims-confirm/", name="claims-confirm")
+class ConfirmChosen(ActPage):
+    """The claims selected in the queue, all at once: `?claim=` names each."""
+
+    title = lazy("Confirm claims on paper")
+    power = SCHEDULE
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._show_effect({}, {"claim": request.GET.getlist("claim")}, {})
+
+    def chosen(self) -> list[Claim]:
+        numbers = (self.request.POST if self.request.method == "POST" else self.request.GET).getlist("claim")
+        found = Claim.objects.filter(case=self.case, number__in=numbers[:CHOSEN_MAX]).select_related("case", "ledger_account")
+        return list(found.prefetch_related("lines__asset").order_by("number"))
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        claims = self.chosen()
+        if not claims:
+            raise schedule.AlreadyConfirmed(_("No claim is selected. Go back to the claims and select some."))
+        sums: dict[str, tuple[Any, int]] = {}
+        for claim in claims:
+            for line in claim.lines.all():
+                sums[line.asset.code] = line.asset, sums.get(line.asset.code, (None, 0))[1] + line.admitted
+        before = [claim.number for claim in claims if claim.confirmed_at]
+        return Effect(
+            _("The customers of these claims confirmed them on paper, as they stand. All are recorded, or none."),
+            _("Record the confirmations"),
+            figures=[
+                (_("Claims"), f"{len(claims):,}"),
+                *((code, readable.money(units, asset)) for code, (asset, units) in sorted(sums.items())),
+            ],
+            tables=[Table(_("Claims"), [_("Claim"), _("Account")], [
+                [claim.number, claim.ledger_account.account_ref if claim.ledger_account else "–"] for claim in claims
+            ])],
+            warnings=[_("Confirmed before, so that nothing can be recorded: %(claims)s.") % {"claims": ", ".join(before)}] if before else [],
+        )  # fmt: skip
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return schedule.confirm_all(self.chosen(), how="paper", by=self.user, at=self.at)
+
+    def done(self, result: Any) -> tuple[str, str]:
+        return ngettext("%(count)s claim is confirmed.", "%(count)s claims are confirmed.", result) % {"count": result}, self.back()
+
+    def back(self) -> str:
+        return self.url("claims")
 
 
 class Disputing(AboutLine):

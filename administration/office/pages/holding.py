@@ -3,7 +3,6 @@
 from typing import Any
 
 from django import forms
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
@@ -17,8 +16,9 @@ from administration.office.entering import AmountField, InstantField, OfCase, On
 from administration.office.pages.acting import ActPage, Effect, Table
 from administration.office.pages.base import page
 from administration.office.pages.lists import Column, ListPage
+from administration.office.pages.papers import paper
 from administration.office.pages.showing import Button, Section, ShowPage, figure, tag, who
-from administration.office.templatetags.office import amount, jst, sha
+from administration.office.templatetags.office import amount, jst
 
 POWER = holdings.POWER
 PLACES_SHOWN = 500
@@ -70,7 +70,7 @@ class HoldingsPage(ShowPage):
                 [
                     row.place.locator, amount(row.amount, row.asset), tag(words.of(words.ACCESS, row.access)),
                     words.of(words.TAGS, row.place.tag), words.of(words.PLACES, row.place.kind), jst(row.as_of), row.proof or "–",
-                    format_html("<span>{} {}</span>", row.evidence_name, sha(row.evidence_sha256)), who(row.by),
+                    paper(self, row.evidence_sha256, row.evidence_name), who(row.by),
                 ]
                 for row in self.newest[:PLACES_SHOWN]
             ],
@@ -207,7 +207,7 @@ class MovementsPage(ListPage):
             Column(_("Amount"), lambda row: amount(row.amount, row.place.asset), numeric=True),
             Column(_("Why"), lambda row: row.reason),
             Column(_("Order"), lambda row: row.order or "–"),
-            Column(_("Evidence"), lambda row: format_html("<span>{} {}</span>", row.evidence_name, sha(row.evidence_sha256))),
+            Column(_("Evidence"), lambda row: paper(self, row.evidence_sha256, row.evidence_name)),
             Column(_("Recorded by"), lambda row: who(row.by)),
         ]
 

@@ -1,12 +1,13 @@
 """Orders of courts and regulators, the deadlines that follow, and the conversion to another proceeding."""
 
+from datetime import date
 from typing import Any
 
 from django import forms
 from django.shortcuts import get_object_or_404
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
 
 from administration import amounts
 from administration.books.models import Asset
@@ -17,8 +18,9 @@ from administration.office.entering import AmountField, DayField, InstantField, 
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
 from administration.office.pages.opening import proceedings
+from administration.office.pages.papers import paper
 from administration.office.pages.showing import Button, Section, ShowPage, day, link, tag, who
-from administration.office.templatetags.office import jst, sha
+from administration.office.templatetags.office import jst
 
 REGISTER, DEADLINES, CONVERT = "orders.register", "deadlines.set", "cases.convert"
 
@@ -49,7 +51,7 @@ class OrdersPage(ShowPage):
             rows.append([
                 order.number, order.issuer, day(order.issued_date), permitted(order),
                 tag(words.of(words.STANDINGS, newest.standing if newest else "")), jst(newest.since) if newest else "–",
-                format_html("<span>{} {}</span>", order.scan_name, sha(order.scan_sha256)),
+                paper(self, order.scan_sha256, order.scan_name),
                 link(self.url("order-stand", pk=order.pk), _("What became of it")) if self.may(REGISTER) else "–",
             ])  # fmt: skip
         head = [_("Number"), _("Issued by"), _("Issued"), _("Permits"), _("Stands"), _("Since"), _("Scan"), ""]
@@ -200,7 +202,7 @@ class DeadlinesPage(ShowPage):
             [
                 words.of(words.DEADLINES, row.kind), day(row.due_date),
                 tag(_("passed")) if row.due_date < today else _("in %(n)s days") % {"n": (row.due_date - today).days},
-                counted(row), row.rule, row.provenance, who(row.by),
+                counted(row), rule_in_words(row.rule), law_in_words(row.provenance), who(row.by),
             ]
             for row in deadlines.current(self.case).select_related("by")
         ]  # fmt: skip
@@ -218,6 +220,36 @@ class DeadlinesPage(ShowPage):
 def counted(row: Deadline) -> str:
     what = words.of(words.EVENTS_COUNTED_FROM, row.counted_from_what)
     return f"{what}, {day(row.counted_from)}" if what else day(row.counted_from)
+
+
+def rule_in_words(rule: str) -> str:
+    """4 weeks from service on 2026-10-02 (Fri); first day not counted; last day 2026-10-30 (Fri)."""
+    kept = deadlines.KEPT_RULE.fullmatch(rule)
+    if kept is None:
+        return rule
+    number, unit = int(kept["period"][1:-1]), kept["period"][-1]
+    span = {
+        "D": ngettext("%(n)s day", "%(n)s days", number), "W": ngettext("%(n)s week", "%(n)s weeks", number),
+        "M": ngettext("%(n)s month", "%(n)s months", number), "Y": ngettext("%(n)s year", "%(n)s years", number),
+    }[unit] % {"n": number}  # fmt: skip
+    what = _("the event") if kept["what"] == deadlines.THE_EVENT else words.of(words.EVENTS_COUNTED_FROM, kept["what"])
+    said = [
+        _("%(period)s from %(what)s on %(day)s") % {"period": span, "what": what, "day": day(date.fromisoformat(kept["counted_from"]))},
+        _("first day not counted") if kept["not_counted"] else _("first day counted"),
+    ]
+    ends = day(date.fromisoformat(kept["ends"]))
+    if kept["moved"]:
+        moved = day(date.fromisoformat(kept["moved"]))
+        said.append(_("ends %(day)s, not open, moved to %(moved)s") % {"day": ends, "moved": moved})
+    else:
+        said.append(_("ends %(day)s") % {"day": ends})
+    return "; ".join(said)
+
+
+def law_in_words(provenance: str) -> str:
+    """The article as it is kept, and in the reader's language that counsel has not checked it."""
+    law, mark, rest = provenance.partition(deadlines.TO_BE_CONFIRMED)
+    return f"{law}{_('(to be confirmed)')}{rest}" if mark else provenance
 
 
 class Computing(OfCase):
@@ -285,7 +317,7 @@ class SetDeadline(ActPage):
             _("Write the deadline down"),
             figures=[
                 (_("Last day"), day(computed.due_date)),
-                (_("How it was counted"), computed.rule),
+                (_("How it was counted"), rule_in_words(computed.rule)),
                 (_("Laid down in"), data["provenance"] or (rule.law if rule else str(data["order"] or "–"))),
                 (_("Replaces"), day(older.due_date) if older else "–"),
             ],

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.http import Http404
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
@@ -13,8 +12,9 @@ from administration.office.entering import OfCase, OneOf, PaperField, WordsField
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
 from administration.office.pages.opening import person
+from administration.office.pages.papers import paper
 from administration.office.pages.showing import Button, Section, ShowPage, link, who
-from administration.office.templatetags.office import jst, sha
+from administration.office.templatetags.office import jst
 from administration.people.models import User
 
 POWER = "cases.secure"
@@ -51,8 +51,8 @@ class SecuringPage(ShowPage):
         for item, meaning in securing.ITEMS.items():
             row = self.rows.get(item)
             if row is not None and row.done_at:
-                paper = format_html("<span>{} {}</span>", row.evidence_name, sha(row.evidence_sha256))
-                rows.append([meaning, who(row.owner), jst(row.done_at), paper, row.note or "–"])
+                evidence = paper(self, row.evidence_sha256, row.evidence_name)
+                rows.append([meaning, who(row.owner), jst(row.done_at), evidence, row.note or "–"])
             else:
                 to_do = link(self.url("securing-item", item=item), _("Secure")) if self.may(POWER) else "–"
                 rows.append([meaning, "–", _("not yet"), to_do, "–"])

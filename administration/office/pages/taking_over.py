@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
+from administration import wording
 from administration.cases.models import ApprovalRequest, Case
 from administration.ledger import takeover
 from administration.ledger.models import ControlTotal, Finding, Intake, IntakeState
@@ -103,7 +104,7 @@ def grouped(findings: list[dict[str, Any]]) -> list[Group]:
         group = found.setdefault(key, Group(one["kind"], one["severity"], one["file"], one["column"]))
         group.rows += one["rows"]
         if len(group.examples) < EXAMPLES:
-            group.examples.append(one)
+            group.examples.append(one | {"reason": wording.said(one["reason"]), "remedy": wording.said(one["remedy"])})
     return list(found.values())
 
 
@@ -327,7 +328,7 @@ def lines_of(head: list[str], found: list[dict[str, Any]]) -> Iterator[str]:
     for one in found:
         yield csv_line([
             words.of(words.FINDINGS, one["kind"]), words.of(words.SEVERITIES, one["severity"]),
-            *(one[name] for name in ("file", "row", "column", "reason", "remedy", "rows")),
+            one["file"], one["row"], one["column"], wording.said(one["reason"]), wording.said(one["remedy"]), one["rows"],
         ])  # fmt: skip
 
 

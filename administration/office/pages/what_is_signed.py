@@ -8,6 +8,7 @@ from django.db import connection
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
+from administration import wording
 from administration.books.models import Asset
 from administration.cases.models import ApprovalRequest, Case
 from administration.distribution import runs
@@ -85,7 +86,7 @@ def ledger(request: ApprovalRequest, case: Case) -> Effect:
                 _("What the inspection found"),
                 [_("Kind"), _("Severity"), _("File"), _("Rows"), _("Reason"), _("Remedy")],
                 [
-                    [words.of(words.FINDINGS, found.kind), words.of(words.SEVERITIES, found.severity), found.file, f"{found.rows:,}", found.reason, found.remedy]
+                    [words.of(words.FINDINGS, found.kind), words.of(words.SEVERITIES, found.severity), found.file, f"{found.rows:,}", wording.said(found.reason), wording.said(found.remedy)]
                     for found in intake.findings.order_by("-rows", "pk")[:20]
                 ],
                 numeric=frozenset({3}),

@@ -65,6 +65,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
+                ("proof_sha256", models.BinaryField(max_length=32, null=True)),
                 ("proposed_at", models.DateTimeField()),
                 ("proved_at", models.DateTimeField(null=True)),
                 ("usable_from", models.DateTimeField(null=True)),
@@ -123,6 +124,16 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "proved_by",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
                     "second_keyed_by",
                     models.ForeignKey(
                         db_index=False,
@@ -137,7 +148,12 @@ class Migration(migrations.Migration):
                 "indexes": [
                     models.Index(
                         condition=models.Q(("state", "cooling")), fields=["usable_from"], name="destination_cooling"
-                    )
+                    ),
+                    models.Index(
+                        condition=models.Q(("origin", "claimant"), ("state", "proposed")),
+                        fields=["case", "id"],
+                        name="destination_to_check",
+                    ),
                 ],
                 "constraints": [
                     models.UniqueConstraint(

@@ -24,7 +24,7 @@ DECLARE
 BEGIN
     SELECT * INTO wrong FROM proposed
     WHERE state <> 'proposed' OR proved_at IS NOT NULL OR usable_from IS NOT NULL OR revoked_at IS NOT NULL
-       OR second_keyed_by_id IS NOT NULL OR (order_id IS NOT NULL AND origin <> 'court_order');
+       OR second_keyed_by_id IS NOT NULL OR proved_by_id IS NOT NULL OR proof_sha256 IS NOT NULL OR (order_id IS NOT NULL AND origin <> 'court_order');
     IF FOUND THEN
         RAISE EXCEPTION 'destination_begins_as_proposed: claim %, version %', wrong.claim_id, wrong.version
             USING ERRCODE = '23514';
@@ -83,10 +83,14 @@ BEGIN
           OR (n.usable_from IS DISTINCT FROM o.usable_from) <> (n.state = 'cooling')
           OR (n.revoked_at IS DISTINCT FROM o.revoked_at) <> (n.state = 'revoked')
           OR (n.state = 'revoked') <> (n.revoke_reason <> '')
-          OR n.proved_at IS NULL AND (n.order_id, n.second_keyed_by_id) IS DISTINCT FROM (o.order_id, o.second_keyed_by_id)
-          OR o.proved_at IS NOT NULL AND (n.order_id, n.second_keyed_by_id) IS DISTINCT FROM (o.order_id, o.second_keyed_by_id)
+          OR (n.proved_at IS NULL OR o.proved_at IS NOT NULL)
+             AND (n.order_id, n.second_keyed_by_id, n.proved_by_id, n.proof_sha256)
+                 IS DISTINCT FROM (o.order_id, o.second_keyed_by_id, o.proved_by_id, o.proof_sha256)
           OR o.order_id IS NOT NULL AND n.order_id IS DISTINCT FROM o.order_id
           THEN 'destination_takes_each_step_with_its_own_moment'
+        WHEN n.origin = 'claimant' AND n.state <> 'revoked' AND (n.proved_by_id IS NULL OR n.proof_sha256 IS NULL)
+          OR n.origin <> 'claimant' AND num_nonnulls(n.proved_by_id, n.proof_sha256) > 0
+          THEN 'destination_of_a_claimant_is_proved_on_evidence'
         WHEN n.state = 'cooling' AND n.usable_from < transaction_timestamp() + make_interval(hours => c.cooling_off_hours)
           THEN 'destination_cools_off_for_as_long_as_the_case_says'
         WHEN n.state = 'usable' AND n.usable_from > clock_timestamp()
@@ -129,7 +133,7 @@ END $$;
 
 REVOKE INSERT, UPDATE, DELETE ON destinations_destinationtransition FROM henkan_app;
 REVOKE UPDATE, DELETE ON destinations_destination FROM henkan_app;
-GRANT UPDATE (state, order_id, second_keyed_by_id, proved_at, usable_from, revoked_at, revoke_reason)
+GRANT UPDATE (state, order_id, second_keyed_by_id, proved_by_id, proof_sha256, proved_at, usable_from, revoked_at, revoke_reason)
     ON destinations_destination TO henkan_app;
 
 -- Bank accounts and addresses are personal data: not for auditors' queries.

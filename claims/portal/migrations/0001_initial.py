@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
             name='Message',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('sign_in', 'Sign In'), ('act', 'Act'), ('destination', 'Destination')], max_length=12)),
+                ('kind', models.CharField(choices=[('sign_in', 'Sign In'), ('act', 'Act'), ('destination', 'Destination'), ('proved', 'Proved')], max_length=12)),
                 ('channel', models.CharField(max_length=5)),
                 ('language', models.CharField(max_length=2)),
                 ('asset', models.CharField(blank=True, default='', max_length=20)),

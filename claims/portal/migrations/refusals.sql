@@ -293,7 +293,8 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 BEGIN
     RETURN (SELECT jsonb_agg(jsonb_build_object(
-        'asset', a.code, 'scale', a.scale, 'kind', a.kind, 'network', a.network, 'class', l.claim_class,
+        'asset', a.code, 'scale', a.scale, 'step', a.payable_step::text, 'kind', a.kind, 'network', a.network,
+        'class', l.claim_class,
         'recorded', l.recorded::text, 'corrected', l.corrected::text, 'lodged', l.lodged::text,
         'admitted', l.admitted::text, 'disputed', l.disputed::text, 'rejected', l.rejected::text,
         'out_of_scope', l.out_of_scope::text, 'converted_in', l.converted_in::text,
@@ -538,6 +539,19 @@ END $$;
 CREATE TRIGGER portal_destination_is_told AFTER INSERT ON destinations_destination
     FOR EACH ROW WHEN (NEW.origin = 'claimant') EXECUTE FUNCTION portal_destination_is_told();
 
+-- And when the office found it proved: the waiting time, in which the claimant can still stop it, has begun.
+CREATE FUNCTION portal_proof_is_told() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    INSERT INTO portal_message (kind, claim_id, channel, language, asset, tries, expires_at, problem)
+    SELECT 'proved', NEW.claim_id, 'email', 'ja', a.code, 0, clock_timestamp() + interval '7 days', ''
+    FROM books_asset a WHERE a.id = NEW.asset_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER portal_proof_is_told AFTER UPDATE OF proved_at ON destinations_destination
+    FOR EACH ROW WHEN (NEW.origin = 'claimant' AND OLD.proved_at IS NULL AND NEW.proved_at IS NOT NULL)
+    EXECUTE FUNCTION portal_proof_is_told();
+
 -- --- What changes how --------------------------------------------------------------------------------
 
 -- A code is ended once; a session's token and claimant stand; a message says what it said, and its code is set once.
@@ -584,7 +598,8 @@ REVOKE EXECUTE ON FUNCTION
     portal_answer(bytea, bytea, bytea), portal_leave(text), portal_ask_fresh(text, text, text, bytea),
     portal_answer_fresh(text, bytea, bytea), portal_claim(text, text), portal_lines(bigint, boolean, jsonb), portal_first_gates(bigint),
     portal_confirm(text, text), portal_dispute(text, text, text, text, numeric, text), portal_proposal(text, text, text, text, jsonb), portal_stop_destination(text, text, text),
-    portal_may_give_destination(bigint), portal_destination_is_told(), portal_rows_keep_what_they_say(),
+    portal_may_give_destination(bigint), portal_destination_is_told(), portal_proof_is_told(),
+    portal_rows_keep_what_they_say(),
     portal_words_are_the_claimants_own()
     FROM henkan_app;
 GRANT EXECUTE ON FUNCTION
