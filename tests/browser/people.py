@@ -1,9 +1,13 @@
 """The cast at their browsers: what they see they read off the page, what they do they press on it."""
 
+import base64
+import hmac
+import os
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +27,7 @@ class Person:
         self.page: Page = context.new_page()
         self.trouble: list[str] = []  # what the browser itself complained of
         self.page.on("console", lambda said: self.trouble.append(said.text) if said.type == "error" and "409" not in said.text else None)
-        # The skin's own script looks for its own kind of field beside each chosen file; ours has none, and nothing is lost.
-        known = "reading 'setAttribute'"
-        self.page.on("pageerror", lambda error: None if known in str(error) else self.trouble.append(str(error)))
+        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
         self.page.goto(f"{self.office}/admin/")
         self.page.fill("input[name=login]", name)
         self.page.fill("input[name=password]", password)
@@ -35,12 +37,12 @@ class Person:
 
     def press(self, selector: str) -> None:
         """Press a button that leads to a page."""
-        with self.page.expect_navigation():
+        with self.page.expect_navigation(wait_until="domcontentloaded"):
             self.page.locator(selector).last.click()
 
     def see(self, address: str) -> str:
         """Open a page; its words."""
-        answer = self.page.goto(self.address(address))
+        answer = self.page.goto(self.address(address), wait_until="domcontentloaded")
         assert answer is not None and answer.status == 200, f"{address}: {answer and answer.status}"
         return self.words()
 
@@ -75,7 +77,7 @@ class Person:
             # A page with several buttons says which of them only looks.
             only_looks = self.page.locator(f"{look}[value=look], {look}:not([name])")
             assert only_looks.count(), f"{address} has no button to look at the effect:\n{words[:1500]}"
-            with self.page.expect_navigation():
+            with self.page.expect_navigation(wait_until="domcontentloaded"):
                 only_looks.last.click()
             words = self.words()
         assert self.page.locator("form.press").count(), f"{address} shows no effect:\n{words[:1500]}"
@@ -120,12 +122,60 @@ class Person:
         return words
 
 
+class Customer:
+    """A customer before the portal, on a phone."""
+
+    def __init__(self, browser: Browser, house: "House", *, language: str = "en", width: int = 360):
+        self.house, self.language = house, language
+        context = browser.new_context(viewport={"width": width, "height": 640}, locale=language)
+        context.set_default_timeout(30_000)
+        self.page = context.new_page()
+        self.trouble: list[str] = []
+        self.page.on("console", lambda said: self.trouble.append(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
+
+    def sign_in(self, *, code: str, born: str, mail: str) -> str:
+        """By the code of the letter, the date, and the code that comes by mail; where that leads."""
+        self.page.goto(f"{self.house.portal.rstrip('/')}/{self.language}/find/")
+        year, month, day = born.split("-")
+        for field, value in (("code", code), ("year", year), ("month", month), ("day", day)):
+            self.page.fill(f"#id_{field}", value)
+        self.press()
+        self.page.fill("#id_code", self.house.mailed_code(mail))
+        self.press()
+        self.home = self.page.url
+        return self.home
+
+    def press(self) -> None:
+        with self.page.expect_navigation():
+            self.page.locator("main button.button").click()
+
+    def looks(self, asset: str) -> dict[str, Any]:
+        """What the claim's page says now of one asset, and of the whole: nothing of it wider than the phone."""
+        self.page.goto(self.home)
+        wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{self.page.url} is {wide} px wider than the phone"
+        heading = self.page.locator("h3", has_text=re.compile(rf"^\s*{asset}\b"))
+        line = self.page.locator(".line").filter(has=heading)
+        return {
+            "stage": line.locator(".tag").inner_text(),
+            "amounts": line.locator("dd").all_inner_texts(),
+            "steps": [step.split("\n")[0] for step in self.page.locator(".steps li.done .step-name").all_inner_texts()],
+            "says": self.page.inner_text("main"),
+        }
+
+    def data(self) -> dict[str, Any]:
+        """All of it as data, in the same session."""
+        answer = self.page.request.get(f"{self.home}data.json")
+        assert answer.ok
+        return answer.json()
+
+
 class House:
     """Everything running, as `up` starts it on a bare machine."""
 
     def __init__(self, state: Path, *, accounts: int, port: int) -> None:
-        import os
-
+        self.mail = state / "mail"
         env = {**os.environ, "HENKAN_STATE_DIR": str(state), "NO_BOOTSTRAP": "1", "PYTHONUNBUFFERED": "1"}
         for name in ("DATABASE_URL", "REDIS_URL", "ARCHIVE_DIR", "HEAD_KEY_FILE", "HEAD_LOG_FILE", "HENKAN_WORK_QUIET_SECONDS", "REHEARSAL_URL"):
             env.pop(name, None)
@@ -158,18 +208,38 @@ class House:
         assert found
         return found[1]
 
-    def command(self, *words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "manage.py", *words], cwd=PROJECT, env=self.env, capture_output=True, text=True, check=False
+    def command(self, *words: str) -> Callable[[], str]:
+        """Begin a command beside what people do meanwhile; calling what is given waits for what it says."""
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", *words], cwd=PROJECT, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        assert done.returncode == 0, f"{words}: {done.stderr[-2000:]}"
-        return done.stdout
+
+        def said() -> str:
+            out, trouble = process.communicate()
+            assert process.returncode == 0, f"{words}: {trouble[-2000:]}"
+            return out
+
+        return said
 
     def code(self, name: str) -> str:
-        """What the person's authenticator app shows now; asked late enough that it is not used twice."""
-        found = re.search(r"\b(\d{6})\b", self.command("code", name))
-        assert found
-        return found[1]
+        """What the person's authenticator app shows now (RFC 6238), from the key that `up` printed."""
+        said = next(line for line in self.said if re.search(rf"\b{name}\b.*authenticator key", line))
+        key = base64.b32decode(said.rsplit(None, 1)[1] + "=" * (-len(said.rsplit(None, 1)[1]) % 8))
+        digest = hmac.digest(key, int(time.time() // 30).to_bytes(8, "big"), "sha1")
+        at = digest[-1] & 15
+        return f"{(int.from_bytes(digest[at : at + 4], 'big') & 0x7FFFFFFF) % 10**6:06d}"
+
+    def mailed_code(self, address: str) -> str:
+        """The eight digits in the mail that came to this address; on the embedded stack each mail is a file."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            for file in sorted(self.mail.glob("*"), key=lambda file: file.stat().st_mtime, reverse=True):
+                text = file.read_text(encoding="utf-8", errors="replace")
+                found = re.search(r"\b(\d{4}) (\d{4})\b", text)
+                if f"To: {address}" in text and found:
+                    return found[1] + found[2]
+            time.sleep(0.2)
+        raise AssertionError(f"No code was mailed to {address}.")
 
     def stop(self) -> None:
         self.process.terminate()
