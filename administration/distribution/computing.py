@@ -214,7 +214,7 @@ def _effective_pools(run: Run, every: list[Shared]) -> None:
                 del searches[asset_id]
 
 
-# What was written, by asset: lines, weights, given, kept, given now, taken back, raised above what is kept.
+# What was written, by asset: given now, taken back, raised above what is kept.
 Written = dict[int, tuple[int, ...]]
 
 
@@ -295,11 +295,9 @@ def _write_pool_lines(run: Run, found: Found, written: Written) -> None:
         }
         reserved = {asset_id: int(units) for asset_id, units in _rows(shares.RESERVED, params)}
     for one, line in found:
-        lines, weights, given, kept, line.distributed, line.withdrawn, raised = written[one.asset_id]
-        if (lines, weights, given, kept) != (one.lines, one.total, one.given, one.kept):
-            raise AssertionError(f"Lines of {line.asset.code} changed within one snapshot.")
+        line.distributed, line.withdrawn, raised = written[one.asset_id]
         line.reserved = reserved.get(one.asset_id, 0)
-        line.left = line.amount - kept - raised
+        line.left = line.amount - one.kept - raised
     PoolLine.objects.bulk_create([line for _, line in found])
     _name_holdings(run, [line for _, line in found])
 

@@ -123,16 +123,16 @@ ENTITLE = f"SELECT distribution_entitle(%(run)s, %(before)s, {ARGUMENTS}, %(lift
 
 def written(*, before: Before) -> str:
     """
-    Per asset, what was written: lines, weights, given, kept, given now, taken back, raised.
+    Per asset, what was written: given now, taken back, raised.
 
-    Taken back is what lowered claims hold above their share; raised is what shares come to above what is kept.
+    Taken back is what lowered claims hold above their share; raised is what shares come to above what is kept. That the
+    lines, their weights and what they were given are those that the totals were made of, the closing checks.
     """
-    sums = """sum(given), sum(kept), sum(amount), sum(greatest(given - greatest(kept, cumulative), 0)),
-       sum(greatest(cumulative - kept, 0))"""
+    sums = "sum(greatest(given - greatest(kept, cumulative), 0)), sum(greatest(cumulative - kept, 0))"
     if before is Before.NOTHING:
-        sums = "0, 0, sum(amount), 0, sum(amount)"
+        sums = "0, sum(amount)"
     return f"""
-SELECT asset_id, count(*), sum(weight) + coalesce(sum(disputed) FILTER (WHERE disputed <> 0), 0), {sums}
+SELECT asset_id, sum(amount), {sums}
 FROM distribution_entitlement WHERE run_id = %(run)s GROUP BY asset_id"""  # noqa: S608 - of our own texts only
 
 
