@@ -40,7 +40,7 @@ def test_the_whole_way_once(way, tmp_path):
     # 1  The case is opened under its profile; nothing is taken over before the exchange is secured.
     way.secure()
     assert way.case.securing_completed_at is not None
-    assert way.case.deadlines.get().provenance == "order R8-9999-1"
+    assert way.case.deadlines.get().provenance == "決定 R8-9999-1"
 
     # 2  The ledger is taken over as delivered, accepted by a second person, and frozen.
     way.take_over()

@@ -44,6 +44,7 @@ from claims.register import review, schedule, tie_out
 from claims.register.models import Claim, ClaimLine, Dispute
 
 REFERENCE = "SAMPLE-1"
+COURT = "東京地方裁判所"
 RAIL = "rehearsal"
 CAST = {
     "aoki": ("Aoki", "office_holder"),
@@ -86,26 +87,26 @@ class Way:
             proceeding="civil_rehabilitation",
             trigger="INSOLVENCY_PETITION",
             cutoff_at=datetime.fromisoformat("2026-09-30T15:00:00+09:00"),
-            court="東京地方裁判所民事第20部",
+            court=f"{COURT}民事第20部",
             court_number="令和8年（再）第9999号",
             cooling_off_hours=0,
             is_sample=True,
             appointed=[
                 cases.Appointed(
-                    user=people[name], kind=kind, authority="Tokyo District Court", instrument="appointing order",
+                    user=people[name], kind=kind, authority=COURT, instrument="選任決定",
                     instrument_sha256=hashlib.sha256(instrument).digest(),
                 )
                 for name, (_shown, kind) in CAST.items()
             ],
             ordered=[
                 cases.Ordered(
-                    number="R8-9999-1", issuer="Tokyo District Court", issued_date=date(2026, 10, 2),
+                    number="R8-9999-1", issuer=COURT, issued_date=date(2026, 10, 2),
                     scan=b"Permission to rely on destinations handed over. Not an order of any court.",
                     scan_name="order-1.txt", permits=["destinations.verify_handover"], served_date=date(2026, 10, 3),
                 )
             ],
             due=[cases.Due(kind="filing", counted_from=date(2026, 10, 3), counted_from_what="service", period="P2M",
-                           provenance="order R8-9999-1", order="R8-9999-1")],
+                           provenance="決定 R8-9999-1", order="R8-9999-1")],
             at=at,
         )  # fmt: skip
         for item in securing.missing(self.case):
@@ -151,7 +152,7 @@ class Way:
         lines = ClaimLine.objects.filter(case=self.case, admitted__gt=0).order_by("claim__number", "asset__code")
         for line in lines[CONFIRMED : CONFIRMED + DISPUTED]:
             schedule.dispute(
-                line, line.recorded + line.recorded // 10 + 1, ground="A deposit of the last day is missing.",
+                line, line.recorded + line.recorded // 10 + 1, ground="基準日の入金が反映されていません。",
                 evidence=hashlib.sha256(b"letter").digest(), by=goto, at=db_now(),
             )  # fmt: skip
         disputes = Dispute.objects.filter(claim_line__case=self.case).select_related("claim_line").order_by("pk")
@@ -159,7 +160,7 @@ class Way:
             line = dispute.claim_line
             review.decide(
                 dispute, admitted=dispute.claimed if n % 2 else line.recorded,
-                reason_code="deposit_found" if n % 2 else "not_in_any_record", reason="Compared with the bank's statement.",
+                reason_code="deposit_found" if n % 2 else "not_in_any_record", reason="銀行の明細と照合しました。",
                 evidence=hashlib.sha256(b"statement").digest(), by=goto, at=db_now(),
             )  # fmt: skip
         order = self.case.orders.get(number="R8-9999-1")
@@ -170,7 +171,8 @@ class Way:
     # --- 5 plan and compute ----------------------------------------------------------------------------------
 
     def plan(self) -> int:
-        plan = plans.draft(self.case, PLAN.read_text(), by=user("goto"), at=db_now())
+        text = PLAN.read_text().replace("First interim return in kind", "第1回中間返還（現物）").replace('"customers"', '"利用者"')
+        plan = plans.draft(self.case, text, by=user("goto"), at=db_now())
         done(runs.compute(plan, by=user("goto"), at=db_now()))
         run = self.run
         sign(runs.request_approval(run, by=user("goto"), at=db_now()), "aoki", "baba")
