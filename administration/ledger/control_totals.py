@@ -119,7 +119,7 @@ def _pairs(this: Package, sums: dict[tuple[str, str], _Sum]) -> list[tuple[str, 
 def _compare(this: Package, sums: dict[tuple[str, str], _Sum]) -> Iterator[Found]:
     """Differences that nothing found so far explains. Where rows cannot be read, there is nothing to compare."""
     places = {asset.code: asset.scale for asset in this.manifest.assets}
-    astray = any(asset not in places or product not in package.PRODUCTS for asset, product in sums) or _unread(this)
+    astray = any(asset not in places or product not in package.PRODUCTS for asset, product in sums) or unread(this, package.BALANCES)
     severity = QUARANTINE if this.suspend else REFUSE
     for place, total in enumerate(this.manifest.control_totals):
         there = sums.get((total.asset, total.product), _Sum(0, 0, 0, 0, None))
@@ -147,20 +147,24 @@ def _compare(this: Package, sums: dict[tuple[str, str], _Sum]) -> Iterator[Found
                 "Find the rows that are missing or too many, or the mistake in the count.",
             )  # fmt: skip
     for asset, product, declared in _pairs(this, sums):
-        if declared is None and asset in places:
+        if declared is None and asset in places and product in package.PRODUCTS:
             yield Found(
                 "no_control_total", WARN, package.MANIFEST, None, "control_totals",
                 f"Nothing is declared for {asset} {product}; its rows stand unchecked.", "Ask for a total from another book.",
             )  # fmt: skip
 
 
-def _unread(this: Package) -> bool:
-    """Whether balances could not be read at all, and so are missing from every sum."""
+UNREAD = (
+    "blank_row", "ragged_row", "unreadable_row", "not_utf8", "header", "byte_order_mark", "line_ending", "my_number", "not_converted",
+)  # fmt: skip
+
+
+def unread(this: Package, table: Table) -> bool:
+    """Whether rows of a table could not be read at all, and so are missing from every sum and every comparison."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT EXISTS (SELECT FROM {STAGED} WHERE intake = %s AND file = %s AND kind IN (
-                'blank_row', 'ragged_row', 'unreadable_row', 'not_utf8', 'header', 'byte_order_mark', 'line_ending', 'my_number'))""",
-            [this.key, package.BALANCES.file],
+            f"SELECT EXISTS (SELECT FROM {STAGED} WHERE intake = %s AND file = %s AND kind = ANY(%s))",
+            [this.key, table.file, list(UNREAD)],
         )
         return bool(cursor.fetchone()[0])
 

@@ -20,6 +20,9 @@ _BANK_COLUMNS = {
     "branch_form": "branch_code",
     "unknown_branch": "branch_code",
     "number_form": "number",
+    "bank_form_respelled": "bank_code",
+    "branch_form_respelled": "branch_code",
+    "number_form_respelled": "number",
     "kind": "kind",
 }
 
@@ -32,8 +35,10 @@ def bank_problem(fields: Sequence[str]) -> Problem | None:
         and number.isdigit() and _is_party_name(holder)
     ):  # fmt: skip
         return None  # nearly all of them; the whole check says the same, but slower
-    errors = accounts.check(bank, branch, kind, number, holder).errors
-    return (errors[0].code, _BANK_COLUMNS.get(errors[0].code, "holder_kana"), errors[0].text) if errors else None
+    found = accounts.check(bank, branch, kind, number, holder)
+    for remark in found.errors or [remark for remark in found.warnings if remark.code in _BANK_COLUMNS]:
+        return remark.code, _BANK_COLUMNS.get(remark.code, "holder_kana"), remark.text
+    return None
 
 
 def address_problem(fields: Sequence[str]) -> Problem | None:
@@ -41,8 +46,13 @@ def address_problem(fields: Sequence[str]) -> Problem | None:
     _account, asset, network, address, memo, _day = fields
     if quick.plainly_good(asset, network, address, memo):
         return None
-    errors = addresses.check(asset, network, address, memo).errors
-    return _named(errors[0]) if errors else None
+    found = addresses.check(asset, network, address, memo)
+    if found.errors:
+        return _named(found.errors[0])
+    read = found.normalized.get("address", address)
+    if address != read and address.strip() == read:
+        return "respelled", "address", "The address has spaces around it. It was not taken as it is."
+    return None
 
 
 def is_secret(problem: Problem | None) -> bool:

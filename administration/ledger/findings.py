@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 
 from administration.ledger.package import Fault, Table
+from administration.ledger.reading import REMARKS
 
 REFUSE, QUARANTINE, WARN = "refuse", "quarantine", "warn"
 LISTED_MAX = 1_000  # faults of one kind in one column that are listed one by one; the rest is counted
@@ -74,8 +75,10 @@ class Report:
 
 
 def from_faults(faults: Iterable[Fault]) -> tuple[Found, ...]:
-    """Faults of the manifest or the files as findings: each refuses the package."""
-    return tuple(Found(f.kind, REFUSE, f.file, f.row, f.column, f.reason, f.remedy) for f in faults)
+    """Faults of the manifest, the files or their rows as findings: each refuses the package, but for what is a remark."""
+    return tuple(
+        Found(f.kind, WARN if f.kind in REMARKS else REFUSE, f.file, f.row, f.column, f.reason, f.remedy) for f in faults
+    )
 
 
 def grouped(report: Report) -> list[Found]:
@@ -124,10 +127,18 @@ class Findings:
         self, table: Table, column: str, kind: str, sql: str, params: Sequence[Any], *, reason: str, remedy: str,
         severity: str = REFUSE,
     ) -> int:  # fmt: skip
-        """One finding for each row that `sql` selects, as ("row", shown); `reason` may name %s. How many there were."""
+        """
+        One finding for each row that `sql` selects, as ("row", shown); `reason` may name %s. How many there were.
+
+        Where a field was refused already, what follows from that is not said again.
+        """
         with connection.cursor() as cursor:
             cursor.execute(
-                f'SELECT count(*) OVER (), "row", shown FROM ({sql}) bad ORDER BY "row" LIMIT {LISTED_MAX}', params
+                f"""SELECT count(*) OVER (), "row", shown FROM ({sql}) bad WHERE NOT EXISTS (
+                        SELECT FROM {STAGED} said WHERE said.intake = %s AND said.file = %s AND said."column" = %s
+                        AND said."row" = bad."row" AND said.severity = '{REFUSE}')
+                    ORDER BY "row" LIMIT {LISTED_MAX}""",
+                [*params, self.key, table.file, column],
             )
             bad = cursor.fetchall()
         if not bad:

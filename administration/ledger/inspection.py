@@ -16,8 +16,8 @@ from pathlib import Path
 
 from django.db import connection, transaction
 
-from administration.ledger import package, staging
-from administration.ledger.control_totals import SCALES, WORK_MEM, conclude, later_ones, scales
+from administration.ledger import package, remarks, staging
+from administration.ledger.control_totals import SCALES, WORK_MEM, conclude, later_ones, scales, unread
 from administration.ledger.findings import REFUSE, WARN, Findings, Found, Report, from_faults
 from administration.ledger.package import Table
 from administration.ledger.staging import SCRATCH, TABLES, Package
@@ -79,13 +79,27 @@ def _duplicates(this: Package, table: Table, kind: str) -> None:
 
 
 def _unknown(this: Package, table: Table, column: str, kind: str, parent: Table, parent_column: str) -> None:
-    """Every `column` names a row of `parent`."""
-    Findings(this.key).add_rows(
-        table, column, kind,
-        f"""SELECT "row", {column} AS shown FROM {TABLES[table.file]} child WHERE intake = %s AND NOT EXISTS (
-            SELECT FROM {TABLES[parent.file]} parent
-            WHERE parent.intake = child.intake AND parent.{parent_column} = child.{column})""",
-        [this.key], reason=f"There is no %s in {parent.file}.", remedy=f"Add it there, or correct the {column}.",
+    """Every `column` names a row of `parent`. Where rows of that cannot be read, nothing is said of those that do not."""
+    orphans = f"""SELECT "row", {column} AS shown FROM {TABLES[table.file]} child WHERE intake = %s AND NOT EXISTS (
+        SELECT FROM {TABLES[parent.file]} parent
+        WHERE parent.intake = child.intake AND parent.{parent_column} = child.{column})"""
+    findings = Findings(this.key)
+    if unread(this, parent):
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT count(*) FROM ({orphans}) orphans", [this.key])
+            (many,) = cursor.fetchone()
+        if many:
+            findings.add([
+                Found(
+                    "reference_not_compared", WARN, table.file, None, column,
+                    f"{many} rows name what no readable row of {parent.file} has; rows of it cannot be read.",
+                    "Mend those rows and look again.", rows=many,
+                )
+            ])  # fmt: skip
+        return
+    findings.add_rows(
+        table, column, kind, orphans, [this.key],
+        reason=f"There is no %s in {parent.file}.", remedy=f"Add it there, or correct the {column}.",
     )  # fmt: skip
 
 
@@ -123,6 +137,13 @@ def _check_balances(this: Package) -> None:
     _unknown(this, package.BALANCES, "account_id", "unknown_account", package.ACCOUNTS, "account_id")
     _unknown_asset(this, package.BALANCES)
     _too_many_decimals(this, package.BALANCES)
+    Findings(this.key).add_rows(
+        package.PRICES, "asset", "no_price",
+        """SELECT NULL::bigint AS "row", asset AS shown FROM ledger_staging_balances WHERE intake = %s AND asset = ANY(%s)
+           AND asset NOT IN (SELECT asset FROM ledger_staging_prices WHERE intake = %s) GROUP BY asset""",
+        [this.key, [asset.code for asset in this.manifest.assets], this.key], severity=WARN,
+        reason="There is no price of %s, which customers hold.", remedy="Ask for it: what is paid in money needs a price.",
+    )  # fmt: skip
 
 
 def _check_destinations(this: Package) -> None:
@@ -211,6 +232,7 @@ _CHECKS: tuple[tuple[str, Callable[[Package], None]], ...] = (
     ("destinations", _check_destinations),
     ("wallets, holds, prices", _check_the_rest),
     ("the case", _check_against_case),
+    ("what is unlikely", remarks.look),
 )
 
 

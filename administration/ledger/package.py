@@ -299,7 +299,9 @@ def parse_manifest(content: bytes) -> Manifest:
     )
     if top.get("format") != FORMAT or top.get("version") != VERSION or isinstance(top.get("version"), bool):
         reader.fault("format", f"This is not {FORMAT} version {VERSION}.", "Make the package in that format.")
-    case = _case(reader, top.get("case", {}))
+    if not top:
+        raise PackageRefused(reader.faults)
+    case = _case(reader, top["case"]) if "case" in top else CaseFacts(*[""] * len(CaseFacts.__dataclass_fields__))
     cutoff_at = _cutoff(reader, top)
     assets = tuple(_asset(reader, entry, field) for field, entry in reader.rows(top.get("assets"), "assets"))
     _distinct(reader, "assets", [asset.code for asset in assets])
@@ -425,7 +427,7 @@ def _file(reader: _Reader, value: Any, field: str) -> FileFacts:
 def _control_total(reader: _Reader, value: Any, field: str, scales: dict[str, int | None]) -> ControlTotal:
     found = reader.fields(value, ControlTotal.__dataclass_fields__, field)
     asset, declared = reader.text(found, "asset", field), 0
-    if asset and asset not in scales:
+    if asset and asset not in scales and scales:
         reader.fault(f"{field}.asset", f"{asset!r} is not among the assets.", "Name a listed asset.")
     elif (text := reader.text(found, "declared", field)) and (scale := scales.get(asset)) is not None:
         try:

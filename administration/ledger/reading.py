@@ -15,20 +15,29 @@ from functools import cache
 from pathlib import Path
 
 from administration.errors import Refused
-from administration.ledger import package
+from administration.ledger import package, unconverted
 from administration.ledger.package import Column, Fault, Table, Type
 
 BLOCK_BYTES = 2 * 1024 * 1024  # read at a time: what is in memory
 RECORD_BYTES_MAX = 1024 * 1024
 DIGITS_MAX = 40  # whole digits of an amount: far more than there are units of anything
 
-_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+# Days that are days, but for 29 February: the database finds those, at the price of reading the block again.
+_DATE = r"(?!0000|[0-9]{4}-(?:02-3|(?:0[469]|11)-31))[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _AMOUNT = rf"-?[0-9]{{1,{DIGITS_MAX}}}(?:\.[0-9]{{1,36}})?"
 _EXPONENT = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?[eE][+-]?[0-9]+", re.ASCII)
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF0D, 0xFF1A) if code != 0xFF0F}  # digits, point and minus
 _PLAIN_AMOUNT = re.compile(_AMOUNT, re.ASCII)
 _PLAIN_INT = re.compile(rf"[0-9]{{1,{DIGITS_MAX}}}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+# What nobody can see, or what another program has left: directions, joiners, the mark of a lost character, letters of
+# private use. Variation selectors are not among them: names are written with them.
+HIDDEN = "\x80-\x9f\u00ad\u034f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffd\ue000-\uf8ff"
+_HIDDEN = re.compile(f"[{HIDDEN}]")
+REMARKS = frozenset({"hidden_character", "unusual_form"})  # kinds that are only remarked on: the text is taken as it is
 
 Values = list[str | None]
 
@@ -67,13 +76,14 @@ def header_faults(path: Path, table: Table) -> tuple[list[Fault], int]:
         return [
             _in_header(table, "byte_order_mark", "The file begins with a byte order mark.", "Write UTF-8 without it.")
         ], 0
-    if text.endswith("\r"):
-        return [_in_header(table, "line_ending", "Lines end in CR LF.", "End lines in LF alone.")], 0
+    if "\r" in text:
+        ends = "CR LF" if text.endswith("\r") and text.count("\r") == 1 else "CR"
+        return [_in_header(table, "line_ending", f"Lines end in {ends}.", "End lines in LF alone.")], 0
     try:
         names = next(csv.reader([text], strict=True), [])
     except csv.Error:
         names = [text]
-    forbidden = [name for name in names if name.strip().lower() in package.FORBIDDEN_COLUMNS]
+    forbidden = [name for name in names if _squeezed(name) in _forbidden()]
     if forbidden:
         return [
             Fault(
@@ -104,6 +114,16 @@ def header_faults(path: Path, table: Table) -> tuple[list[Fault], int]:
             )
         ], 0
     return [], len(line)
+
+
+def _squeezed(name: str) -> str:
+    """A column's name however it is spelled: マイナンバー, My-Number, ＭＹ ＮＵＭＢＥＲ."""
+    return re.sub(r"[\s_\-・]", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+@cache
+def _forbidden() -> frozenset[str]:
+    return frozenset(map(_squeezed, package.FORBIDDEN_COLUMNS))
 
 
 def blocks(path: Path, table: Table, *, offset: int, row: int, size: int = BLOCK_BYTES) -> Iterator[Block]:
@@ -200,13 +220,20 @@ def _field_form(column: Column) -> str:
     if column.type is Type.TEXT:
         least = 1 if column.required else 0
         bounds = f"{{{least},{column.length_max}}}"
-        return rf'(?:[^",\x00-\x1f\x7f]{bounds}|"(?:[^"\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|""){bounds}")'
+        if column.form:
+            return f'(?:{column.form}|"{column.form}"){"" if column.required else "?"}'
+        if column.plain:
+            form = rf'[^\s",\x00-\x1f\x7f{HIDDEN}]{bounds}'
+            return f'(?:{form}|"{form}")'
+        seen = rf"\x7f{HIDDEN}"
+        first = r"(?![\s　]*(?:,|$))" if column.required else ""
+        return rf'(?:{first}[^",\x00-\x1f{seen}]{bounds}|"(?:[^"\x00-\x08\x0b\x0c\x0e-\x1f{seen}]|""){bounds}")'
     form = {
         Type.AMOUNT: _AMOUNT,
         Type.DATE: _DATE,
         Type.INT: rf"[0-9]{{1,{DIGITS_MAX}}}",
         Type.SHA256: "[0-9a-f]{64}",
-        Type.INSTANT: rf"{_DATE}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(?:\.[0-9]{{1,6}})?(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})",
+        Type.INSTANT: rf"{_DATE}T{_TIME}:[0-5][0-9](?:\.[0-9]{{1,6}})?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])",
         Type.ENUM: "(?:" + "|".join(map(re.escape, column.choices)) + ")",
     }[column.type]
     return form if column.required else f"(?:{form})?"
@@ -235,6 +262,8 @@ def diagnose(table: Table, row: int, record: str) -> tuple[list[Fault], Values |
         ], None
     fields = parsed[0] if len(parsed) == 1 else []
     if len(fields) != len(table.columns):
+        if len(fields) == 1 and (left := unconverted.read(fields[0])):
+            return [Fault(left[0], table.file, left[1], left[2], row=row)], None
         return [
             Fault(
                 "ragged_row", table.file, f"The row has {len(fields)} fields; the header has {len(table.columns)}.",
@@ -257,10 +286,12 @@ def _wrong(column: Column, text: str) -> tuple[str, str, str] | None:
     """What is wrong with one field: kind, reason, remedy."""
     if not text and not column.required:
         return None
+    if left := unconverted.read(text):
+        return left
     shown = repr(text[:60])
     match column.type:
         case Type.TEXT:
-            if not text:
+            if not text or (column.required and not text.strip()):
                 return "empty", "The field is empty; this column must be given.", "Give it."
             if len(text) > column.length_max:
                 return (
@@ -270,6 +301,7 @@ def _wrong(column: Column, text: str) -> tuple[str, str, str] | None:
                 )
             if _CONTROL.search(text):
                 return "control_character", "The text contains control characters.", "Take them out."
+            return _odd_text(column, text)
         case Type.ENUM:
             if text not in column.choices:
                 return "unknown_value", f"{shown} is not known.", f"Write one of {', '.join(column.choices)}."
@@ -297,12 +329,33 @@ def _wrong(column: Column, text: str) -> tuple[str, str, str] | None:
     return None
 
 
+def _odd_text(column: Column, text: str) -> tuple[str, str, str] | None:
+    """What is remarkable about a text that can be read; only in a number of the exchange's own it is a fault."""
+    hidden = _HIDDEN.search(text)
+    if column.plain and (hidden or any(letter.isspace() for letter in text)):
+        shown = "".join(letter if letter.isprintable() and letter != " " else f"<{ord(letter):04X}>" for letter in text[:60])
+        return "not_plain", f"The number {shown} has spaces or characters nobody can see.", "Write it without them."
+    if hidden:
+        return (
+            "hidden_character",
+            f"The text contains U+{ord(hidden[0]):04X}, which cannot be seen or was left by a failed conversion.",
+            "Nothing to do here: it is kept as it is, and shown. Look at the exchange's own screen for what was meant.",
+        )
+    if column.form and not re.fullmatch(column.form, text):
+        return (
+            "unusual_form",
+            f"{text[:60]!r} is not as this column is usually written ({column.meaning or column.name}).",
+            "Nothing to do here: it is kept as it is, and the customer will be asked.",
+        )
+    return None
+
+
 def _wrong_amount(text: str, shown: str) -> tuple[str, str, str] | None:
     if _PLAIN_AMOUNT.fullmatch(text):
         return None
     if _EXPONENT.fullmatch(text):
         return "exponent", f"{shown} is written with an exponent.", "Write all digits: a spreadsheet has shortened it."
-    if not text.isascii() and _PLAIN_AMOUNT.fullmatch(unicodedata.normalize("NFKC", text)):
+    if not text.isascii() and _PLAIN_AMOUNT.fullmatch(text.translate(_FULL_WIDTH)):
         return "full_width_digits", f"{shown} is not written in ASCII digits.", "Write 0 to 9 in half width."
     return (
         "not_a_number",
@@ -313,9 +366,9 @@ def _wrong_amount(text: str, shown: str) -> tuple[str, str, str] | None:
 
 def line(values: Values) -> str:
     """Values as a CSV record again; None is an empty field without quotes."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow(["" if value is None else value for value in values])
-    return out.getvalue()
+    out = io.StringIO()  # what is quoted depends on the end of line: an empty one leaves line ends in a field bare
+    csv.writer(out, lineterminator="\r\n").writerow(["" if value is None else value for value in values])
+    return out.getvalue().removesuffix("\r\n")
 
 
 def _not_utf8(table: Table, row: int, offset: int) -> Fault:

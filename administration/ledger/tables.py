@@ -28,6 +28,8 @@ class Column:
     choices: tuple[str, ...] = ()
     length_max: int = 255
     meaning: str = ""
+    form: str = ""  # what a text usually looks like; another one is taken as it is, with a remark
+    plain: bool = False  # a number of the exchange's own: no spaces, and nothing that cannot be seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,14 @@ ACCESS = ("proved", "partial", "unproved")
 HOLD_KINDS = ("attachment", "dispute", "sanctions", "deceased", "str")
 ASSET_KINDS = ("fiat", "coin", "token")
 
-_ACCOUNT = Column("account_id", length_max=40, meaning="as in accounts.csv")
+# What of a text is usual enough to be remarked on where it is otherwise. Written for `re`, without groups.
+_COUNTRY = r"[A-Z]{2}"
+_PHONE = r"\+[1-9][0-9]{6,14}"
+_EMAIL = r"[^@\s\",]{1,64}@[^@\s\",]{1,185}\.[^@\s\",.]{2,63}"
+_KANA = r"[ァ-ヶー・ 　.’'\-()（）0-9A-Za-z]{1,255}"
+_CORPORATE_NUMBER = r"[1-9][0-9]{12}"
+
+_ACCOUNT = Column("account_id", length_max=40, meaning="as in accounts.csv", plain=True)
 _ASSET = Column("asset", length_max=16, meaning="code of an asset in the manifest")
 
 CUSTOMERS = Table(
@@ -66,20 +75,20 @@ CUSTOMERS = Table(
     ("customer_id",),
     "One customer as the exchange registered them. All personal data is here and in bank_accounts.csv.",
     (
-        Column("customer_id", length_max=40, meaning="the exchange's own number"),
+        Column("customer_id", length_max=40, meaning="the exchange's own number", plain=True),
         Column("entity_type", Type.ENUM, choices=ENTITY_TYPES),
         Column("name", meaning="as registered, in the script it was registered in"),
-        Column("kana", required=False, meaning="full-width katakana; surname, space, given name"),
+        Column("kana", required=False, meaning="full-width katakana; surname, space, given name", form=_KANA),
         Column("romaji", required=False, meaning="as in the passport, where known"),
         Column("birth_or_founding_date", Type.DATE),
-        Column("nationality", length_max=2, meaning="ISO 3166-1 alpha-2"),
-        Column("residence_country", length_max=2, meaning="ISO 3166-1 alpha-2"),
+        Column("nationality", length_max=2, meaning="ISO 3166-1 alpha-2", form=_COUNTRY),
+        Column("residence_country", length_max=2, meaning="ISO 3166-1 alpha-2", form=_COUNTRY),
         Column("postcode", required=False, length_max=16),
         Column("address"),
         Column("address_kana", required=False),
-        Column("phone", required=False, length_max=32, meaning="E.164"),
-        Column("email", required=False, length_max=254),
-        Column("corporate_number", required=False, length_max=13, meaning="13 digits; corporate customers only"),
+        Column("phone", required=False, length_max=32, meaning="E.164", form=_PHONE),
+        Column("email", required=False, length_max=254, form=_EMAIL),
+        Column("corporate_number", required=False, length_max=13, meaning="13 digits; corporate customers only", form=_CORPORATE_NUMBER),
         Column("kyc_status", Type.ENUM, choices=KYC_STATUSES),
         Column("language", Type.ENUM, choices=LANGUAGES, meaning="for letters and screens"),
     ),
@@ -90,8 +99,8 @@ ACCOUNTS = Table(
     ("account_id",),
     "One account. A customer may have several.",
     (
-        Column("account_id", length_max=40, meaning="the exchange's own number"),
-        Column("customer_id", length_max=40, meaning="as in customers.csv"),
+        Column("account_id", length_max=40, meaning="the exchange's own number", plain=True),
+        Column("customer_id", length_max=40, meaning="as in customers.csv", plain=True),
         Column("capacity", Type.ENUM, choices=CAPACITIES),
         Column("status", Type.ENUM, choices=ACCOUNT_STATUSES),
         Column("opened_on", Type.DATE),
@@ -143,7 +152,7 @@ WALLETS = Table(
     ("place_id",),
     "One wallet, bank account or trust account, and what was in it.",
     (
-        Column("place_id", length_max=40),
+        Column("place_id", length_max=40, plain=True),
         _ASSET,
         Column("place_kind", Type.ENUM, choices=PLACE_KINDS),
         Column("network", length_max=24),
@@ -199,4 +208,4 @@ TABLES: tuple[Table, ...] = (
 BY_FILE = {table.file: table for table in TABLES}
 
 # A package that carries one of these is refused at once: the law forbids us to hold it (個人番号).
-FORBIDDEN_COLUMNS = ("my_number", "individual_number", "個人番号", "マイナンバー")
+FORBIDDEN_COLUMNS = ("my_number", "individual_number", "kojin_bango", "個人番号", "マイナンバー", "まいなんばー", "ﾏｲﾅﾝﾊﾞｰ")

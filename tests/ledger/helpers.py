@@ -76,8 +76,8 @@ def edit(folder: Path, file: str, row: int, **fields: str) -> None:
     for name, value in fields.items():
         values[table.header.index(name)] = value
     out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow(values)
-    lines[row - 1] = out.getvalue()
+    csv.writer(out, lineterminator="\r\n").writerow(values)
+    lines[row - 1] = out.getvalue().removesuffix("\r\n")
     rewrite(folder, file, "\n".join(lines))
 
 

@@ -68,8 +68,8 @@ class Soiler:
 
 def _line(fields: list[str]) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow(fields)
-    return out.getvalue()
+    csv.writer(out, lineterminator="\r\n").writerow(fields)
+    return out.getvalue().removesuffix("\r\n")
 
 
 def _set(table: package.Table, column: str, value: Callable[[str, Random], str | None]) -> Change:
