@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation.trans_real import DjangoTranslation, translation
 
 PLACE = re.compile(r"%\((\w+)\)[sd]")
+COUNTED = re.compile(r"(%\(\w+\))d")  # a number that was kept in a sentence is text by now
 OWN_LETTERS = 8  # a form with fewer letters of its own would fit too much
 FAULT = re.compile(
     r"(?:Line (?P<line>\d+)(?: \((?P<return>[^()]+)\))?(?: column (?P<column>\d+))?|The file): (?P<reason>.+)",
@@ -42,7 +43,7 @@ def _said(text: str, language: str) -> str:
         return _fault(fault) % {**fault.groupdict(), "reason": _said(fault["reason"], language)}
     for source, letters in _forms(language):
         if all(part in text for part in letters) and (found := _shape(source).fullmatch(text)):
-            return _(source) % {name: _named(value, language) for name, value in found.groupdict().items()}
+            return COUNTED.sub(r"\1s", _(source)) % {name: _named(value, language) for name, value in found.groupdict().items()}
     return "".join(_said(part, language) for part in parts) if len(parts := BETWEEN.split(text)) > 1 else text
 
 
