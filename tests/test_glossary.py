@@ -59,7 +59,7 @@ TERMS: dict[str, tuple[str, ...]] = {
     r"customer ledger": ("顧客勘定元帳",),
     r"ledger": ("元帳",),
     r"customers?": ("利用者", "お客様", "顧客勘定元帳"),  # to the office and the court; on the customers' own pages
-    r"exchange": ("交換業者", "取引所"),  # to the office and the court; on the customers' own pages
+    r"exchange": ("交換業者", "取引所", "移管先"),  # to the office and the court; on the customers' own pages; the one that takes the accounts over
     r"[Cc]laims?": ("債権",),
     r"claim codes?": ("債権コード",),
     r"batch(?:es)?": ("バッチ", "一括"),
@@ -118,7 +118,7 @@ NEVER_EXCEPT = {"取戻": r"reclaim", "支払不能": r"insolven", "否認": r"a
 LATIN = frozenset(
     """
     API CSV DNS EDI GB MB ID IP JIS JSON JSONL JST PDF PEM POST Python RFC TLS TOML URL X XRP Ledger XLSX Excel Parquet ZIP QR
-    BTC ETH JPY CR LF BOM ASCII ISO EUC-JP HTML JavaScript NFKC Henkan CREATEDB Idempotency-Key X-address R bitcoin ethereum bank zengin storm
+    BTC ETH JPY CR LF BOM ASCII ISO EUC-JP HTML JavaScript NFKC Henkan CREATEDB Idempotency-Key X-address R bitcoin ethereum bank zengin storm gzip
     cryptography
     """.split()  # noqa: SIM905 - a list to read
 )
