@@ -125,7 +125,7 @@ def rage(plant: Any, world: Any, *, kills: int, seed: int, began: float, slow: f
     returns = world.case.claims.count() * 3
     weather = Weather(plant, None, kills=kills, seed=seed)
     office = Office(plant, world, seed=seed, progress=lambda: weather.progress)
-    office.limit = max(9, min(1_000, returns // (15 if returns <= 400 else 30)))
+    office.limit = max(9, min(1_000, returns // (10 if returns <= 400 else 20)))
     weather.office = office
     office.visitors = visitors = Visitors(plant, world, seed=seed)
     plant.open()
@@ -152,9 +152,9 @@ def rage(plant: Any, world: Any, *, kills: int, seed: int, began: float, slow: f
     took = round(time.time() - weather.last_fault, 1)
     verdict = judge.judge(plant, office, returns=returns, began_at=began_at, moving=done)
     if not done:
-        verdict.finds("I3", f"the work did not end by itself after the last fault; {office.errors[-1:]}")
+        verdict.finds("I3", f"the work did not end by itself after the last fault; {office.errors[-1:]}", at_the_end=True)
     if resumed > slow * (RESUMES_WITHIN + plant.quiet):
-        verdict.finds("I3", f"the work went on only {resumed} s after the last fault")
+        verdict.finds("I3", f"the work went on only {resumed} s after the last fault", at_the_end=True)
     for reason in office.machine_stops:
         verdict.finds("I6", f"the engine stopped a rail by itself: {reason}")
     caught = [f"{name}: {sentence}" for name, found in verdict.findings.items() for sentence in found[:3]]

@@ -16,7 +16,7 @@ from django.db import connection
 
 from administration.fields import db_now
 from administration.returns import evidence, settlement, submissions
-from administration.returns.models import AssetReturn, Batch, Submission
+from administration.returns.models import AssetReturn, Batch, Round, Submission
 from config.celery import app
 from tests.storm import records, truth
 from tests.storm.office import Office
@@ -34,8 +34,12 @@ BELTS = {
 
 
 def judge(plant: Plant, office: Office, *, returns: int, began_at: datetime, moving: bool) -> Verdict:
-    """`moving`: workers still live, so that everything can be said and pressed once more."""
-    verdict = Verdict()
+    """
+    `moving`: all is done and workers still live, so that everything can be said and pressed once more.
+
+    With a seeded bug that does not end, only what is wrong already counts, not what is merely not done.
+    """
+    verdict = Verdict(moving=bool(plant.bug) and not moving)
     found = truth.read(plant)
     of_obligations(verdict, found, returns)
     of_approvals(verdict, found, office)
@@ -71,14 +75,14 @@ def of_obligations(verdict: Verdict, found: Truth, returns: int) -> None:
             verdict.wrong += 1
             verdict.finds("I4", f"{claim}/{asset} is owed {units} and holds {net[claim, asset]}")
         elif net.get((claim, asset), 0) < units:
-            verdict.finds("I3", f"{claim}/{asset} is owed {units} and holds {net.get((claim, asset), 0)}")
+            verdict.finds("I3", f"{claim}/{asset} is owed {units} and holds {net.get((claim, asset), 0)}", at_the_end=True)
     for claim, asset in set(net) - set(owed):
         verdict.wrong += 1
         verdict.finds("I4", f"{claim}/{asset} was paid and was owed nothing")
     rows = AssetReturn.objects.filter(after=None).values_list("claim_line__claim__number", "asset__code", "pk", "state")
     followers = dict(AssetReturn.objects.exclude(after=None).values_list("after_id", "pk"))
     states = dict(AssetReturn.objects.values_list("pk", "state"))
-    if len(rows) != returns:
+    if len(rows) != returns and Round.objects.exclude(scheduled_at=None).exists():
         verdict.lost += abs(returns - len(rows))
         verdict.finds("I3", f"{returns} returns were owed and {len(rows)} scheduled")
     for claim, asset, pk, _state in rows:
@@ -88,10 +92,10 @@ def of_obligations(verdict: Verdict, found: Truth, returns: int) -> None:
         ours = states[last]
         if ours == "settled" and times.get((claim, asset), 0) < 1:
             verdict.lost += 1
-            verdict.finds("I3", f"{claim}/{asset} is settled here, and the rail does not hold it paid")
+            verdict.finds("I3", f"{claim}/{asset} is settled here, and the rail does not hold it paid", at_the_end=True)
         elif ours != "settled":
             verdict.lost += 1
-            verdict.finds("I3", f"{claim}/{asset} ended {ours} with nobody to act")
+            verdict.finds("I3", f"{claim}/{asset} ended {ours} with nobody to act", at_the_end=True)
     with connection.cursor() as cursor:
         # An unknown is owned while its machine comes back to it, or its line waits in a person's queue.
         cursor.execute(
@@ -103,7 +107,7 @@ def of_obligations(verdict: Verdict, found: Truth, returns: int) -> None:
         left = [row[0] for row in cursor.fetchall()]
     verdict.unowned_unknown = len(left)
     for what in left:
-        verdict.finds("I3", f"{what} is still unknown or unsent and nobody comes back to it")
+        verdict.finds("I3", f"{what} is still unknown or unsent and nobody comes back to it", at_the_end=True)
 
 
 # --- I4, I5: as approved -------------------------------------------------------------------------
@@ -195,8 +199,10 @@ def of_both_sides(verdict: Verdict, found: Truth) -> None:
     for paid in found.events:
         happened[paid.key, paid.reference, paid.kind] += 1
     for what, times in happened.items():
-        if told.get(what, 0) != times:
-            verdict.finds("I6", f"{what} happened {times} times at the rail; we hold {told.get(what, 0)} lines of it")
+        lines = told.get(what, 0)
+        if lines != times:
+            sentence = f"{what} happened {times} times at the rail; we hold {lines} lines of it"
+            verdict.finds("I6", sentence, at_the_end=lines < times)
     for what in set(told) - set(happened):
         verdict.finds("I6", f"we hold a line of {what}, which never happened at the rail")
 

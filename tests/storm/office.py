@@ -44,6 +44,7 @@ class Office:
         self.plant, self.world, self.progress = plant, world, progress
         self.rng = random.Random(seed)
         self.limit = 20
+        self.shares: dict[str, float] = {}  # rail → how much of what is to go on it has been put into batches
         self.count: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.wrongly_accepted: list[str] = []  # replays and stale approvals that were let through
@@ -61,6 +62,11 @@ class Office:
         """Where the day stands, for whoever wants to see where a storm spends its time."""
         if os.environ.get("STORM_DIARY"):
             print(f"{time.monotonic():.2f} {self.progress():.2f} {what} {self.count['batches']} {self.count['scheduled again']}", file=sys.stderr, flush=True)
+
+    @property
+    def share(self) -> float:
+        """How far the people have come, from 0 to 1."""
+        return sum(self.shares.values()) / len(RAILS)
 
     # --- pressing
 
@@ -93,6 +99,12 @@ class Office:
         self.count["impatient"] += seconds == PATIENCE
         return job
 
+    def glance(self, begun: list[Job | None]) -> None:
+        """Wait a little for all of these together; what is not done goes on while something else is looked at."""
+        until = time.monotonic() + GLANCE * self.plant.slow
+        for job in begun:
+            self.wait(job, max(0.0, until - time.monotonic()) / self.plant.slow)
+
     # --- the days
 
     def work(self) -> None:
@@ -123,16 +135,16 @@ class Office:
             self.asked_to_stop -= 1
             time.sleep(self.rng.random() * 0.5)
             self.stop_and_resume()
-        until = time.monotonic() + GLANCE * self.plant.slow
-        for job in begun:
-            self.wait(job, max(0.0, until - time.monotonic()) / self.plant.slow)
+        self.glance(begun)
         self.look("sent")
-        for rail in ("rehearsal", "rehearsal-r2"):
-            self.wait(self.press(lambda rail=rail: evidence.observe(self.world.case, rail, by=by, at=db_now())))
-        self.look("asked")
+        asked = [
+            self.press(lambda rail=rail: evidence.observe(self.world.case, rail, by=by, at=db_now()))
+            for rail in ("rehearsal", "rehearsal-r2")
+        ]
         self.read_the_paper_statement()
-        self.look("read")
-        self.wait(self.press(lambda: settlement.settle(self.world.case, by=by, at=db_now())))
+        self.glance(asked)
+        self.look("asked")
+        self.glance([self.press(lambda: settlement.settle(self.world.case, by=by, at=db_now()))])
         self.look("settled")
         self.press(self.decide_doubt)
         self.press(self.follow_what_came_back)
@@ -151,6 +163,7 @@ class Office:
             return rows.filter(state="scheduled", tries=0).count(), rows.count()
 
         left, total = self.press(waiting) or (0, 1)
+        self.shares[rail] = (total - left) / total
         if left and total - left > total * (self.progress() + 0.1):
             return None
         unsigned = self.press(lambda: list(Batch.objects.filter(case=case, rail=rail, state__in=["draft", "frozen", "approved"])))

@@ -46,7 +46,7 @@ def of_the_books(verdict: Verdict, found: Truth, office: Office) -> None:
             difference = had - paid[code] - int(custody)
             verdict.conservation[code] = str(difference)
             if difference:
-                verdict.finds("I1", f"{had} {code} were there and {paid[code]} left by the rail's word; the books hold {custody}")
+                verdict.finds("I1", f"{had} {code} were there and {paid[code]} left by the rail's word; the books hold {custody}", at_the_end=True)
             if balance or int(set_aside) != int(custody):
                 verdict.finds("I1", f"{code}: debits and credits differ by {balance}; {custody} there, {set_aside} set aside")
         cursor.execute(
@@ -63,22 +63,24 @@ def of_the_books(verdict: Verdict, found: Truth, office: Office) -> None:
                JOIN books_asset a ON a.id = p.asset_id"""
         )
         for claim, code, settled in cursor.fetchall():
-            if int(settled) != net.get((claim, code), 0):
-                verdict.finds("I1", f"{claim}/{code}: {settled} settled here, {net.get((claim, code), 0)} held by the rail's word")
-        said: dict[tuple[str, str], str] = {}
+            held = net.get((claim, code), 0)
+            if int(settled) != held:
+                verdict.finds("I1", f"{claim}/{code}: {settled} settled here, {held} held by the rail's word", at_the_end=True)
+        said: dict[tuple[str, str], list[str]] = defaultdict(list)
         for event in found.events:
-            said[event.key, event.reference] = event.kind
+            said[event.key, event.reference].append(event.kind)
         cursor.execute(
             """SELECT s.rail_key, r.reference, t.state FROM returns_attempt t
                JOIN returns_assetreturn r ON r.id = t.asset_return_id
                JOIN returns_submission s ON s.batch_id = t.batch_id AND s.part = t.part"""
         )
         for key, reference, state in cursor.fetchall():
-            truth = said.get((key, reference))
-            if state in ("pending", "unknown"):  # nobody has said yet; whether somebody will is another question
-                continue
-            if state != truth and not (truth is None and state in ("dead", "refused")):
-                verdict.finds("I9", f"{reference} in {key} is {state} here; by the rail's word {truth or 'nothing happened'}")
+            truth = said.get((key, reference), [])
+            if state in ("pending", "unknown") or (not truth and state in ("dead", "refused")):
+                continue  # whether somebody still has to say is asked elsewhere
+            if not truth or state != truth[-1]:
+                sentence = f"{reference} in {key} is {state} here; by the rail's word {' and '.join(truth) or 'nothing happened'}"
+                verdict.finds("I9", sentence, at_the_end=state in truth)
     statements = tie_out.tie_out(office.world.case)
     for row in (*statements["assets"], *statements["claims"]):
         if row["difference"] != "0":
@@ -118,7 +120,7 @@ def of_the_record(verdict: Verdict, office: Office) -> None:
     for key, fence in fences.items():
         missing = sorted(set(range(1, fence + 1)) - told[key])
         if missing:
-            verdict.finds("I7", f"calls {missing} of {key} have no outcome in the record")
+            verdict.finds("I7", f"calls {missing} of {key} have no outcome in the record", at_the_end=True)
 
 
 def of_an_export(verdict: Verdict, office: Office) -> None:

@@ -28,8 +28,11 @@ class Verdict:
     wrong: int = 0
     unowned_unknown: int = 0
     conservation: dict[str, str] = field(default_factory=dict)
+    moving: bool = False  # looked at before everything had come to its end: what is merely not done yet is no finding
 
-    def finds(self, invariant: str, sentence: str) -> None:
+    def finds(self, invariant: str, sentence: str, *, at_the_end: bool = False) -> None:
+        if at_the_end and self.moving:
+            return
         if len(self.findings[invariant]) < FINDINGS_MAX:
             self.findings[invariant].append(sentence)
 

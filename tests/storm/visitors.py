@@ -29,7 +29,7 @@ from tests.storm.plant import Plant
 FORGERY = "storm" * 6 + "xx"  # 32 characters: what a browser got as its token, and sends back
 FIGURE = re.compile(r'<span class="key (\w+)".*?<dd>([\d,]+)', re.DOTALL)
 WORDS = {"en": "Returns board", "ja": "返還"}
-LOOKS_EVERY = 0.6
+LOOKS_EVERY = 1.2
 
 
 class Away(Exception):
@@ -54,7 +54,7 @@ class Browser:
             talk.request(
                 method, path, urlencode(fields or {}) if method == "POST" else None,
                 {"Cookie": self.cookies, "Accept-Language": language, "X-CSRFToken": FORGERY,
-                 "Content-Type": "application/x-www-form-urlencoded", "X-Watching": "1"},
+                 "Content-Type": "application/x-www-form-urlencoded", **({"X-Watching": "1"} if "?live" in path else {})},
             )  # fmt: skip
             answer = talk.getresponse()
             return answer.status, answer.read().decode()

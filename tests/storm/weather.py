@@ -20,6 +20,8 @@ from tests.storm.plant import Plant
 
 GAP = 0.2  # seconds between faults, on average
 ARMED = 0.6  # seconds an armed point may wait for somebody to pass it
+AHEAD = 0.1  # how much further than the people the weather may be
+WAITS = 2.0  # seconds that it waits for them before a fault
 HEARD_MAX = 200
 
 
@@ -101,6 +103,7 @@ class Weather:
             if time.monotonic() > until:
                 break
             self.breathe(self.rng.expovariate(1 / GAP))
+            self.keep_step()
             getattr(self, fault.replace(" ", "_"))()
             self.count[fault] += 1
             self.done += 1
@@ -110,6 +113,12 @@ class Weather:
         self.plant.page.disarm()
         self.last_fault = time.time()
         self.passed.set()
+
+    def keep_step(self) -> None:
+        """Faults are for those at work: if the people are behind, the weather waits a little."""
+        until = time.monotonic() + WAITS * self.plant.slow * (len(self.faults) >= 40)
+        while self.office and self.office.share + AHEAD < self.done / len(self.faults) and time.monotonic() < until:
+            self.breathe(0.05)
 
     def breathe(self, seconds: float) -> None:
         until = time.monotonic() + seconds
