@@ -1,4 +1,4 @@
-"""What the bank's rail says is wrong is kept in English and said in Japanese: every sentence of its source has its words."""
+"""What the rails say is wrong is kept in English and said in Japanese: every sentence of its source has its words."""
 
 import ast
 import re
