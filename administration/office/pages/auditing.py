@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
+from administration import wording
 from administration.audit import archive, filters, henkan_verify, populations, proofs, pulls, tokens, verification
 from administration.audit.filters import Filter, Period
 from administration.audit.models import Pull, PullOf, Token
@@ -77,12 +78,12 @@ class AuditingPage(ShowPage):
         if job.state == JobState.WAITING:
             return [("warning", _("The record is being verified now."))]
         if job.state == JobState.FAILED:
-            return [("refusal", _("The last verification could not be finished: %(why)s") % {"why": job.error})]
+            return [("refusal", _("The last verification could not be finished: %(why)s") % {"why": wording.said(job.error)})]
         found, when = job.result or {}, jst(job.finished_at)
         if found.get("ok"):
             said = {"when": when, "events": f"{int(found['events']):,}", "heads": f"{int(found['heads']):,}"}
             return [("good", _("Verified %(when)s: %(events)s events and %(heads)s signed heads fit, and all that follows from them.") % said)]
-        return [("refusal", _("Verified %(when)s: %(finding)s") % {"when": when, "finding": found.get("first_bad", "")})]
+        return [("refusal", _("Verified %(when)s: %(finding)s") % {"when": when, "finding": wording.said(found.get("first_bad") or "")})]
 
     def figures(self) -> list[tuple[Any, Any]]:
         counted, head = Counter.objects.filter(case_id=self.case.pk).first(), heads.latest(self.case)

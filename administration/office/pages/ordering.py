@@ -247,9 +247,10 @@ def rule_in_words(rule: str) -> str:
 
 
 def law_in_words(provenance: str) -> str:
-    """The article as it is kept, and in the reader's language that counsel has not checked it."""
+    """The article that is kept, as papers in the reader's language cite it, and whether counsel has checked the period."""
     law, mark, rest = provenance.partition(deadlines.TO_BE_CONFIRMED)
-    return f"{law}{_('(to be confirmed)')}{rest}" if mark else provenance
+    article = profiles.article(law.strip())
+    return f"{article} {_('(to be confirmed)')}{rest}" if mark else article
 
 
 class Computing(OfCase):
@@ -318,7 +319,7 @@ class SetDeadline(ActPage):
             figures=[
                 (_("Last day"), day(computed.due_date)),
                 (_("How it was counted"), rule_in_words(computed.rule)),
-                (_("Laid down in"), data["provenance"] or (rule.law if rule else str(data["order"] or "–"))),
+                (_("Laid down in"), data["provenance"] or (profiles.article(rule.law) if rule else str(data["order"] or "–"))),
                 (_("Replaces"), day(older.due_date) if older else "–"),
             ],
             warnings=warnings,
