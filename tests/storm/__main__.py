@@ -136,8 +136,13 @@ def rage(plant: Any, world: Any, *, kills: int, seed: int, began: float, slow: f
     weather.rage(until=time.monotonic() + slow * (60 + kills * 2.5))
     tell(f"{time.monotonic() - began:.1f} s: the weather has passed: {dict(weather.count)}, {plant.killed} workers killed.")
     patience = time.monotonic() + slow * ((BUG_PATIENCE if plant.bug else PATIENCE) + returns / 400)
+    look = time.monotonic()
     while not office.finished.wait(0.05) and time.monotonic() < patience and people.is_alive():
         plant.wake_sleepers()
+        if plant.bug and time.monotonic() > look:
+            if judge.smells(plant, office):  # then there is no need to wait for what may never come
+                break
+            look = time.monotonic() + 0.7
     visitors.over.set()
     looking.join(timeout=slow * 20)
     done = office.finished.is_set()

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from psycopg import OperationalError
 
 from administration.fields import db_now
 from administration.returns import evidence, settlement, submissions
@@ -54,6 +55,18 @@ def judge(plant: Plant, office: Office, *, returns: int, began_at: datetime, mov
         if not plant.bug:
             records.of_an_export(verdict, office)
     return verdict
+
+
+def smells(plant: Plant, office: Office) -> bool:
+    """A quick look while everything moves: whether it is worth while to stop and judge."""
+    try:
+        ((queued,),) = plant.sql("SELECT count(*) FROM returns_evidenceline WHERE problem <> ''")
+    except OperationalError:
+        return False
+    owed = truth.owed()
+    over = any(units > owed.get(claim, 0) for claim, units in truth.read(plant).net().items())
+    connection.close()
+    return bool(queued or over or office.wrongly_accepted)
 
 
 # --- I2, I3: paid once ---------------------------------------------------------------------------
