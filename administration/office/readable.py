@@ -1,8 +1,11 @@
 """Amounts and instants as people read them, for pages in both languages."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from administration import amounts
@@ -44,6 +47,11 @@ def day(on: date | None, language: str) -> str:
         year = f"令和{on.year - REIWA}年" if on.year > REIWA + 1 else f"{on.year}年"
         return f"{year}{on.month}月{on.day}日（{WEEKDAYS[on.weekday()]}）"
     return f"{on:%Y-%m-%d (%a)}"
+
+
+def listed(things: Iterable[Any]) -> str:
+    """Several things in one cell: first; second. In Japanese 、 between them."""
+    return ("、" if (get_language() or "").startswith("ja") else "; ").join(map(str, things))
 
 
 def seconds(count: float) -> str:

@@ -20,7 +20,7 @@ from administration.cases.models import (
     SuccessionProposal,
 )
 from administration.cases.powers import DEFAULTS
-from administration.office import words
+from administration.office import readable, words
 from administration.office.entering import InstantField, OfCase, OneOf, PaperField, Reason, WordsField, offer
 from administration.office.pages import approving
 from administration.office.pages.acting import ActPage, Effect
@@ -115,7 +115,7 @@ class GrantAppointment(ActPage):
                 (_("From"), jst(data["from_at"]) if data["from_at"] else _("now")),
                 (_("Until"), jst(data["to_at"]) if data["to_at"] else _("without end")),
                 (_("Jointly"), _("yes") if data["joint"] else _("no")),
-                (_("May"), "; ".join(words.of(words.POWERS, power) for power in powers) or _("only looks")),
+                (_("May"), readable.listed(words.of(words.POWERS, power) for power in powers) or _("only looks")),
             ],
             content_sha256=data["scan"].sha256,
         )

@@ -183,7 +183,7 @@ class OpenCase(ActPage):
                     _("Who is appointed"),
                     [_("Who"), _("Office"), _("May")],
                     [
-                        [person(user), words.of(words.OFFICES, kind), "; ".join(words.of(words.POWERS, p) for p in DEFAULTS[kind]) or "–"]
+                        [person(user), words.of(words.OFFICES, kind), readable.listed(words.of(words.POWERS, p) for p in DEFAULTS[kind]) or "–"]
                         for name, kind in OFFICES.items()
                         for user in data.get(name) or ()
                     ],

@@ -13,7 +13,7 @@ from administration import amounts
 from administration.books.models import Asset
 from administration.cases import cases, deadlines, orders, profiles
 from administration.cases.models import CourtOrder, Deadline, OrderStandingKind
-from administration.office import words
+from administration.office import readable, words
 from administration.office.entering import AmountField, DayField, InstantField, OfCase, OneOf, PaperField, offer
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
@@ -28,7 +28,7 @@ REGISTER, DEADLINES, CONVERT = "orders.register", "deadlines.set", "cases.conver
 def permitted(order: CourtOrder) -> str:
     """What an order permits, in words, and up to what."""
     limits = ", ".join(f"{code} ≤ {units}" for code, units in order.limits.items())
-    return "; ".join(filter(None, [*(words.of(words.PERMITS, permit) for permit in order.permits), limits])) or "–"
+    return readable.listed(filter(None, [*(words.of(words.PERMITS, permit) for permit in order.permits), limits])) or "–"
 
 
 # --- orders -------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class RegisterOrder(ActPage):
             figures=[
                 (_("Issued by"), data["issuer"]),
                 (_("Issued"), day(data["issued_date"])),
-                (_("Permits"), "; ".join(words.of(words.PERMITS, permit) for permit in data["permits"]) or "–"),
+                (_("Permits"), readable.listed(words.of(words.PERMITS, permit) for permit in data["permits"]) or "–"),
                 (_("Limit"), limits),
                 (_("Final"), _("yes") if data["final"] else _("no")),
             ],
@@ -243,14 +243,14 @@ def rule_in_words(rule: str) -> str:
         said.append(_("ends %(day)s, not open, moved to %(moved)s") % {"day": ends, "moved": moved})
     else:
         said.append(_("ends %(day)s") % {"day": ends})
-    return "; ".join(said)
+    return readable.listed(said)
 
 
 def law_in_words(provenance: str) -> str:
     """The article that is kept, as papers in the reader's language cite it, and whether counsel has checked the period."""
     law, mark, rest = provenance.partition(deadlines.TO_BE_CONFIRMED)
-    article = profiles.article(law.strip())
-    return f"{article} {_('(to be confirmed)')}{rest}" if mark else article
+    article, open_still = profiles.article(law.strip()), _("(to be confirmed)")
+    return f"{article} {open_still}{rest}" if mark else article
 
 
 class Computing(OfCase):

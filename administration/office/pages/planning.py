@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as lazy
 from administration.distribution import comparing, plans, runs
 from administration.distribution.models import Plan, Run
 from administration.errors import Refused
-from administration.office import words
+from administration.office import readable, words
 from administration.office.pages import working
 from administration.office.pages.acting import ActPage, Effect, Table
 from administration.office.pages.base import page
@@ -22,6 +22,7 @@ from administration.office.templatetags.office import jst, sha
 POWER = "distribution.plan"
 WHAT_IF = "what-if"
 SHOWN = 100  # versions and runs on the page
+ROUNDINGS = {"floor": lazy("rounded down"), "largest_remainder": lazy("by the largest remainders"), "largest remainder": lazy("by the largest remainders")}
 
 working.KINDS[runs.COMPUTE] = lazy("Computing a run of the plan")
 working.KINDS["distribution.declare"] = lazy("Declaring an approved run")
@@ -187,7 +188,7 @@ class DraftPlan(ActPage):
                 Table(
                     _("What is shared, and among whom"), [_("Pool"), _("Asset"), _("Classes that share"), _("Rounding"), _("Kept back")],
                     [
-                        [one.pool.name, one.asset.code, ", ".join(words.of(words.CLASSES, name) for name in one.classes), one.rounding,
+                        [one.pool.name, one.asset.code, readable.listed(words.of(words.CLASSES, name) for name in one.classes), words.of(ROUNDINGS, one.rounding),
                          one.pool.holdback.reason or "–"]
                         for one in sharings
                     ],

@@ -16,6 +16,7 @@ from administration.cases.models import AppointmentKind, Case
 from administration.office import readable
 from administration.office.pages.acting import Table
 from administration.office.pages.lists import ListPage
+from administration.rails.transferee import Transferee
 from administration.returns import gates, routes
 from administration.returns.models import AssetReturn, Batch, Round
 
@@ -46,8 +47,9 @@ def rail_name(code: str) -> str:
 
 def rails_in_words(rails: Mapping[str, str]) -> str:
     """JPY: bank transfer; all others: custodian."""
-    return "; ".join(
-        f"{asset if asset != routes.EVERY_OTHER else _('all others')}: {rail_name(code)}" for asset, code in sorted(rails.items(), reverse=True)
+    others = _("all others")
+    return readable.listed(
+        f"{asset if asset != routes.EVERY_OTHER else others}: {rail_name(code)}" for asset, code in sorted(rails.items(), reverse=True)
     )
 
 
@@ -82,6 +84,8 @@ def rails_of(case: Case) -> list[str]:
     used = set(case.batches.values_list("rail", flat=True))
     for rails in case.rounds.values_list("rails", flat=True):
         used |= set(rails.values())
+    if case.book_moves.exists():
+        used.add(Transferee.code)
     return sorted(code for code in used if code)
 
 

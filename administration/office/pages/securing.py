@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as lazy
 
 from administration.cases import appointments, securing
 from administration.fields import db_now
+from administration.office import readable
 from administration.office.entering import OfCase, OneOf, PaperField, WordsField, offer
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
@@ -114,7 +115,7 @@ class CompleteSecuring(ActPage):
         if missing:
             raise securing.NotSecured(
                 _("Still to be secured: %(items)s.")
-                % {"items": "; ".join(str(securing.ITEMS[item]) for item in missing)}
+                % {"items": readable.listed(securing.ITEMS[item] for item in missing)}
             )
         return Effect(
             _("The exchange counts as secured. From then on the ledger can be taken over."),
