@@ -59,7 +59,11 @@ TERMS: dict[str, tuple[str, ...]] = {
     r"customer ledger": ("顧客勘定元帳",),
     r"ledger": ("元帳",),
     r"customers?": ("利用者", "お客様", "顧客勘定元帳"),  # to the office and the court; on the customers' own pages
-    r"exchange": ("交換業者", "取引所", "移管先"),  # to the office and the court; on the customers' own pages; the one that takes the accounts over
+    r"exchange": (
+        "交換業者",
+        "取引所",
+        "移管先",
+    ),  # to the office and the court; on the customers' own pages; the one that takes the accounts over
     r"[Cc]laims?": ("債権",),
     r"claim codes?": ("債権コード",),
     r"batch(?:es)?": ("バッチ", "一括"),
@@ -234,5 +238,19 @@ def test_templates_say_nothing_outside_the_catalogue():
             stray = [word for one in shown for word in english_in(one, LATIN | {"English", "B", "v"})]
             if stray:
                 wrong.append((str(path.relative_to(PROJECT)), stray))
+
+    assert wrong == []
+
+
+def test_no_sentence_hides_inside_another_where_it_is_not_gathered():
+    """What is marked inside the braces of an f-string is never found by the gatherer, and so never translated."""
+    hidden = re.compile(r"""\bf(["'])(?:(?!\1).)*\{(?:_|n?p?gettext(?:_lazy)?|lazy)\(""")
+    wrong = [
+        f"{path.relative_to(PROJECT)}: {line.strip()}"
+        for top in ("administration", "claims", "config")
+        for path in (PROJECT / top).rglob("*.py")
+        for line in path.read_text().splitlines()
+        if hidden.search(line)
+    ]
 
     assert wrong == []
