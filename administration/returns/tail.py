@@ -296,6 +296,7 @@ class FailureReason(models.Model):
     """
 
     code = models.CharField(max_length=24, primary_key=True)
+    rail = models.CharField(max_length=20, blank=True, default="")  # the beginning of a rail's code; empty: every rail
     rank = models.PositiveSmallIntegerField(unique=True)
     words = models.TextField()
     policy = models.CharField(max_length=8, choices=Policy)

@@ -1,0 +1,114 @@
+"""
+What nobody claimed goes to the others: only where the plan says so and a court has ordered it.
+
+The plan's branch is its key “unclaimed”: “deposit” (with the Legal Affairs Bureau), or “redistribute”. With the last
+signature under a forfeiture the lines are admitted for what they received, no more; the part that was set aside for them is
+excess, which the next run takes back and shares among the others, up to what each is admitted for.
+
+    NotForfeited   nothing was forfeited
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from administration.cases import appointments, approvals, orders
+from administration.cases.models import ApprovalRequest, Case, CourtOrder
+from administration.distribution import plans
+from administration.distribution.models import Run, RunState
+from administration.errors import Refused
+from administration.people.models import User
+from administration.record import covers, log
+from administration.returns import apart, reaching
+from administration.returns.models import ForfeitedLine, Forfeiture, TailState
+from claims.register import positions, review, tie_out
+from claims.register.models import Claim, ClaimLine, Position
+
+ACT = "returns.forfeit"
+COVER = "returns.forfeited"
+PERMITS = "returns.forfeit"
+REDISTRIBUTE = "redistribute"
+REASON = "unclaimed"
+
+
+class NotForfeited(Refused):
+    """Nothing was forfeited."""
+
+
+def lines_of(case: Case, claims: Iterable[Claim]) -> dict[ClaimLine, int]:
+    """What these claims have that is not on its way, settled or deposited."""
+    lines = list(
+        ClaimLine.objects.filter(case=case, claim__in=list(claims)).select_related("asset", "claim").order_by("claim__number", "asset__code")
+    )
+    there = apart.available(lines)
+    return {line: there[line.pk] for line in lines if there.get(line.pk)}
+
+
+@transaction.atomic
+def propose(
+    case: Case, claims: Iterable[Claim], *, facts: str, order: CourtOrder, by: User, at: datetime
+) -> ApprovalRequest:
+    """Name the claims whose undistributed part goes to the others, and ask two people to sign."""
+    appointments.require(case, by, "returns.batch", at=at)
+    last = Run.objects.filter(case=case, state=RunState.DECLARED).select_related("plan").order_by("-number").first()
+    if last is None or plans.read(last.plan.body).unclaimed != REDISTRIBUTE:
+        raise NotForfeited(
+            _("The plan does not give to others what nobody claims. Deposit it instead, or have a plan approved whose “unclaimed” is “redistribute”.")
+        )
+    if PERMITS not in order.permits or not facts.strip():
+        raise NotForfeited(_("What is somebody's is given to others by an order that permits “%(permits)s” only, and for a reason.") % {"permits": PERMITS})
+    orders.require(order, at)
+    wanted = list(claims)
+    _refuse_the_reachable(case, wanted, at=at)
+    amounts = lines_of(case, wanted)
+    if not amounts or len(amounts) > apart.LINES_MAX:
+        raise NotForfeited(
+            _("These claims have nothing that waits.") if not amounts else
+            _("One forfeiture takes up to %(most)s lines. Make several.") % {"most": f"{apart.LINES_MAX:,}"}
+        )  # fmt: skip
+    made = Forfeiture.objects.create(
+        case=case, number=apart.following(Forfeiture, case), facts=facts.strip(), order=order, plan=last.plan, by=by, at=at
+    )
+    ForfeitedLine.objects.bulk_create(ForfeitedLine(forfeiture=made, claim_line=line, amount=units) for line, units in amounts.items())
+    asked = approvals.request(made, case=case, act=ACT, content_sha256=apart.content(ACT)(made.pk), order=order, by=by, at=at)
+    cover = covers.cover(COVER, case=case.reference, forfeiture=made.number)
+    log.append(case, "forfeiture.proposed", subject=made, by=by, at=at, body={"forfeiture": str(made), "order": order.number}, covers=cover)
+    return asked
+
+
+def _refuse_the_reachable(case: Case, claims: list[Claim], *, at: datetime) -> None:
+    reached = {row.claim_id for row in reaching.clocks(case, at=at, claims=claims) if row.unreachable}
+    for claim in claims:
+        if claim.pk not in reached:
+            raise NotForfeited(
+                _("Claim %(claim)s does not count as unreachable yet. Send the reminders and wait for their clock.") % {"claim": claim}
+            )
+
+
+def precondition(request: ApprovalRequest) -> None:
+    made = Forfeiture.objects.select_related("case").get(pk=request.object_id)
+    _refuse_the_reachable(made.case, list(Claim.objects.filter(lines__forfeited__forfeiture=made).distinct()), at=request.requested_at)
+    tie_out.require(made.case)
+
+
+def signed(request: ApprovalRequest, by: User, at: datetime) -> None:
+    """With the last signature: each line is admitted for what it received; the next run shares the rest among the others."""
+    made = Forfeiture.objects.select_related("case", "order").get(pk=request.object_id)
+    apart.step(made, TailState.PROPOSED, TailState.APPROVED)
+    for row in made.lines.select_related("claim_line__claim", "claim_line__case", "claim_line__asset").order_by("claim_line_id"):
+        line = row.claim_line
+        positions.lock([line.pk])
+        line.refresh_from_db()
+        p = Position.objects.get(pk=line.pk)
+        gone = p.in_flight + p.settled + p.deposited
+        if p.given - gone < row.amount:
+            raise NotForfeited(_("Claim %(claim)s has less that waits than was signed. Propose it again.") % {"claim": line.claim})
+        keeps = max(0, gone + line.converted_out - line.converted_in)
+        review.decide_line(
+            line, min(keeps, line.admitted), reason_code=REASON, reason=_("By order %(order)s.") % {"order": made.order.number},
+            by=request.prepared_by, at=at,
+        )  # fmt: skip
+    apart.step(made, TailState.APPROVED, TailState.DONE)
+    log.append(made.case, "forfeiture.carried_out", subject=made, by=by, at=at, body={"forfeiture": str(made)})

@@ -1,0 +1,97 @@
+"""What the tail of returns tells the lower rooms at the start: its approvals and what its events cover."""
+
+from django.db import connection
+from django.utils.translation import gettext as _
+
+from administration.cases import approvals
+from administration.cases.models import Case
+from administration.record import covers, verify
+from administration.returns import apart, closing, depositing, failures, forfeiting, overpayments, sales
+from administration.returns.models import DepositFiling, ForcedSale, Forfeiture, Recovery, Release, Residue
+
+LINE = """
+FROM {rows} d JOIN {head} f ON f.id = d.{key} JOIN cases_case k ON k.id = f.case_id
+JOIN register_claimline l ON l.id = d.{line} JOIN register_claim c ON c.id = l.claim_id JOIN books_asset a ON a.id = l.asset_id
+WHERE k.reference = %(case)s AND f.number = %({name})s::integer
+ORDER BY c.number COLLATE "C", a.code COLLATE "C", l.claim_class COLLATE "C"
+"""
+DEPOSITS = LINE.format(rows="returns_courtdeposit", head="returns_depositfiling", key="filing_id", line="claim_line_id", name="filing")
+SHARES = LINE.format(rows="returns_saleshare", head="returns_forcedsale", key="sale_id", line="claim_line_id", name="sale")
+SOLD = LINE.format(rows="returns_saleshare", head="returns_forcedsale", key="sale_id", line="into_line_id", name="sale")
+FORFEITED = LINE.format(
+    rows="returns_forfeitedline", head="returns_forfeiture", key="forfeiture_id", line="claim_line_id", name="forfeiture"
+)
+COLUMNS = "SELECT c.number::text AS claim, l.claim_class::text AS class, a.code::text AS asset, "
+
+COVERS = {
+    depositing.COVER: COLUMNS + "d.amount::text AS amount" + DEPOSITS,
+    depositing.DEPOSITED: COLUMNS + "d.amount::text AS amount, d.number, d.deposited_on::text AS deposited_on" + DEPOSITS,
+    sales.COVER: COLUMNS + "d.quantity::text AS amount" + SHARES,
+    sales.SHARED: COLUMNS + "d.proceeds::text AS amount, d.quantity::text AS quantity" + SOLD,
+    forfeiting.COVER: COLUMNS + "d.amount::text AS amount" + FORFEITED,
+}
+
+
+def register() -> None:
+    for name, sql in COVERS.items():
+        covers.register(name, sql)
+    approvals.register(
+        depositing.ACT, content=apart.content(depositing.ACT), precondition=depositing.precondition, after=depositing.signed,
+        rejected=apart.rejected(DepositFiling), live=apart.is_live(DepositFiling), find=depositing.find,
+    )  # fmt: skip
+    approvals.register(
+        sales.ACT, content=apart.content(sales.ACT), precondition=sales.precondition, after=sales.signed,
+        rejected=apart.rejected(ForcedSale), live=apart.is_live(ForcedSale), find=sales.find,
+    )  # fmt: skip
+    approvals.register(
+        closing.ACT, content=apart.content(closing.ACT), precondition=closing.precondition, after=closing.signed,
+        rejected=apart.rejected(Residue), live=apart.is_live(Residue),
+    )  # fmt: skip
+    approvals.register(
+        forfeiting.ACT, content=apart.content(forfeiting.ACT), precondition=forfeiting.precondition, after=forfeiting.signed,
+        rejected=apart.rejected(Forfeiture),
+    )  # fmt: skip
+    approvals.register(
+        overpayments.WRITE_OFF, content=apart.content(overpayments.WRITE_OFF), after=overpayments.written_off,
+        rejected=apart.rejected(Recovery),
+    )  # fmt: skip
+    approvals.register(
+        failures.ACT, content=apart.content(failures.ACT), after=failures.released, rejected=apart.rejected(Release)
+    )
+    for act, after in ((depositing.ACT, depositing.given_up), (sales.ACT, sales.given_up), (closing.ACT, closing.given_up)):
+        approvals.register(act + apart.BACK, content=apart.content(act + apart.BACK), after=after)
+    verify.register_derivation("returns.tail", derive)
+
+
+# What was deposited for a line is what the Bureau's receipts say; what was recovered is Σ of the recoveries.
+DEPOSITED = """
+SELECT c.number, a.code FROM register_position p
+JOIN register_claimline l ON l.id = p.claim_line_id JOIN register_claim c ON c.id = l.claim_id JOIN books_asset a ON a.id = l.asset_id
+LEFT JOIN (
+    SELECT d.claim_line_id, sum(d.amount) AS amount FROM returns_courtdeposit d JOIN returns_depositfiling f ON f.id = d.filing_id
+    WHERE f.state = 'done' AND d.case_id = %(case)s GROUP BY 1
+) d ON d.claim_line_id = p.claim_line_id
+WHERE p.case_id = %(case)s AND (p.deposited > 0 OR d.amount IS NOT NULL) AND p.deposited IS DISTINCT FROM coalesce(d.amount, 0)
+ORDER BY c.number, a.code LIMIT 1
+"""
+RECOVERED = """
+SELECT r.reference, a.code FROM returns_overpayment v
+JOIN books_asset a ON a.id = v.asset_id JOIN returns_attempt t ON t.id = v.attempt_id
+JOIN returns_assetreturn r ON r.id = t.asset_return_id
+WHERE v.case_id = %(case)s AND v.recovered <> coalesce(
+    (SELECT sum(y.amount) FROM returns_recovery y WHERE y.overpayment_id = v.id AND y.state = 'done'), 0)
+ORDER BY r.reference LIMIT 1
+"""
+
+
+def derive(case: Case) -> str | None:
+    """What of the tail does not follow from its rows: the first, as a sentence, or None."""
+    with connection.cursor() as cursor:
+        for sql, sentence in (
+            (DEPOSITED, _("what was deposited for claim %(what)s in %(asset)s is not what the receipts say.")),
+            (RECOVERED, _("what was recovered of return %(what)s in %(asset)s is not what its recoveries say.")),
+        ):
+            cursor.execute(sql, {"case": case.pk})
+            if row := cursor.fetchone():
+                return sentence % {"what": row[0], "asset": row[1]}
+    return None
