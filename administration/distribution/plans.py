@@ -73,6 +73,7 @@ class Rules:
     name: str
     kind: str
     pools: tuple[PoolRule, ...]
+    unclaimed: str = "deposit"  # what becomes of what nobody claims: deposit (with the Bureau), redistribute (by a court's order)
 
 
 @transaction.atomic
@@ -99,7 +100,8 @@ def draft(case: Case, body: str, *, by: User, at: datetime) -> Plan:
 
 # --- the text ---------------------------------------------------------------------------------
 
-PLAN_KEYS = {"name": str, "kind": str, "pool": list}
+PLAN_KEYS = {"name": str, "kind": str, "pool": list, "unclaimed": str}
+UNCLAIMED = ("deposit", "redistribute")
 POOL_KEYS = {
     "name": str, "assets": (str, list), "classes": list, "source": str, "holdback": dict, "reserve_disputed": bool,
     "rounding": str,
@@ -118,6 +120,10 @@ def read(body: str) -> Rules:
         raise BadPlan(_("“kind” is “%(kind)s”. Write “interim” or “final”.") % {"kind": said["kind"]})
     if not said["name"].strip():
         raise BadPlan(_("“name” is empty. Say what the plan is called."))
+    if said.get("unclaimed", "deposit") not in UNCLAIMED:
+        raise BadPlan(
+            _("“unclaimed” is “%(branch)s”. Write “deposit” or “redistribute”.") % {"branch": said["unclaimed"]}
+        )
     if not said["pool"] or not all(isinstance(pool, dict) for pool in said["pool"]):
         raise BadPlan(_("The plan has no pool. Add at least one [[pool]]."))
     pools = tuple(_pool(pool, said["kind"]) for pool in said["pool"])
@@ -131,7 +137,7 @@ def read(body: str) -> Rules:
         raise BadPlan(
             _("An asset would be shared in two pools. Name the assets, and write “every other asset” in one pool.")
         )
-    return Rules(said["name"], said["kind"], pools)
+    return Rules(said["name"], said["kind"], pools, said.get("unclaimed", "deposit"))
 
 
 def _check(said: dict[str, Any], known: Mapping[str, Any], needed: tuple[str, ...], *, where: str) -> None:

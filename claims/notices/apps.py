@@ -6,3 +6,9 @@ class NoticesConfig(AppConfig):
     name = "claims.notices"
     label = "notices"
     verbose_name = _("What we told whom, when")
+
+    def ready(self) -> None:
+        from administration.record import covers
+        from claims.notices import notices
+
+        covers.register(notices.COVER, notices.COVERED)

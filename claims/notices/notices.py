@@ -1,6 +1,7 @@
 """Telling all claimants, or one of them, something: numbered, by its hash, with the proof that it went out."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -11,11 +12,18 @@ from administration.cases import appointments
 from administration.cases.models import Case
 from administration.errors import Refused
 from administration.people.models import User
-from administration.record import log
+from administration.record import covers, log
 from claims.notices.models import Notice
 from claims.register.models import Claim
 
 CHANNELS = ("post", "portal", "gazette", "email")
+COVER = "notices.issued"
+COVERED = """
+SELECT n.number::text AS number, n.kind, c.number AS claim, n.channel, encode(n.text_sha256, 'hex') AS text
+FROM notices_notice n JOIN cases_case k ON k.id = n.case_id LEFT JOIN register_claim c ON c.id = n.claim_id
+WHERE k.reference = %(case)s AND n.number BETWEEN %(first)s::bigint AND %(last)s::bigint
+ORDER BY n.number
+"""
 LOCK_CLASS = 0x4E4F5449  # "NOTI": our class of advisory locks
 
 
@@ -56,3 +64,35 @@ def issue(
     }  # fmt: skip
     log.append(case, "notice.issued", subject=made, by=by, at=at, body=body)
     return made
+
+
+@transaction.atomic
+def issue_to(
+    case: Case, kind: str, texts: Sequence[tuple[int, str, str]], channel: str, *, by: User, at: datetime
+) -> tuple[int, int]:
+    """
+    Record that each of these claims was written to: (claim, title, text). One event for all of them.
+
+    Gives the first and the last number.
+    """
+    appointments.require(case, by, "claims.schedule", at=at)
+    if channel not in CHANNELS or not texts:
+        raise NotIssued(_("Notices need somebody to go to, and a channel out of %(channels)s.") % {
+            "channels": ", ".join(CHANNELS)})  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK_CLASS, case.pk % 2**31])
+    last = Notice.objects.filter(case=case).aggregate(last=Max("number"))["last"] or 0
+    Notice.objects.bulk_create(
+        Notice(
+            case=case, number=last + n, kind=kind, claim_id=claim, channel=channel, title=title,
+            text_sha256=hashlib.sha256(text.encode()).digest(), sent_at=at, by=by,
+        )
+        for n, (claim, title, text) in enumerate(texts, start=1)
+    )  # fmt: skip
+    first, last = last + 1, last + len(texts)
+    log.append(
+        case, "notices.issued", subject=case, by=by, at=at,
+        body={"kind": kind, "channel": channel, "count": len(texts), "first": first, "last": last},
+        covers=covers.cover(COVER, case=case.reference, first=first, last=last),
+    )  # fmt: skip
+    return first, last

@@ -32,6 +32,7 @@ REASONS = (
     "filed_in_time",
     "not_filed",
     "ledger_corrected",  # made by corrections.follow
+    "unclaimed",  # made by forfeiting.signed, under two signatures and an order
 )
 
 # One guarded UPDATE: it moves only a line that still stands as it was read under its lock.
