@@ -7,7 +7,7 @@ from django.db.models import F, Q
 from django.utils.translation import pgettext_lazy
 
 from administration.fields import UnitsField
-from administration.ledger import delivered  # noqa: F401 - rows of this room that have a file of their own
+from administration.ledger import delivered, kept_entries  # noqa: F401 - rows of this room that have a file of their own
 
 
 class IntakeState(models.TextChoices):

@@ -34,8 +34,12 @@ from administration.ledger.tables import (
     BANK_ACCOUNTS,
     BY_FILE,
     CAPACITIES,
+    CRYPTO_LEDGER,
     CUSTOMERS,
     ENTITY_TYPES,
+    ENTRIES,
+    ENTRY_KINDS,
+    FIAT_LEDGER,
     FORBIDDEN_COLUMNS,
     HOLD_KINDS,
     HOLDS,
@@ -47,6 +51,7 @@ from administration.ledger.tables import (
     TABLES,
     TAGS,
     TEMPERATURES,
+    TRADES,
     WALLETS,
     WITHDRAWAL_ADDRESSES,
     Column,
@@ -64,9 +69,13 @@ __all__ = [  # the tables too: whoever reads a package reads one module
     "BANK_ACCOUNT_KINDS",
     "BY_FILE",
     "CAPACITIES",
+    "CRYPTO_LEDGER",
     "CUSTOMERS",
     "ENTITY_TYPES",
+    "ENTRIES",
+    "ENTRY_KINDS",
     "EVIDENCE",
+    "FIAT_LEDGER",
     "FORBIDDEN_COLUMNS",
     "FORMAT",
     "HOLDS",
@@ -76,6 +85,7 @@ __all__ = [  # the tables too: whoever reads a package reads one module
     "LANGUAGES",
     "MANIFEST",
     "MANIFEST_BYTES_MAX",
+    "MAY_BE_EMPTY",
     "PLACE_KINDS",
     "PRICES",
     "PRODUCTS",
@@ -83,6 +93,7 @@ __all__ = [  # the tables too: whoever reads a package reads one module
     "TABLES",
     "TAGS",
     "TEMPERATURES",
+    "TRADES",
     "VERSION",
     "WALLETS",
     "WITHDRAWAL_ADDRESSES",
@@ -108,6 +119,8 @@ FORMAT = "henkan-handover"
 VERSION = 1
 MANIFEST = "manifest.json"
 EVIDENCE = "evidence"
+
+MAY_BE_EMPTY = frozenset({"court", "case_number", "proceeding", "trigger"})  # of the case: a living exchange has none
 
 MANIFEST_BYTES_MAX = 16 * 1024 * 1024
 SCALE_MAX = 18
@@ -191,6 +204,12 @@ class Manifest:
     files: tuple[FileFacts, ...]
     control_totals: tuple[ControlTotal, ...]
     sha256: str
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables of this package, in the order in which they are read."""
+        listed = {file.name for file in self.files}
+        return TABLES + tuple(table for table in ENTRIES if table.file in listed)
 
     def asset(self, code: str) -> AssetFacts | None:
         return next((asset for asset in self.assets if asset.code == code), None)
@@ -307,7 +326,7 @@ def parse_manifest(content: bytes) -> Manifest:
     _distinct(reader, "assets", [asset.code for asset in assets])
     files = tuple(_file(reader, entry, field) for field, entry in reader.rows(top.get("files"), "files"))
     _distinct(reader, "files", [file.name for file in files])
-    for name in sorted(BY_FILE.keys() - {file.name for file in files}):
+    for name in sorted({table.file for table in TABLES} - {file.name for file in files}):
         reader.fault("files", f"{name} is not listed.", "Add the file, with only its header if there are no rows.")
     wrong = {fault.column for fault in reader.faults}
     scales = {
@@ -378,8 +397,7 @@ def _strict_json(content: bytes) -> Any:
 def _case(reader: _Reader, value: Any) -> CaseFacts:
     names = tuple(CaseFacts.__dataclass_fields__)
     found = reader.fields(value, names, "case")
-    may_be_empty = {"court", "case_number", "proceeding", "trigger"}  # a living exchange has none
-    return CaseFacts(**{name: reader.text(found, name, "case", empty=name in may_be_empty) for name in names})
+    return CaseFacts(**{name: reader.text(found, name, "case", empty=name in MAY_BE_EMPTY) for name in names})
 
 
 def _cutoff(reader: _Reader, top: dict[str, Any]) -> datetime | None:

@@ -20,7 +20,7 @@ from administration.ledger.reading import Block, Values
 
 BLOCK_BYTES = 4 * 1024 * 1024
 SCRATCH = 0  # the number of a package that is only validated: no intake has it
-TABLES = {table.file: f"ledger_staging_{table.file.removesuffix('.csv')}" for table in package.TABLES}
+TABLES = {table.file: f"ledger_staging_{table.file.removesuffix('.csv')}" for table in package.BY_FILE.values()}
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Package:
     directory: Path
     manifest: Manifest
     suspend: bool = False  # differences are to go into named suspense, not to refuse the package
+    aside: bool = False  # rows may be set aside: what they make the totals differ by is a difference, not a riddle
     known: dict[str, int] = field(default_factory=dict)  # the scales of the assets the case has
     cutoff_at: datetime | None = None  # the case's
 
@@ -42,29 +43,29 @@ class Package:
 
 def read(this: Package, state: dict[str, Any]) -> bool:
     """Read the next block; `state` says where that begins: table, byte and row. True when all tables are read."""
-    table = package.TABLES[state["table"]]
+    table = this.manifest.tables[state["table"]]
     path = this.directory / table.file
     if not state["offset"]:
         faults, state["offset"] = reading.header_faults(path, table)
         if faults:
             Findings(this.key).add(from_faults(faults))
-            return _next_table(state)
+            return _next_table(this, state)
     try:
         block = next(reading.blocks(path, table, offset=state["offset"], row=state["row"], size=BLOCK_BYTES))
     except reading.Unreadable:
         Findings(this.key).add(from_faults([reading.unreadable_end(table, state["row"])]))
-        return _next_table(state)
+        return _next_table(this, state)
     _stage(this, table, block)
     state.update(offset=block.offset, row=block.row, done=state["done"] + block.rows)
     if not block.ended:
         return False
     _count_rows(this, table, block.row - 2)
-    return _next_table(state)
+    return _next_table(this, state)
 
 
-def _next_table(state: dict[str, Any]) -> bool:
+def _next_table(this: Package, state: dict[str, Any]) -> bool:
     state.update(table=state["table"] + 1, offset=0, row=2)
-    return bool(state["table"] == len(package.TABLES))
+    return bool(state["table"] == len(this.manifest.tables))
 
 
 def _stage(this: Package, table: Table, block: Block) -> None:

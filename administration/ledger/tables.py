@@ -40,6 +40,7 @@ class Table:
     key: tuple[str, ...]
     one_row: str
     columns: tuple[Column, ...]
+    optional: bool = False  # a package may leave it out
 
     @property
     def header(self) -> tuple[str, ...]:
@@ -51,7 +52,8 @@ KYC_STATUSES = ("verified", "expired", "pending", "unverified")
 LANGUAGES = ("ja", "en")
 CAPACITIES = ("own", "sole_trader", "joint", "trustee", "guardian")
 ACCOUNT_STATUSES = ("active", "dormant", "restricted", "closed")
-PRODUCTS = ("spot", "pending_withdrawal", "lending")
+PRODUCTS = ("spot", "pending_withdrawal", "open_order", "margin", "staking", "lending")
+ENTRY_KINDS = ("deposit", "withdrawal", "transfer", "fee", "interest", "lending", "correction")
 BANK_ACCOUNT_KINDS = ("1", "2", "4", "9")  # 普通, 当座, 貯蓄, その他
 PLACE_KINDS = ("wallet", "bank", "trust")
 TEMPERATURES = ("hot", "cold")
@@ -205,7 +207,54 @@ TABLES: tuple[Table, ...] = (
     HOLDS,
     PRICES,
 )
-BY_FILE = {table.file: table for table in TABLES}
+_ENTRY = (
+    Column("entry_id", length_max=64, plain=True, meaning="the exchange's own number"),
+    _ACCOUNT,
+    Column("at", Type.INSTANT, meaning="when it was booked"),
+    Column("kind", Type.ENUM, choices=ENTRY_KINDS),
+    _ASSET,
+    Column("amount", Type.AMOUNT, meaning="what the account gained; negative where it lost"),
+    Column("balance", Type.AMOUNT, required=False, meaning="of the account afterwards, where the book has it"),
+    Column("reference", required=False, meaning="of the bank, or the transaction's hash"),
+)
+
+FIAT_LEDGER = Table(
+    "fiat_ledger.csv",
+    ("entry_id",),
+    "One entry of the customers' money: everything that moved it but trades, from the account's beginning.",
+    _ENTRY,
+    optional=True,
+)
+
+CRYPTO_LEDGER = Table(
+    "crypto_ledger.csv",
+    ("entry_id",),
+    "One entry of the customers' coins: everything that moved them but trades, from the account's beginning.",
+    (*_ENTRY, Column("address", required=False, length_max=128), Column("manager", required=False, meaning="who kept the coins")),
+    optional=True,
+)
+
+TRADES = Table(
+    "trades.csv",
+    ("trade_id", "account_id"),
+    "One trade of one account. A trade between two customers is two rows.",
+    (
+        Column("trade_id", length_max=64, plain=True, meaning="the exchange's own number"),
+        _ACCOUNT,
+        Column("at", Type.INSTANT, meaning="when it was executed"),
+        _ASSET,
+        Column("quantity", Type.AMOUNT, meaning="what the account gained of the asset; negative where it sold"),
+        Column("against", length_max=16, meaning="code of the asset it was paid in"),
+        Column("paid", Type.AMOUNT, meaning="what the account gained of that; negative where it bought"),
+        Column("fee_asset", required=False, length_max=16, meaning="code of the asset of the fee; empty where there is none"),
+        Column("fee", Type.AMOUNT, required=False, meaning="what was taken as a fee, positive"),
+    ),
+    optional=True,
+)
+
+# What a package may carry besides: from these the balances at the cut-off are put together anew.
+ENTRIES: tuple[Table, ...] = (FIAT_LEDGER, CRYPTO_LEDGER, TRADES)
+BY_FILE = {table.file: table for table in (*TABLES, *ENTRIES)}
 
 # A package that carries one of these is refused at once: the law forbids us to hold it (個人番号).
 FORBIDDEN_COLUMNS = ("my_number", "individual_number", "kojin_bango", "個人番号", "マイナンバー", "まいなんばー", "ﾏｲﾅﾝﾊﾞｰ")

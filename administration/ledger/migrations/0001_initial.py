@@ -1041,4 +1041,60 @@ class Migration(migrations.Migration):
         migrations.AddField("controltotal", "aside", administration.fields.UnitsField(default=0)),
         migrations.AddField("controltotal", "aside_rows", models.BigIntegerField(default=0)),
         migrations.RunSQL((Path(__file__).parent / "deliveries.sql").read_text(), migrations.RunSQL.noop),
+        migrations.CreateModel(
+            name="KeptEntry",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("account_ref", models.TextField()),
+                ("number", models.TextField()),
+                ("kind", models.CharField(max_length=12)),
+                ("amount", administration.fields.UnitsField()),
+                ("at", models.DateTimeField()),
+                ("after_cutoff", models.BooleanField()),
+                ("row", models.BigIntegerField()),
+                ("leg", models.PositiveSmallIntegerField()),
+                (
+                    "asset",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="books.asset"
+                    ),
+                ),
+                (
+                    "case",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="cases.case"
+                    ),
+                ),
+                (
+                    "file",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="ledger.sourcefile"
+                    ),
+                ),
+                (
+                    "intake",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="kept_entries", to="ledger.intake"
+                    ),
+                ),
+                (
+                    "ledger_account",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="kept_entries",
+                        to="ledger.ledgeraccount",
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("file", "row", "leg"), name="entry_is_kept_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("amount", 0), _negated=True), name="kept_entry_moves_something"
+                    ),
+                ],
+            },
+        ),
+        migrations.RunSQL((Path(__file__).parent / "entries.sql").read_text(), migrations.RunSQL.noop),
     ]

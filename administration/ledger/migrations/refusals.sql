@@ -65,8 +65,8 @@ DECLARE
     staging text;
     shared boolean;
 BEGIN
-    FOREACH staging IN ARRAY ARRAY['accounts', 'aside', 'balances', 'bank_accounts', 'customers', 'findings', 'holds',
-                                   'prices', 'wallets', 'withdrawal_addresses']
+    FOREACH staging IN ARRAY ARRAY['accounts', 'aside', 'balances', 'bank_accounts', 'crypto_ledger', 'customers', 'fiat_ledger',
+                                   'findings', 'holds', 'prices', 'trades', 'wallets', 'withdrawal_addresses']
     LOOP
         EXECUTE format('LOCK TABLE public.%I IN ACCESS EXCLUSIVE MODE', 'ledger_staging_' || staging);
         EXECUTE format('SELECT EXISTS (SELECT FROM public.%I WHERE intake <> $1)', 'ledger_staging_' || staging)
@@ -85,7 +85,8 @@ CREATE FUNCTION ledger_analyze_staging() RETURNS void LANGUAGE plpgsql SECURITY 
 SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     ANALYZE public.ledger_staging_accounts, public.ledger_staging_balances, public.ledger_staging_bank_accounts,
-            public.ledger_staging_customers, public.ledger_staging_holds, public.ledger_staging_wallets,
+            public.ledger_staging_crypto_ledger, public.ledger_staging_customers, public.ledger_staging_fiat_ledger,
+            public.ledger_staging_holds, public.ledger_staging_trades, public.ledger_staging_wallets,
             public.ledger_staging_withdrawal_addresses;
 END
 $$;

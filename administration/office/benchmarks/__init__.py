@@ -29,6 +29,7 @@ SECTIONS = {
     "distribution": "administration.office.benchmarks.distribution",
     "portal": "administration.office.benchmarks.portal",
     "export": "administration.office.benchmarks.export",
+    "takeover": "administration.office.benchmarks.takeover",
     "nayose": "administration.office.benchmarks.nayose",
 }
 ROWS = 1_000_000

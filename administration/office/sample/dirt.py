@@ -126,6 +126,40 @@ def _unknown_account(text: str, random: Random) -> str:
     return f"X{text[1:]}"
 
 
+def _to(*values: str) -> Callable[[str, Random], str]:
+    """One of a few fixed texts."""
+    return lambda text, random: values[random.randrange(len(values))]
+
+
+def _hidden(text: str, random: Random) -> str:
+    at = random.randrange(len(text) + 1)
+    return text[:at] + "\u200b\u202e\ufffd\ue000"[random.randrange(4)] + text[at:]
+
+
+def _control(text: str, random: Random) -> str:
+    return f"{text}\x07"
+
+
+def _as_dialled(text: str, random: Random) -> str | None:
+    return f"0{text[3:5]}-{text[5:9]}-{text[9:]}" if text.startswith("+81") else None
+
+
+def _after_cutoff(text: str, random: Random) -> str:
+    return f"20{27 + random.randrange(60)}{text[4:8]}01"
+
+
+def _short_number(text: str, random: Random) -> str:
+    return text[1:]
+
+
+def _field_lost(fields: list[str], random: Random) -> list[list[str]]:
+    return [fields[:-1]]
+
+
+def _field_more(fields: list[str], random: Random) -> list[list[str]]:
+    return [[*fields, "0"]]
+
+
 def _unknown_branch(fields: list[str], random: Random) -> list[list[str]] | None:
     bank, branch = package.BANK_ACCOUNTS.header.index("bank_code"), package.BANK_ACCOUNTS.header.index("branch_code")
     for number in range(999, -1, -1):
@@ -159,10 +193,21 @@ def _bad_checksum(fields: list[str], random: Random) -> list[list[str]] | None:
 _WAYS: dict[str, tuple[tuple[str, str, Change], ...]] = {
     package.CUSTOMERS.file: (
         ("bad_date", "birth_or_founding_date", _set(package.CUSTOMERS, "birth_or_founding_date", _bad_date)),
+        ("future_date", "birth_or_founding_date", _set(package.CUSTOMERS, "birth_or_founding_date", _after_cutoff)),
+        ("empty", "name", _set(package.CUSTOMERS, "name", _to("", "　", " "))),
+        ("hidden_character", "name", _set(package.CUSTOMERS, "name", _hidden)),
+        ("control_character", "address", _set(package.CUSTOMERS, "address", _control)),
+        ("too_long", "nationality", _set(package.CUSTOMERS, "nationality", _to("JPN", "日本国"))),
+        ("unusual_form", "phone", _set(package.CUSTOMERS, "phone", _as_dialled)),
+        ("unknown_value", "kyc_status", _set(package.CUSTOMERS, "kyc_status", _to("済", "VERIFIED", "1", ""))),
+        ("duplicate_customer", "customer_id", _twice),
     ),
     package.ACCOUNTS.file: (
         ("duplicate_account", "account_id", _twice),
         ("bad_date", "opened_on", _set(package.ACCOUNTS, "opened_on", _bad_date)),
+        ("future_date", "opened_on", _set(package.ACCOUNTS, "opened_on", _after_cutoff)),
+        ("unknown_customer", "customer_id", _set(package.ACCOUNTS, "customer_id", _unknown_account)),
+        ("unknown_value", "status", _set(package.ACCOUNTS, "status", _to("open", "ACTIVE", "凍結", ""))),
     ),
     package.BALANCES.file: (
         ("unknown_asset", "asset", _set(package.BALANCES, "asset", _unknown_asset)),
@@ -172,8 +217,28 @@ _WAYS: dict[str, tuple[tuple[str, str, Change], ...]] = {
         ("full_width_digits", "amount", _set(package.BALANCES, "amount", _full_width)),
         ("duplicate_balance", "product", _twice),
         ("unknown_account", "account_id", _set(package.BALANCES, "account_id", _unknown_account)),
+        ("unknown_value", "product", _set(package.BALANCES, "product", _to("futures", "SPOT", "現物", ""))),
+        ("empty", "asset", _set(package.BALANCES, "asset", _to(""))),
+        ("ragged_row", "", _field_lost),
+        ("ragged_row", "", _field_more),
     ),
-    package.BANK_ACCOUNTS.file: (("unknown_branch", "branch_code", _unknown_branch),),
-    package.WITHDRAWAL_ADDRESSES.file: (("bad_checksum", "address", _bad_checksum),),
+    package.BANK_ACCOUNTS.file: (
+        ("unknown_branch", "branch_code", _unknown_branch),
+        ("unknown_bank", "bank_code", _set(package.BANK_ACCOUNTS, "bank_code", _to("9998", "9997"))),
+        ("number_form", "number", _set(package.BANK_ACCOUNTS, "number", _short_number)),
+        ("unknown_value", "kind", _set(package.BANK_ACCOUNTS, "kind", _to("普通", "3", ""))),
+        ("unknown_account", "account_id", _set(package.BANK_ACCOUNTS, "account_id", _unknown_account)),
+        ("duplicate_row", "account_id", _twice),
+    ),
+    package.WITHDRAWAL_ADDRESSES.file: (
+        ("bad_checksum", "address", _bad_checksum),
+        ("bad_date", "whitelisted_on", _set(package.WITHDRAWAL_ADDRESSES, "whitelisted_on", _bad_date)),
+        ("unknown_asset", "asset", _set(package.WITHDRAWAL_ADDRESSES, "asset", _to("LUNC", "ZZZ"))),
+        ("duplicate_row", "memo", _twice),
+    ),
 }
 KINDS = frozenset({kind for ways in _WAYS.values() for kind, _, _ in ways}) | {"control_total_off_by_one"}
+# What is only remarked on: the package is not refused for it.
+REMARKS = frozenset({
+    "future_date", "hidden_character", "unusual_form", "unknown_branch", "unknown_bank", "number_form", "bad_checksum",
+})  # fmt: skip
