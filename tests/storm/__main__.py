@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 60.0  # seconds after the weather has passed within which the work must end by itself, and 1 for 400 returns
-BUG_PATIENCE = 8.0  # with a seeded bug it may never end; then the judge looks at what there is
+BUG_PATIENCE = 20.0  # with a seeded bug it may never end; then the judge looks at what there is
 HABITS = ("--refuse", "0.02", "--return", "0.02", "--return-days", "2", "--repeat", "0.02", "--deaf", "0.03", "--delay", "0.02")
 RESUMES_WITHIN = 30.0  # seconds after the last fault, and the quiet period
 HIDE_SECONDS = 2.5  # shorter than the plant's quiet period
@@ -125,6 +125,7 @@ def rage(plant: Any, world: Any, *, kills: int, seed: int, began: float, slow: f
     returns = world.case.claims.count() * 3
     weather = Weather(plant, None, kills=kills, seed=seed)
     office = Office(plant, world, seed=seed, progress=lambda: weather.progress)
+    office.day_passes = 0.6 if returns <= 400 else 0.15
     office.limit = max(9, min(1_000, returns // (10 if returns <= 400 else 20)))
     weather.office = office
     office.visitors = visitors = Visitors(plant, world, seed=seed)

@@ -1,7 +1,8 @@
 """
 Failpoints: places in a worker at which it kills or stops itself when the weather says so.
 
-The weather arms one at a time, in a page of memory that all workers share: a signal, and after how many passings.
+The weather arms one at a time, in a page of memory that all workers share: a signal, after how many passings, and whether
+anywhere or only where a call was made and nothing of it is written down yet.
 """
 
 import mmap
@@ -13,8 +14,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-LAYOUT = struct.Struct("=ii")  # the signal, how many passings are left
-NOTHING = LAYOUT.pack(0, 0)
+LAYOUT = struct.Struct("=iii")  # the signal, how many passings are left, whether only just after a call
+NOTHING = LAYOUT.pack(0, 0, 0)
 
 
 class Page:
@@ -26,8 +27,8 @@ class Page:
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), mmap.PAGESIZE)
 
-    def arm(self, number: int, passings: int) -> None:
-        self._memory[: LAYOUT.size] = LAYOUT.pack(number, passings)
+    def arm(self, number: int, passings: int, *, after_a_call: bool = False) -> None:
+        self._memory[: LAYOUT.size] = LAYOUT.pack(number, passings, after_a_call)
 
     def disarm(self) -> None:
         self._memory[: LAYOUT.size] = NOTHING
@@ -36,12 +37,12 @@ class Page:
     def armed(self) -> bool:
         return bool(LAYOUT.unpack(self._memory[: LAYOUT.size])[0])
 
-    def passed(self, *, may_stop: bool = True) -> None:
-        number, passings = LAYOUT.unpack(self._memory[: LAYOUT.size])
-        if not number or (number == signal.SIGSTOP and not may_stop):
+    def passed(self, *, may_stop: bool = True, after_a_call: bool = False) -> None:
+        number, passings, only_there = LAYOUT.unpack(self._memory[: LAYOUT.size])
+        if not number or (number == signal.SIGSTOP and not may_stop) or (only_there and not after_a_call):
             return
         if passings > 1:
-            self._memory[: LAYOUT.size] = LAYOUT.pack(number, passings - 1)
+            self._memory[: LAYOUT.size] = LAYOUT.pack(number, passings - 1, only_there)
             return
         self.disarm()
         os.kill(os.getpid(), number)
@@ -68,7 +69,7 @@ def lay(page: Page) -> None:
             if not after_only:
                 page.passed(may_stop=not sleepless)
             result = inner(*args, **kwargs)
-            page.passed(may_stop=not sleepless)
+            page.passed(may_stop=not sleepless, after_a_call=name == "submit")
             return result
 
         setattr(module, name, outer)

@@ -87,8 +87,11 @@ def main() -> int:
 def set_scale(scale: dict[str, Any]) -> None:
     """A storm's time is short: leases, pauses and quiet periods of seconds. Everybody in it goes by the same."""
     from administration.rails.rehearsal import Rehearsal
-    from administration.returns import sending
+    from administration.returns import matching, rounds, sending, settlement, submissions
     from administration.work import jobs
+
+    for module in (rounds, submissions, matching, settlement):
+        module.CHUNK = scale["chunk"]  # done between two faults, or nothing large would ever be done
 
     sending.LEASE_SECONDS = scale["lease"]
     sending.CALL_SECONDS = scale["call"]

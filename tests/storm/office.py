@@ -44,6 +44,7 @@ class Office:
         self.plant, self.world, self.progress = plant, world, progress
         self.rng = random.Random(seed)
         self.limit = 20
+        self.day_passes = 0.15  # how often a day goes by at the rail while one goes by here
         self.shares: dict[str, float] = {}  # rail → how much of what is to go on it has been put into batches
         self.count: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
@@ -287,7 +288,8 @@ class Office:
 
             self.press(another)
             self.count["scheduled again"] += 1
-        if not Attempt.objects.filter(batch__case=case, state__in=["pending", "unknown"]).exists():
+        waiting = Attempt.objects.filter(batch__case=case, state__in=["pending", "unknown"])
+        if self.rng.random() < self.day_passes or not waiting.exists():
             with contextlib.suppress(OSError):
                 self.plant.ask_rail("POST", "/days?pass=1")
 

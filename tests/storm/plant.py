@@ -24,6 +24,7 @@ from config.servers import Servers, die_with_parent, footing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORKERS = 4
+CHUNK = 500  # rows of one transaction of a job
 TEMPLATE = "HENKAN_STORM_TEMPLATE"  # a directory in which the tests keep a migrated database from one storm to the next
 # Who has something in hand at this moment: a job's lock, or a part that is being sent.
 BUSY = """
@@ -75,7 +76,7 @@ class Plant:
                 os.environ[variable] = str(self.folder / name)
         (self.folder / "scale.json").write_text(
             json.dumps({
-                "lease": self.lease, "call": self.call, "job_lease": self.lease + 1, "part": self.part, "bug": self.bug,
+                "lease": self.lease, "call": self.call, "job_lease": self.lease + 1, "part": self.part, "bug": self.bug, "chunk": CHUNK,
             })
         )  # fmt: skip
         from tests.storm import failpoints

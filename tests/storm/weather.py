@@ -21,7 +21,7 @@ from tests.storm.plant import Plant
 GAP = 0.2  # seconds between faults, on average
 ARMED = 0.6  # seconds an armed point may wait for somebody to pass it
 AHEAD = 0.1  # how much further than the people the weather may be
-WAITS = 2.0  # seconds that it waits for them before a fault
+WAITS = 4.0  # seconds that it waits for them before a fault
 HEARD_MAX = 200
 
 
@@ -153,8 +153,9 @@ class Weather:
     def stop_and_go_on(self) -> None:
         """Asleep past its lease, then awake again with what it had in hand."""
         before = self.plant.slept
-        self.plant.page.arm(signal.SIGSTOP, self.rng.randint(1, 8))
-        until = time.monotonic() + ARMED * self.plant.slow
+        with_an_answer = self.rng.random() < 0.7  # in its hands, and not yet written down
+        self.plant.page.arm(signal.SIGSTOP, 1 if with_an_answer else self.rng.randint(1, 8), after_a_call=with_an_answer)
+        until = time.monotonic() + 2 * ARMED * self.plant.slow
         while self.plant.slept == before and time.monotonic() < until:
             self.breathe(0.02)
         self.plant.page.disarm()
