@@ -25,7 +25,6 @@ from administration.returns.models import (
     Batch,
     BatchState,
     ConflictKey,
-    CourtDeposit,
     Evidence,
     EvidenceLine,
     Manifest,
@@ -463,15 +462,6 @@ def test_evidence_is_as_it_was_received(world, line, app, owner):
            SELECT evidence_id, case_id, 2, fingerprint, reference, part, kind, asset_code, amount, at, reason, problem
            FROM returns_evidenceline""",
     )
-
-
-def test_a_court_deposit_is_append_only(world, app):
-    row = world.scheduled() and world.returns()[0]
-    CourtDeposit.objects.create(
-        case=world.case, claim_line=row.claim_line, amount=1, office="Tokyo", number="1", ground="refused",
-        evidence_sha256=sha("d"), by=world.goto, at=db_now(),
-    )  # fmt: skip
-    app("permission denied|append only", "UPDATE returns_courtdeposit SET amount = 2")
 
 
 def test_a_round_never_changes(world, app, owner):
