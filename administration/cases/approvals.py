@@ -152,8 +152,13 @@ def request(
     by: User,
     at: datetime,
     order: CourtOrder | None = None,
+    more: int = 0,
 ) -> ApprovalRequest:
-    """Ask for signatures under an object's content. `by` prepared it and will not sign; `order`: what the act rests on."""
+    """
+    Ask for signatures under an object's content. `by` prepared it and will not sign; `order`: what the act rests on.
+
+    `more` people than the policy says sign, where the object is larger than the usual.
+    """
     registered(act)
     object_id = obj if isinstance(obj, int) else int(obj.pk)
     content = as_bytes(content_sha256)
@@ -176,7 +181,7 @@ def request(
             )
         _mark_stale(older, by=by, at=at, content=content)
     made = ApprovalRequest.objects.create(
-        case=case, act=act, object_id=object_id, content_sha256=content, prepared_by=by, signers=policy.signers,
+        case=case, act=act, object_id=object_id, content_sha256=content, prepared_by=by, signers=policy.signers + more,
         office_holder=policy.office_holder, order=order, requested_at=at,
     )  # fmt: skip
     log.append(case, "approval.requested", subject=made, by=by, at=at, body=_body(made))

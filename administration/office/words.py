@@ -58,6 +58,18 @@ PERMITS: Words = {  # what orders permit
     "destinations.verify_handover": _("rely on destinations from the exchange's files"),
     "cases.convert": _("take the case to another proceeding"),
     "cases.succeed": _("appoint a successor"),
+    "returns.force_sale": _("sell coins of unreachable customers"),
+    "returns.forfeit": _("give to others what nobody claims"),
+    "returns.dispose_residue": _("give away what is left at the end"),
+    "returns.move_book": _("move the customers' accounts to another exchange"),
+}
+
+DEPOSIT_PAPERS: Words = {  # papers that grounds of a deposit ask for
+    "notices": _("the notices sent"),
+    "returned_mail": _("mail that came back"),
+    "tender_and_refusal": _("the tender and its refusal"),
+    "who_may_be_the_creditor": _("who may be the creditor"),
+    "attachment_orders": _("the attachment orders"),
 }
 
 STANDINGS: Words = {
@@ -98,6 +110,11 @@ INTAKES: Words = {
     "accepting": _("being written"),
     "accepted": _("accepted"),
     "cancelled": _("given up"),
+}
+DELIVERIES: Words = {
+    "arriving": _("files arriving"),
+    "complete": _("complete"),
+    "destroyed": _("destroyed"),
 }
 DIFFERENCES: Words = {
     "refuse": _("A control total that is off by one unit refuses the package"),
@@ -164,6 +181,48 @@ FINDINGS: Words = {
     "control_character": _("Control characters in a text"),
     "empty": _("A required entry is empty"),
     "too_long": _("An entry is too long"),
+    # conversions of an exchange's own files
+    "rows_left_out": _("Rows that the mapping leaves out"),
+    "unmapped_file": _("A file that the mapping does not mention"),
+    "unmapped_column": _("A column that the mapping does not mention"),
+    "missing_column": _("A column of the mapping is missing"),
+    "undecodable": _("A byte that has no meaning in the confirmed encoding"),
+    "other_encoding": _("Another encoding was confirmed than the mapping says"),
+    "era_does_not_fit": _("Dates that their era did not have"),
+    "negative_not_declared": _("Negative amounts in a form that was not declared"),
+    "inexact_number": _("Amounts that a spreadsheet keeps as binary fractions"),
+    "inexact_column": _("A column of binary fractions"),
+    "nested_column": _("A column without single values"),
+    "too_wide": _("Codes with too many digits"),
+    "cell_error": _("Cells that show an error"),
+    "formula": _("Cells with formulas"),
+    "endless_line": _("A line without an end"),
+    "no_such_sheet": _("The sheet is not in the workbook"),
+    "unreadable_file": _("A file that cannot be read"),
+    "too_large": _("A workbook that is too large"),
+    "not_plain": _("Numbers with invisible characters"),
+    "parent_set_aside": _("Rows that hang on a row set aside"),
+    # what is unlikely, and only remarked on
+    "hidden_character": _("Characters that cannot be seen"),
+    "unusual_form": _("Entries of an unusual form"),
+    "future_date": _("Days after the cut-off"),
+    "unlikely_date": _("Customers over 120 years old"),
+    "corporate_number_digit": _("Corporate numbers with a wrong check digit"),
+    "corporate_number_of_person": _("Persons with a corporate number"),
+    "other_instant": _("Figures of another instant"),
+    "shared_address": _("Addresses of several customers"),
+    "shared_bank_account": _("Bank accounts of several customers"),
+    "estate_address": _("Addresses of the exchange itself"),
+    "zero_price": _("Prices of nothing"),
+    "no_price": _("Assets without a price"),
+    "respelled": _("Addresses with spaces around them"),
+    "reference_not_compared": _("References that could not be compared"),
+    # the books of entries
+    "account_only_in_entries": _("Accounts that only the entries know"),
+    "entry_after_cutoff": _("Entries after the cut-off"),
+    "entry_near_cutoff": _("Entries of the last days before the cut-off"),
+    "entries_not_compared": _("Balances that were not put together anew"),
+    "balance_differs_from_entries": _("Balances that differ from their entries"),
     # destinations that no rail could pay: they stay as evidence
     "unknown_bank": _("Banks that we do not know"),
     "unknown_branch": _("Branches that we do not know"),
@@ -187,7 +246,32 @@ FINDINGS: Words = {
 PRODUCTS: Words = {
     "spot": _("balance"),
     "pending_withdrawal": _("withdrawal not yet carried out"),
+    "open_order": _("bound by an open order"),
+    "margin": _("deposited as margin"),
+    "staking": _("staked, still the customer's own"),
     "lending": _("lent to the exchange"),
+}
+RANKS: Words = {
+    "customer": _("customer"),
+    "insider": _("insider: an officer, a shareholder, or close to one"),
+    "house": _("house account: the exchange's own"),
+}
+APPEALS: Words = {
+    "": "–",
+    "lodged": _("appeal lodged"),
+    "upheld": _("appeal upheld"),
+    "dismissed": _("appeal dismissed"),
+    "withdrawn": _("appeal withdrawn"),
+}
+ENTRIES: Words = {
+    "deposit": _("deposit"),
+    "withdrawal": _("withdrawal"),
+    "transfer": _("transfer between accounts"),
+    "trade": _("trade"),
+    "fee": _("fee"),
+    "interest": _("interest"),
+    "lending": _("lending"),
+    "correction": _("correction by the exchange"),
 }
 CORRECTIONS: Words = {
     "error": _("error in the ledger"),
@@ -252,6 +336,7 @@ REASONS: Words = {
     "filed_in_time": _("filed in time"),
     "not_filed": _("not filed"),
     "ledger_corrected": _("the ledger was corrected"),
+    "unclaimed": _("nobody claimed it, and a court gave it to the others"),
 }
 RULES: Words = {
     "scheduled_stands_until_disputed": _("stands as recorded until it is disputed"),
@@ -271,6 +356,8 @@ NOTICES: Words = {
     "deficiency": _("something is missing in a claim"),
     "payment": _("returns begin"),
     "general": _("general notice"),
+    "reminder": _("a reminder to who has not answered"),
+    "refund_request": _("a request to pay back"),
 }
 DESTINATIONS: Words = {
     "proposed": _("proposed"),

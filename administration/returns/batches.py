@@ -19,7 +19,7 @@ from administration.cases.models import ApprovalRequest, Case, CourtOrder
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import covers, log
-from administration.returns import parts, routes
+from administration.returns import limits, parts, routes, steering
 from administration.returns.models import Batch, BatchState, ReturnState, Round
 from claims.register import tie_out
 
@@ -53,7 +53,7 @@ WITH g AS MATERIALIZED (
     SELECT return_id, usable_destination_id AS destination, closed,
         CASE WHEN cardinality(closed) = 0
             THEN count(*) FILTER (WHERE cardinality(closed) = 0) OVER (ORDER BY reference) END AS n
-    FROM returns_gates WHERE round_id = %(round)s AND rail = %(rail)s AND state = 'scheduled'
+    FROM returns_gates WHERE round_id = %(round)s AND rail = %(rail)s AND state = 'scheduled' {lane}
 )
 UPDATE returns_assetreturn r SET
     state = CASE WHEN g.n <= %(limit)s THEN 'batched' WHEN g.closed[1] <> 'destination' THEN 'held' ELSE 'scheduled' END,
@@ -67,6 +67,18 @@ WHERE r.id = g.return_id AND r.state = 'scheduled' AND (
     OR g.destination IS NOT NULL AND r.destination_id IS DISTINCT FROM g.destination
 )
 """
+
+# A return is in the large lane from its asset's threshold on.
+LANE = """
+AND (amount >= coalesce((%(large_from)s::jsonb ->> asset_id::text)::numeric, 'Infinity')) = (%(lane)s = 'large')
+"""
+ANY_SMALL = """
+SELECT EXISTS (
+    SELECT FROM returns_assetreturn r
+    WHERE r.case_id = %(case)s AND r.round_id = %(round)s AND r.rail = %(rail)s AND r.state = 'scheduled'
+      AND r.amount < coalesce((%(large_from)s::jsonb ->> r.asset_id::text)::numeric, 'Infinity'))
+"""
+LANES = ("", "small", "large")
 
 COUNT = """
 SELECT count(*), coalesce(max(part), 0) FROM returns_assetreturn WHERE batch_id = %s AND state = 'batched'
@@ -96,11 +108,14 @@ def draft(
     limit: int | None = None,
     order: CourtOrder | None = None,
     value_date: date | None = None,
+    lane: str = "",
 ) -> Batch:
     """
     Group what is scheduled and free to go, up to `limit`, in the order of references.
 
-    Files move money on `value_date`; without one, on the first day on which they can.
+    Files move money on `value_date`; without one, on the first day on which they can. Where the round has lanes a batch
+    is of one `lane`; without one, of the small returns while there are any. The first batch of a round that sends a few
+    first holds those few.
 
     Returns with a closed gate are held under its name; those that only lack a destination stay scheduled.
     """
@@ -112,21 +127,22 @@ def draft(
         raise NothingToBatch(
             _("Round %(round)s is not scheduled to its end. Wait until it is.") % {"round": current.number}
         )
+    steering.refuse_if_paused(current)
     if order is not None:
         orders.require(order, at)
+    params = of_lane(current, rail.code, lane)
+    canary = steering.wants_canary(current, rail.code)
+    limit = min(limit or ITEMS_MAX, ITEMS_MAX, current.canary if canary else ITEMS_MAX)
     number = current.batches.count() + 1
     batch = Batch.objects.create(
         case=case, reference=f"{case.reference}-B{current.number:02d}-{number:03d}", rail=rail.code,
         rail_version=rail.version, round=current, order=order, prepared_by=by, drafted_at=at,
-        value_date=parts.value_date(current, rail, value_date, at=at),
+        value_date=parts.value_date(current, rail, value_date, at=at), lane=params["lane"], canary=canary,
     )  # fmt: skip
-    params: dict[str, Any] = {
-        "round": current.pk, "rail": rail.code, "batch": batch.pk, "part": rail.max_items,
-        "limit": min(limit or ITEMS_MAX, ITEMS_MAX),
-    }  # fmt: skip
+    params |= {"batch": batch.pk, "part": limits.items_max(case, rail), "limit": limit}
     with connection.cursor() as cursor:
         cursor.execute(REOPEN, params)
-        cursor.execute(DRAFT, params)
+        cursor.execute(DRAFT.format(lane=LANE if params["lane"] else ""), params)
         cursor.execute("SELECT returns_look_at_statistics()")
     parts.arrange(batch, rail)
     _count(batch)
@@ -138,7 +154,10 @@ def draft(
         )
     log.append(
         case, "batch.drafted", subject=batch, by=by, at=at,
-        body={"reference": batch.reference, "rail": batch.rail, "items": batch.items, "totals": batch.totals},
+        body={
+            "reference": batch.reference, "rail": batch.rail, "items": batch.items, "totals": batch.totals,
+            "lane": batch.lane, "canary": "yes" if canary else "no",
+        },
     )  # fmt: skip
     return batch
 
@@ -147,12 +166,13 @@ def draft(
 def hold(case: Case, current: Round, rail_code: str, *, by: User, at: datetime) -> int:
     """Hold what has a closed gate under its name, and let go what has none any more, without drafting a batch."""
     appointments.require(case, by, "returns.batch", at=at)
-    stops.check(case, rail_code)  # a stop is nobody's hold
+    stops.check(case, rail_code)  # a stop is nobody's hold, and neither is a pause
+    steering.refuse_if_paused(current)
     params: dict[str, Any] = {"round": current.pk, "rail": rail_code, "batch": None, "part": 1, "limit": 0}
     with connection.cursor() as cursor:
         cursor.execute(REOPEN, params)
         changed = int(cursor.rowcount)
-        cursor.execute(DRAFT, params)
+        cursor.execute(DRAFT.format(lane=""), params)
         changed += int(cursor.rowcount)
     if changed:
         log.append(
@@ -185,7 +205,10 @@ def freeze(batch: Batch, *, by: User, at: datetime) -> ApprovalRequest:
         state=BatchState.FROZEN, manifest_sha256=sha256, frozen_at=at
     )
     batch.refresh_from_db()
-    asked = approvals.request(batch, case=case, act=ACT, content_sha256=bytes(sha256), by=by, at=at, order=batch.order)
+    asked = approvals.request(
+        batch, case=case, act=ACT, content_sha256=bytes(sha256), by=by, at=at, order=batch.order,
+        more=1 if limits.is_large(batch) else 0,
+    )  # fmt: skip
     cover = covers.cover("returns.batch", batch=batch.reference)
     log.append(
         case, "batch.frozen", subject=batch, by=by, at=at,
@@ -239,6 +262,11 @@ def ready_to_approve(request: ApprovalRequest) -> None:
             _("%(batch)s is %(state)s; only a frozen batch can be approved.")
             % {"batch": batch, "state": batch.get_state_display().lower()}
         )
+    if request.act == ACT and request.signers < 3 and limits.is_large(batch):
+        raise NotADraft(
+            _("%(batch)s is above the limit of what the usual signatures carry. Void it and freeze it again: one person "
+              "more signs then.") % {"batch": batch}
+        )  # fmt: skip
     tie_out.require(batch.case, assets_of(batch))
     if batch.order:
         orders.require(batch.order, request.requested_at)
@@ -280,6 +308,23 @@ def assets_of(batch: Batch) -> list[Asset]:
 
 def find(text: str) -> int | None:
     return Batch.objects.filter(reference=text).values_list("pk", flat=True).first()
+
+
+def of_lane(current: Round, rail: str, lane: str) -> dict[str, Any]:
+    """What DRAFT is asked with: the lane wanted, or the one whose turn it is."""
+    if lane not in LANES or (lane and not current.large_from):
+        raise NothingToBatch(_("Round %(round)s has no lane “%(lane)s”.") % {"round": current.number, "lane": lane})
+    assets = dict(Asset.objects.filter(case=current.case_id).values_list("code", "pk"))
+    large_from = {str(assets[code]): units for code, units in current.large_from.items()}
+    params: dict[str, Any] = {
+        "case": current.case_id, "round": current.pk, "rail": rail, "lane": lane, "large_from": json.dumps(large_from)
+    }
+    if current.large_from and not lane:
+        with connection.cursor() as cursor:
+            cursor.execute(ANY_SMALL, params)
+            (small,) = cursor.fetchone()
+        params["lane"] = "small" if small else "large"
+    return params
 
 
 def _count(batch: Batch) -> None:

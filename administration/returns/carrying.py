@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from administration.errors import Refused
 from administration.rails.interface import CarriedRail
 from administration.returns import routes
-from administration.returns.models import Batch, Manifest
+from administration.returns.models import Batch, Manifest, SubmissionState
 
 
 class NotWritten(Refused):
@@ -32,7 +32,10 @@ def write(batch: Batch, directory: Path) -> int:
     count = 1
     del body
     rail = routes.rail(batch.rail)
-    rows = batch.submissions.order_by("part", "version").values_list("part", "version", "rail_key", "payload")
+    parts = batch.submissions.order_by("part", "version")
+    if isinstance(rail, CarriedRail):  # what was not carried out stays inside
+        parts = parts.exclude(state=SubmissionState.PREPARED)
+    rows = parts.values_list("part", "version", "rail_key", "payload")
     for part, version, key, payload in rows.iterator(chunk_size=20):
         if isinstance(rail, CarriedRail):
             for file in rail.carried(key, bytes(payload)):

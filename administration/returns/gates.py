@@ -18,12 +18,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from administration.amounts import show
+from administration.cases.models import ApprovalRequest, RequestState
+from administration.distribution.models import Entitlement, Run, RunState
+from administration.distribution.runs import ACT as RUN_ACT
 from administration.errors import Refused
-from administration.returns.models import AssetReturn, ReturnState
+from administration.returns.models import AssetReturn, CourtDeposit, ReturnState, SaleShare, TailState
 from claims.register.models import Claim, ClaimLine, Hold
 
 REVIEW_DAYS = 14  # a customer under review hears from us again within so many days
 CONFIDENTIAL_KINDS = ("str", "police")
+REVIEWS = ("hold", "sanctions", "lien", "dispute")  # a customer is told of these as a review where one is confidential
 Words = str | Promise
 
 
@@ -84,6 +88,14 @@ GATES = (
         REVIEW_DAYS,
     ),
     Gate(
+        "lien",
+        gettext_lazy("A third party's right is on the claim: %(reason)s."),
+        gettext_lazy("Somebody else has a right to your return; next update by %(date)s."),
+        "office",
+        gettext_lazy("Look at the attachment or pledge"),
+        REVIEW_DAYS,
+    ),
+    Gate(
         "dispute",
         gettext_lazy("It is disputed whose claim this is."),
         gettext_lazy("Somebody disputes this claim; next update by %(date)s."),
@@ -100,8 +112,16 @@ GATES = (
         REVIEW_DAYS,
     ),
     Gate(
+        "failure",
+        gettext_lazy("The last try failed in a way that people decide on, or it failed too often."),
+        gettext_lazy("The last try to send this failed; we are looking into it. Next update by %(date)s."),
+        "office",
+        gettext_lazy("Decide on the failure; two people release it"),
+        REVIEW_DAYS,
+    ),
+    Gate(
         "minimum",
-        gettext_lazy("The amount is below the smallest step the rail can pay; it rides with the next round."),
+        gettext_lazy("The amount is below the least that is paid; it rides with the next round."),
         gettext_lazy("The amount is too small to send now; it is added to the next round."),
         "office",
         gettext_lazy("None: wait for the next round"),
@@ -200,6 +220,24 @@ GIVEN = (
     "office",
     gettext_lazy("Schedule the round"),
 )
+DEPOSITING = (
+    gettext_lazy("It is set apart for a deposit with the Legal Affairs Bureau (%(filing)s)."),
+    gettext_lazy("It could not be returned to you. It is being deposited for you with the Legal Affairs Bureau."),
+    "office",
+    gettext_lazy("Carry the application out"),
+)
+DEPOSITED = (
+    gettext_lazy("Deposited with %(bureau)s under number %(number)s."),
+    gettext_lazy("Deposited for you with %(bureau)s, number %(number)s. You can claim it there."),
+    "customer",
+    gettext_lazy("Claim it from the Bureau"),
+)
+SELLING = (
+    gettext_lazy("Its coins are set apart for a forced sale (%(sale)s)."),
+    gettext_lazy("Your coins are being sold by order of the court; what they bring is kept for you."),
+    "office",
+    gettext_lazy("Sell them and record the sale"),
+)
 NOTHING_YET = (
     gettext_lazy("Nothing of it is scheduled: no run has given this line anything that can be paid yet."),
     gettext_lazy("Nothing has been distributed on this asset yet."),
@@ -275,10 +313,35 @@ def of_claim(claim: Claim, *, at: datetime) -> list[Answer]:
         if row.usable_from is not None
     }
     proposed = _proposed(claim, lines) if len(newest) < len(lines) else set()
+    apart = _apart(lines)
     return [
-        _answer(line, row, shut, holds, cooling, at) if (row := newest.get(line.pk)) else _before(line, line.pk in proposed)
+        apart.get(line.pk)
+        or (_answer(line, row, shut, holds, cooling, at) if (row := newest.get(line.pk)) else _before(line, line.pk in proposed))
         for line in lines
     ]
+
+
+def _apart(lines: list[ClaimLine]) -> dict[int, Answer]:
+    """Lines of which all that is left is set apart for a deposit or a sale, or deposited."""
+    found: dict[int, Answer] = {}
+    whole = {line.pk: line for line in lines if line.position.given <= line.position.scheduled + line.position.settled + line.position.deposited}
+    sold = SaleShare.objects.filter(claim_line__in=whole, sale__state=TailState.APPROVED).select_related("sale")
+    for share in sold.order_by("pk"):
+        found[share.claim_line_id] = _said(whole[share.claim_line_id], "selling", SELLING, {"sale": str(share.sale)})
+    deposits = CourtDeposit.objects.filter(claim_line__in=whole, filing__state__in=[TailState.APPROVED, TailState.DONE])
+    for one in deposits.select_related("filing").order_by("pk"):
+        line, words = whole[one.claim_line_id], {"filing": str(one.filing), "bureau": one.office, "number": one.number}
+        if one.filing.state == TailState.APPROVED:
+            found[line.pk] = _said(line, "depositing", DEPOSITING, words)
+        elif not line.position.scheduled:
+            found[line.pk] = _said(line, "deposited", DEPOSITED, words)
+    return found
+
+
+def _said(line: ClaimLine, gate: str, said: tuple[Words, Words, str, Words], words: dict[str, str]) -> Answer:
+    office, customer, owner, act = said
+    amount = show(line.position.given - line.position.settled, line.asset.scale)
+    return Answer(line.asset.code, gate, str(office) % words, str(customer) % words, owner, str(act), None, amount)
 
 
 def _proposed(claim: Claim, lines: list[ClaimLine]) -> set[int]:
@@ -297,7 +360,7 @@ def _before(line: ClaimLine, proposed: bool) -> Answer:
         gate, (office, customer, owner, act) = "proposed", PROPOSED
     elif not position.given:
         gate, (office, customer, owner, act) = "none", NOTHING_YET
-    elif free < line.asset.payable_step:
+    elif free < line.asset.payable_step or line.carried.exists():
         small = BY_CODE["minimum"]
         gate, (office, customer, owner, act) = small.code, (small.office, small.customer, small.owner, small.next_act)
     else:
@@ -355,12 +418,12 @@ def _is_out(row: AssetReturn) -> bool:
 
 
 def _gate_of(hold: Hold) -> str:
-    return hold.kind if hold.kind in ("sanctions", "dispute") else "hold"
+    return {"sanctions": "sanctions", "dispute": "dispute", "attachment": "lien"}.get(hold.kind, "hold")
 
 
 def for_customers(answer: Answer) -> dict[str, str]:
     """What the portal may show of an answer: never the gate of a confidential reason."""
-    gate = "review" if answer.gate in ("hold", "sanctions", "dispute") else answer.gate
+    gate = "review" if answer.gate in REVIEWS else answer.gate
     return {
         "asset": answer.asset,
         "gate": gate,

@@ -5,6 +5,31 @@ from django.db.models import F, Q
 from django.utils.translation import pgettext_lazy
 
 from administration.fields import ClockTimestamp, UnitsField
+from administration.returns.pace_models import (  # one room, two files
+    BookMove,
+    Cancellation,
+    Carried,
+    ClosedDay,
+    GoAhead,
+    LimitKind,
+    MoveChoice,
+    PaceChange,
+    RailLimit,
+    RailWindow,
+    RoundPause,
+    SanctionedName,
+    SanctionsList,
+    Screening,
+    Terms,
+)
+
+__all__ = [
+    "BookMove", "Cancellation", "Carried", "ClosedDay", "CourtDeposit", "DepositFiling", "FailureReason",
+    "ForcedSale", "ForfeitedLine", "Forfeiture", "GoAhead", "Ground", "LimitKind", "MoveChoice", "Overpayment",
+    "PaceChange", "Policy", "RailLimit", "RailWindow", "Recovery", "RecoveryKind", "Release", "Residue",
+    "ResidueLine", "RoundClosing", "RoundPause", "SaleShare", "SanctionedName", "SanctionsList", "Screening",
+    "TailState", "Terms",
+]  # fmt: skip
 
 
 class Round(models.Model):
@@ -15,7 +40,11 @@ class Round(models.Model):
     run = models.ForeignKey("distribution.Run", models.PROTECT, related_name="rounds")
     record_at = models.DateTimeField()
     value_date = models.DateField()
-    rails = models.JSONField(default=dict)  # asset code → rail; "*" speaks for all others
+    # asset code → rail; "*" speaks for all others, "…@network" for what goes to a network
+    rails = models.JSONField(default=dict)
+    minimums = models.JSONField(default=dict)  # asset code → units as text: a person's less than that is carried forward
+    large_from = models.JSONField(default=dict)  # asset code → units as text: from there on a return is in the large lane
+    canary = models.PositiveIntegerField(default=0)  # how many returns go first on each rail; 0: all at once
     scheduled_at = models.DateTimeField(null=True)
     by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
 
@@ -52,6 +81,7 @@ class AssetReturn(models.Model):
     part = models.PositiveIntegerField(null=True)  # of the batch: which file, transaction or request carries it
     tries = models.PositiveSmallIntegerField(default=0)
     held_by_gate = models.CharField(max_length=20, blank=True, default="")
+    cancellation = models.ForeignKey(Cancellation, models.PROTECT, null=True, related_name="returns", db_index=False)
     # What came back is followed by a new return, after a look at the destination.
     after = models.ForeignKey("self", models.PROTECT, null=True, related_name="followed_by", db_index=False)
 
@@ -110,6 +140,8 @@ class Batch(models.Model):
     round = models.ForeignKey(Round, models.PROTECT, related_name="batches")
     order = models.ForeignKey("cases.CourtOrder", models.PROTECT, null=True)  # the order it rests on, if any
     value_date = models.DateField(null=True)  # the day on which its files move money, where files have one
+    lane = models.CharField(max_length=5, blank=True, default="")  # small, large; empty: the round has no lanes
+    canary = models.BooleanField(default=False)  # the first few of its round on its rail
     state = models.CharField(max_length=10, choices=BatchState, default=BatchState.DRAFT)
     items = models.BigIntegerField(default=0)
     totals = models.JSONField(default=dict)  # asset code → units as text
@@ -342,27 +374,6 @@ class Match(models.Model):
         ]
 
 
-class RailLimit(models.Model):
-    """
-    At most so much leaves on one rail within so many seconds: returns, or units of one asset.
-
-    The newest row for a rail, an asset and a length of time counts; the others say what held before.
-    """
-
-    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="rail_limits")
-    rail = models.CharField(max_length=20)
-    asset = models.ForeignKey("books.Asset", models.PROTECT, null=True, related_name="+")  # null: number of returns
-    seconds = models.PositiveIntegerField()
-    at_most = UnitsField()
-    by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
-    at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(condition=Q(seconds__gt=0, at_most__gt=0), name="rail_limit_lets_something_through")
-        ]
-
-
 class Home(models.Model):
     """
     The database this engine sends from, by what makes it itself: its cluster, its own number, its line of history.
@@ -378,42 +389,22 @@ class Home(models.Model):
     compared_at = models.DateTimeField(null=True)  # the rails were read to their end after the move
 
 
-class Overpayment(models.Model):
-    """More left the estate than was owed: a receivable, netted in the next round, recovered or written off."""
-
-    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="overpayments")
-    attempt = models.ForeignKey(Attempt, models.PROTECT, related_name="overpayments")
-    line = models.OneToOneField(EvidenceLine, models.PROTECT, related_name="overpayment")
-    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
-    amount = UnitsField()
-    recovered = UnitsField(default=0)
-    at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(amount__gt=0, recovered__gte=0, recovered__lte=F("amount")),
-                name="overpayment_recovers_at_most_itself",
-            )
-        ]
-
-
-class CourtDeposit(models.Model):
-    """Yen deposited with a Legal Affairs Bureau (供託) for a creditor who cannot be paid: office, number, ground."""
-
-    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="court_deposits")
-    claim_line = models.ForeignKey("register.ClaimLine", models.PROTECT, related_name="court_deposits")
-    amount = UnitsField()
-    office = models.TextField()
-    number = models.TextField()
-    ground = models.CharField(max_length=24)  # unreachable, refused, unknown_creditor, competing_attachments
-    order = models.ForeignKey("cases.CourtOrder", models.PROTECT, null=True)
-    evidence_sha256 = models.BinaryField(max_length=32)
-    by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
-    at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["office", "number"], name="court_deposit_number_is_used_once"),
-            models.CheckConstraint(condition=Q(amount__gt=0), name="court_deposit_is_positive"),
-        ]
+from administration.returns.tail import (  # noqa: E402 - rows of this room, in a file of their own
+    CourtDeposit,
+    DepositFiling,
+    FailureReason,
+    ForcedSale,
+    ForfeitedLine,
+    Forfeiture,
+    Ground,
+    Overpayment,
+    Policy,
+    Recovery,
+    RecoveryKind,
+    Release,
+    Residue,
+    ResidueLine,
+    RoundClosing,
+    SaleShare,
+    TailState,
+)

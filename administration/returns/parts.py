@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from administration import wording
 from administration.errors import Refused
 from administration.rails.interface import CannotPrepare, CarriedRail, Item, Policy, Prepared, Rail, Snapshot
+from administration.returns import limits
 from administration.returns.models import Batch, Round
 
 
@@ -49,7 +50,9 @@ def arrange(batch: Batch, rail: Rail) -> None:
     """Spread a draft over as many files as the rail's limits ask for, not only by their number."""
     if not isinstance(rail, CarriedRail):
         return
-    files = rail.split([item for _part, item in _items(batch)])
+    at_most = limits.items_max(batch.case, rail)  # fewer than the rail can carry: fewer see each other
+    split = rail.split([item for _part, item in _items(batch)])
+    files = [file[start : start + at_most] for file in split for start in range(0, len(file), at_most)]
     references = [item.reference for file in files for item in file]
     numbers = [number for number, file in enumerate(files, start=1) for _item in file]
     with connection.cursor() as cursor:

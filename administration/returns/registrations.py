@@ -7,7 +7,22 @@ from django.db import connection
 from administration.cases import approvals
 from administration.cases.models import Case
 from administration.record import covers
-from administration.returns import batches, corrections, evidence, rounds, routes, sending, settlement, submissions
+from administration.returns import (
+    batches,
+    cancelling,
+    corrections,
+    evidence,
+    hours,
+    limits,
+    moving,
+    pace,
+    rounds,
+    routes,
+    sending,
+    settlement,
+    submissions,
+)
+from administration.returns.models import LimitKind
 from administration.work import jobs
 from claims.register import review
 
@@ -19,6 +34,23 @@ JOIN returns_round o ON o.id = r.round_id JOIN cases_case k ON k.id = o.case_id
 JOIN register_claimline l ON l.id = r.claim_line_id JOIN register_claim c ON c.id = l.claim_id
 JOIN books_asset a ON a.id = r.asset_id
 WHERE k.reference = %(case)s AND o.number = %(round)s::integer AND r.after_id IS NULL
+ORDER BY r.reference COLLATE "C"
+"""
+
+CARRIED = """
+SELECT c.number AS claim, l.claim_class, a.code AS asset, k.amount::text AS amount
+FROM returns_carried k
+JOIN returns_round o ON o.id = k.round_id JOIN cases_case e ON e.id = o.case_id
+JOIN register_claimline l ON l.id = k.claim_line_id JOIN register_claim c ON c.id = l.claim_id
+JOIN books_asset a ON a.id = k.asset_id
+WHERE e.reference = %(case)s AND o.number = %(round)s::integer
+ORDER BY c.number COLLATE "C", a.code COLLATE "C", l.claim_class COLLATE "C"
+"""
+
+CANCELLED = """
+SELECT r.reference, a.code AS asset, r.amount::text AS amount
+FROM returns_assetreturn r JOIN books_asset a ON a.id = r.asset_id
+WHERE r.cancellation_id = %(cancellation)s::bigint
 ORDER BY r.reference COLLATE "C"
 """
 
@@ -78,6 +110,9 @@ ORDER BY r.reference COLLATE "C", l.kind
 def register() -> None:
     for name, sql in (
         ("returns.round", ROUND),
+        ("returns.carried", CARRIED),
+        ("returns.cancelled", CANCELLED),
+        (moving.COVER, moving.DESTINATIONS),
         ("returns.batch", BATCH),
         ("returns.attempts", ATTEMPTS),
         ("returns.evidence", EVIDENCE),
@@ -103,8 +138,16 @@ def register() -> None:
         declined=submissions.declined,
     )
     review.register_follower(rounds.follow_decision)
+    jobs.register(cancelling.JOB, cancelling.step)
+    jobs.register(moving.JOB, moving.step)
+    approvals.register(pace.ACT, content=pace.content, after=pace.signed)
+    pace.register(tuple(LimitKind.values), limits.widened)
+    pace.register(("window",), hours.widened)
     approvals.register(corrections.ACT, content=corrections.content, after=corrections.signed)
     _give_account()
+    from administration.returns import tail_registrations
+
+    tail_registrations.register()
 
 
 def _give_account() -> None:

@@ -12,6 +12,7 @@ from administration.errors import Refused
 from administration.rails.custodian import Custodian
 from administration.rails.interface import Rail
 from administration.rails.rehearsal import Rehearsal, RehearsalR2, RehearsalR3
+from administration.rails.transferee import Transferee
 from administration.rails.zengin import NotSetUp, Zengin, read_house
 
 EVERY_OTHER = "*"  # in a mapping of asset code → rail: all assets not named
@@ -22,6 +23,7 @@ _makers: dict[str, Callable[[], Rail]] = {
     "rehearsal-r2": lambda: RehearsalR2(settings.REHEARSAL_URL, page=PAGE, quiet_period=_quiet()),
     "zengin": lambda: _zengin(settings.ZENGIN_FILE),
     "custodian": Custodian,
+    "transferee": Transferee,
     "rehearsal-r3": lambda: RehearsalR3(settings.REHEARSAL_URL, page=PAGE, quiet_period=_quiet()),
 }
 

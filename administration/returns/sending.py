@@ -109,9 +109,17 @@ def step(job: Job) -> Progress:
             )
             % {"rail": batch.rail, "count": resting, "batch": batch, "tries": worst}
         )
-    if resting or open_parts:
-        time.sleep(0.05 if open_parts else 0.25)
-    return Progress("sending", sent, "waiting for the rail" if resting else "sending")
+    if open_parts and waits_for_its_time(batch):
+        return Progress("sending", sent, "waiting for its time", rests=True)
+    time.sleep(0.05 if open_parts else 0.25)
+    return Progress("sending", sent, "waiting for the rail" if resting else "sending", rests=not open_parts)
+
+
+def waits_for_its_time(batch: Batch) -> bool:
+    """The hours of its rail are over, or its round is paused: nothing of it is claimed before."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT batch_waits_for_its_time(%s)", [batch.pk])
+        return bool(cursor.fetchone()[0])
 
 
 def due() -> list[int]:

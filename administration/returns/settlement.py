@@ -16,7 +16,7 @@ from administration.cases import appointments, stops
 from administration.cases.models import Case
 from administration.people.models import User
 from administration.record import covers, log
-from administration.returns import evidence, matching, statements
+from administration.returns import evidence, failures, matching, statements
 from administration.returns.models import Batch, BatchState, EvidenceLine
 from administration.work import jobs
 from administration.work.jobs import Progress
@@ -151,6 +151,8 @@ def apply(case: Case, after: int, *, by: User | None, at: datetime) -> Applied:
     count += _move(
         case, let_go, attempts, LET_GO, RETURNS_AGAIN, "void", span, by=by, at=at, open_states=["pending", "unknown"]
     )
+    if let_go:
+        failures.block(let_go, at=at)
     if came_back:
         count += _move(
             case, came_back, attempts, LET_GO, RETURNS_CAME_BACK, "bounce", span, by=by, at=at, open_states=["settled"]

@@ -25,7 +25,7 @@ from administration.errors import Refused
 from administration.people.models import User
 from administration.rails.interface import CarriedRail, Item, Rail
 from administration.record import covers, log
-from administration.returns import batches, parts, quarantine, routes, sending
+from administration.returns import batches, parts, quarantine, routes, sending, steering
 from administration.returns.models import (
     AssetReturn,
     AttemptState,
@@ -111,6 +111,8 @@ def export(batch: Batch, *, by: User, at: datetime, submit: bool = False) -> Job
             % {"batch": batch, "state": batch.get_state_display().lower()}
         )
     require_approval(batch, at=at)
+    steering.refuse_if_paused(batch.round)
+    steering.refuse_before_the_canary(batch)
     tie_out.require(case, batches.assets_of(batch))
     if rail.version != batch.rail_version:
         raise NotExported(
@@ -164,6 +166,7 @@ def step(job: Job) -> Progress:
         )
     require_approval(batch, at=at)
     rail = routes.rail(batch.rail)
+    steering.refuse_if_paused(batch.round)
     if rail.needs_export:
         refuse_if_shut(batch)
     done, part, made = job.done, int(job.cursor or "0"), 0
@@ -267,7 +270,8 @@ def submit(batch: Batch, *, by: User, at: datetime) -> Job:
     """Start, or take up again, the sending of an exported batch. One code path sends: the job's."""
     appointments.require(batch.case, by, "returns.export", at=at)
     stops.check(batch.case, batch.rail)
-    batch = Batch.objects.select_related("case", "order").get(pk=batch.pk)
+    batch = Batch.objects.select_related("case", "order", "round").get(pk=batch.pk)
+    steering.refuse_if_paused(batch.round)
     if batch.state not in (BatchState.EXPORTED, BatchState.SETTLING):
         raise NotSent(
             _("%(batch)s is %(state)s. Only an exported batch is sent.")
@@ -295,23 +299,36 @@ def carry_out(batch: Batch, *, by: User, at: datetime) -> int:
     batch = Batch.objects.select_for_update(no_key=True, of=("self",)).select_related("case", "order").get(pk=batch.pk)
     if not isinstance(routes.rail(batch.rail), CarriedRail):
         raise NotSent(_("Rail %(rail)s sends its parts itself. Nobody carries them.") % {"rail": batch.rail})
-    inside = list(batch.submissions.filter(state=SubmissionState.PREPARED).values_list("pk", flat=True))
+    inside = list(batch.submissions.filter(state=SubmissionState.PREPARED).order_by("part").values_list("pk", flat=True))
     if not inside:
         return 0
     require_approval(batch, at=at)
+    steering.refuse_if_paused(batch.round)
     if batch.value_date and batch.value_date < timezone.localdate(at):
         raise NotSent(
             _("The value date of %(batch)s, %(date)s, is past. Decline it: its returns are scheduled again.")
             % {"batch": batch, "date": batch.value_date}
         )
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT submission_step(%s, 'prepared', 'exported')", [inside])
-        (stepped,) = cursor.fetchone()
+    stepped = _carry(inside)
+    if not stepped:
+        raise NotSent(_("The next file of %(batch)s would go over a limit of its rail. Carry it later.") % {"batch": batch})
     log.append(
-        batch.case, "batch.carried_out", subject=batch, by=by, at=at,
-        body={"reference": batch.reference, "parts": int(stepped)},
-    )  # fmt: skip
-    return int(stepped)
+        batch.case, "batch.carried_out", subject=batch, by=by, at=at, body={"reference": batch.reference, "parts": stepped}
+    )
+    return stepped
+
+
+def _carry(inside: list[int]) -> int:
+    """One part after the other, as far as the rail's limits go: each counts for the next."""
+    stepped = 0
+    with connection.cursor() as cursor:
+        for part in inside:
+            cursor.execute("SELECT part_goes_over_a_limit(%s)", [part])
+            if cursor.fetchone()[0]:
+                break
+            cursor.execute("SELECT submission_step(ARRAY[%s]::bigint[], 'prepared', 'exported')", [part])
+            stepped += int(cursor.fetchone()[0])
+    return stepped
 
 
 def import_signed(submission: Submission, signed: bytes, *, by: User, at: datetime) -> None:

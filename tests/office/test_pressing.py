@@ -6,10 +6,12 @@ from django.db import connection
 from administration.cases import securing
 from administration.cases.models import SecuringItem
 from administration.record.models import Event
+from administration.returns.models import AssetReturn, ReturnState
 from tests.at_once import at_once
 from tests.cast import gather, open_sample_case
 from tests.office.pressing import look, paper, press, shown
 from tests.office.test_pages import signed_in
+from tests.returns.world import build
 
 TIMES = 50
 
@@ -78,3 +80,27 @@ def test_a_replayed_press_changes_nothing(pressed_case):
     assert stolen.status_code in (400, 409) and Event.objects.count() == events
     assert press(client, address, owner=str(people.goto.pk), evidence=paper()).status_code == 409
     connection.close()
+
+
+def test_two_administrators_press_fifty_times_at_once_and_each_step_of_a_round_is_taken_once(committed, as_superuser):
+    world = build(as_superuser)
+    world.scheduled()
+    batch = world.frozen()
+    people = [signed_in(user) for user in (world.people.aoki, world.goto)]
+    sessions = [people[n % 2] for n in range(TIMES)]
+    for path, entered, kind in (
+        ("rounds/1/pause/", {"reason": "the bank asks"}, "round.paused"),
+        ("rounds/1/resume/", {}, "round.resumed"),
+        (f"batches/{batch.reference}/void/", {"reason": "made anew"}, "batch.voided"),
+    ):
+        address = f"/admin/case/{world.case.reference}/{path}"
+        presses = [(client, address, shown(look(client, address, **entered))) for client in sessions]
+        results = at_once(*(lambda press=press: press[0].post(*press[1:]) for press in presses))
+
+        assert answers(results) == [302] + [409] * (TIMES - 1), kind
+        assert Event.objects.filter(kind=kind).count() == 1
+        for one in results:
+            if one.status_code == 409:
+                said = one.context.get("refusal") or one.context.get("sentence") or one.context.get("changed") is not None
+                assert said, kind
+    assert not AssetReturn.objects.exclude(state=ReturnState.SCHEDULED).exists()

@@ -194,7 +194,7 @@ def test_on_single_requests_what_may_not_go_is_held_and_the_rest_goes(world):
     done(submissions.export(batch, by=world.goto, at=db_now()))
 
     held = AssetReturn.objects.filter(state=ReturnState.HELD)
-    assert set(held.values_list("held_by_gate", "batch")) == {("hold", None)}
+    assert set(held.values_list("held_by_gate", "batch")) == {("lien", None)}
     assert (held.count(), Attempt.objects.count()) == (3, 9)
     tie_out.require(world.case)
 
@@ -205,7 +205,7 @@ def test_a_file_goes_whole_or_not_at_all(world, monkeypatch):
     first = world.returns()[0]
     hold(world, first.claim_line.claim)
 
-    with pytest.raises(submissions.NotExported, match=rf"{first.reference} \(hold\).*Void it and freeze again"):
+    with pytest.raises(submissions.NotExported, match=rf"{first.reference} \(lien\).*Void it and freeze again"):
         submissions.export(batch, by=world.goto, at=db_now())
 
     assert not Attempt.objects.exists()

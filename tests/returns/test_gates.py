@@ -55,6 +55,7 @@ def test_the_database_closes_gates_in_the_order_of_the_list(first, world, as_sup
     hold(world, claim, kind="sanctions")
     hold(world, claim, kind="dispute")
     hold(world, claim, kind="attachment")
+    hold(world, claim, kind="deceased")
     stops.stop(world.case, reason="a doubt", by=world.people.baba, at=db_now())
     rail_says_paid(world, first)
     with as_superuser() as cursor:
@@ -64,10 +65,10 @@ def test_the_database_closes_gates_in_the_order_of_the_list(first, world, as_sup
         cursor.execute("UPDATE distribution_run SET state = 'withdrawn'")
         cursor.execute("UPDATE returns_assetreturn SET rail = ''")
 
-    codes = [gate.code for gate in gates.GATES if gate.code not in ("tax", "order")]
+    codes = [gate.code for gate in gates.GATES if gate.code not in ("tax", "order", "failure")]
     assert closed(first) == codes
     assert [gate.code for gate in gates.GATES] == [
-        "identity", "sanctions", "tax", "destination", "hold", "dispute", "evidence", "minimum", "approval", "rail", "order",
+        "identity", "sanctions", "tax", "destination", "hold", "lien", "dispute", "evidence", "failure", "minimum", "approval", "rail", "order",
         "stop",
     ]  # fmt: skip
 
@@ -115,7 +116,7 @@ def test_held_returns_name_their_gate_and_go_once_it_opens(first, world):
     batches.hold(world.case, current, "rehearsal", by=world.goto, at=db_now())
 
     held = AssetReturn.objects.filter(state=ReturnState.HELD)
-    assert set(held.values_list("held_by_gate", "claim_line__claim")) == {("hold", first.claim_line.claim_id)}
+    assert set(held.values_list("held_by_gate", "claim_line__claim")) == {("lien", first.claim_line.claim_id)}
     Hold.objects.filter(pk=lien.pk).update(lifted_at=db_now(), lifted_by=world.goto, lift_reason="released")
     assert world.drafted().items == 12
 
@@ -155,10 +156,10 @@ def test_why_says_the_first_closed_gate_whose_move_it_is_and_until_when(first, w
     answer = why(world, first)
 
     assert set(answer) == {"claim", "office_sentence", "customer_sentence", "lines"}
-    assert answer["office_sentence"] == "The claim is on hold: attached by a creditor."
-    assert answer["customer_sentence"] == "Your return is on hold; next update by 2026-12-24."
+    assert answer["office_sentence"] == "A third party's right is on the claim: attached by a creditor."
+    assert answer["customer_sentence"] == "Somebody else has a right to your return; next update by 2026-12-24."
     line = answer["lines"][0]
-    assert {"asset": "BTC", "gate": "hold", "owner": "office", "next_act": "Look at the hold", "next_date": "2026-12-24"}.items() <= (
+    assert {"asset": "BTC", "gate": "lien", "owner": "office", "next_act": "Look at the attachment or pledge", "next_date": "2026-12-24"}.items() <= (
         line.items()
     )
 

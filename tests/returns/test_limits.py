@@ -53,10 +53,10 @@ def test_no_more_of_an_asset_leaves_than_a_rail_is_allowed(world, rehearsal):  #
 
 
 def test_the_newest_limit_counts(world, rehearsal):  # noqa: F811
-    for at_most in (2, 100):
+    for at_most in (100, 4):
         limits.put(world.case, "rehearsal", seconds=60, at_most=at_most, by=world.people.baba, at=db_now())
-    assert send_all(world.exported()) == 6
-    assert "at most 100" in limits.in_words(RailLimit.objects.latest("pk"))
+    assert send_all(world.exported()) == 2
+    assert "at most 4 " in limits.in_words(RailLimit.objects.latest("pk"))
 
 
 def test_a_limit_lets_whole_parts_through_and_is_set_by_whoever_may_stop(world):

@@ -1,5 +1,5 @@
 """
-The return engine against a small pure model: whatever is pressed, sent, lost, killed, refused, returned, stopped.
+The return engine against a small pure model: whatever is pressed, sent, lost, killed, refused, returned, stopped, restored.
 
 After every step each return is in the state that the model says, and the rail never holds more than one payment of it.
 HENKAN_MODEL=500x50 runs 500 histories of 50 steps; without it fewer, as the suite has little time.
@@ -24,8 +24,8 @@ from administration.rails.interface import Accepted, AlreadyKnown, Unknown
 from administration.rails.rehearsal import Rehearsal
 from administration.rails.rehearsal.truth import Habits, Truth
 from administration.record import verify
-from administration.returns import batches, evidence, rounds, routes, sending, settlement, submissions
-from administration.returns.models import AssetReturn, Batch, Submission
+from administration.returns import batches, evidence, quarantine, rounds, routes, sending, settlement, submissions
+from administration.returns.models import AssetReturn, Batch, Home, Submission
 from claims.register import tie_out
 from tests.returns.world import done, found, tampering
 
@@ -222,6 +222,25 @@ class Engine(RuleBasedStateMachine):
             for user in (self.world.people.aoki, self.world.people.baba):
                 stops.lift(stop, by=user, at=db_now())
         self.model.stopped = False
+
+    @precondition(lambda self: Home.objects.exists())
+    @rule()
+    def restore(self):
+        """The rows wake up in another database: all is stopped, what may have left is in doubt, the rail is asked."""
+        with tampering() as cursor:
+            cursor.execute("UPDATE returns_home SET identity = 'another database'")
+        with pytest.raises((quarantine.NotAtHome, stops.Stopped)):
+            self.take_any()
+        assert Stop.objects.filter(lifted_at=None, rail="").exists()
+        quarantine.look()
+        self.model.stopped = True
+        for key, part in self.model.parts.items():
+            if part[1] != "out":
+                part[1] = "out" if key in self.model.booked else "unknown"
+
+    def take_any(self):
+        batch = Batch.objects.filter(submissions__isnull=False).select_related("case", "order").first()
+        sending.take(batch, routes.rail("rehearsal"))
 
     # -- always
 

@@ -10,8 +10,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from administration.cases import orders
-from administration.cases.models import ApprovalRequest, Case, CourtOrder
+from administration.cases.models import ApprovalRequest, Case
 from administration.office import readable
 from administration.office.pages.acting import ActPage, Effect, Table
 from administration.office.pages.approving import EFFECTS, STATES
@@ -26,14 +25,14 @@ from administration.office.pages.returning import (
     rail_choices,
     rail_name,
     rails_of,
-    round_of,
     rows_of,
     sums,
     where_to,
     whole,
 )
-from administration.office.pages.scheduling import newest_round
-from administration.returns import batches
+from administration.rails.interface import CarriedRail
+from administration.rails.transferee import Transferee
+from administration.returns import batches, hours, routes, steering
 from administration.returns.models import Batch, BatchState, Manifest, Submission, SubmissionState
 
 LARGEST = 10
@@ -76,23 +75,6 @@ FROM returns_assetreturn r
 WHERE r.round_id = %(round)s AND r.rail = %(rail)s AND r.state IN ('scheduled', 'held')
 GROUP BY 1 ORDER BY 2 DESC
 """
-
-# What a draft would take now, by the same view and order as the draft itself.
-WOULD = """
-SELECT code, count(*), sum(amount) FROM (
-    SELECT a.code, r.amount FROM returns_gates g
-    JOIN returns_assetreturn r ON r.id = g.return_id JOIN books_asset a ON a.id = r.asset_id
-    WHERE g.round_id = %(round)s AND g.rail = %(rail)s AND cardinality(g.closed) = 0
-      AND (g.state = 'scheduled' OR g.state = 'held')
-    ORDER BY g.reference LIMIT %(limit)s
-) s GROUP BY code ORDER BY code
-"""
-CLOSED = """
-SELECT closed[1], count(*) FROM returns_gates
-WHERE round_id = %(round)s AND rail = %(rail)s AND state IN ('scheduled', 'held') AND cardinality(closed) > 0
-GROUP BY 1 ORDER BY 2 DESC
-"""
-
 
 # --- what a batch would do, for its preparer and for whoever signs it ---------------------------
 
@@ -250,8 +232,23 @@ class BatchPage(CasePage):
             "parts": parts[: self.shown],
             "more": batch.parts > self.shown,
             "acts": self.acts(batch),
+            "value_date": readable.day(batch.value_date, get_language() or "en"),
+            "opens_at": hours.opens_at(self.case, batch.rail, self.at),
+            "first_few": steering.findings(batch) if batch.canary and batch.attempts.exists() else None,
+            "waits": self.waits(batch),
             "files": batch.submissions.exists(),
         }
+
+    def waits(self, batch: Batch) -> str:
+        """Why it does not go on now, though it could."""
+        if batch.state not in (BatchState.DRAFT, BatchState.FROZEN, BatchState.APPROVED):
+            return ""
+        try:
+            steering.refuse_if_paused(batch.round)
+            steering.refuse_before_the_canary(batch)
+        except steering.NotSteered as refusal:
+            return str(refusal)
+        return ""
 
     def acts(self, batch: Batch) -> list[tuple[Any, str, bool]]:
         """Words, address, and whether it is the next step of the way."""
@@ -265,9 +262,19 @@ class BatchPage(CasePage):
         if self.may("returns.export"):
             if state == BatchState.APPROVED:
                 found.append((_("Export and send"), self.url("batch-export", **own), True))
-            if state in (BatchState.EXPORTED, BatchState.SETTLING) and unsent(batch):
+            if state in (BatchState.EXPORTED, BatchState.SETTLING) and isinstance(routes.rail(batch.rail), CarriedRail):
+                if batch.submissions.filter(state=SubmissionState.PREPARED).exists():
+                    found.append((_("Carry the files out"), self.url("batch-carry", **own), True))
+                if batch.submissions.exclude(state=SubmissionState.PREPARED).exists():
+                    found.append((_("Download the files"), self.url("batch-files", **own), False))
+                if batch.rail == Transferee.code:
+                    found.append((_("The persons' file"), self.url("batch-identities", part=1, **own), False))
+            elif state in (BatchState.EXPORTED, BatchState.SETTLING) and unsent(batch):
                 found.append((_("Send what is left"), self.url("batch-send", **own), True))
+            if state in (BatchState.EXPORTED, BatchState.SETTLING) and unsent(batch):
                 found.append((_("Give up what was never sent"), self.url("batch-decline", **own), False))
+            if batch.canary and state == BatchState.CLOSED and not batch.round.go_aheads.filter(rail=batch.rail).exists():
+                found.append((_("Let the others follow"), self.url("batch-go-on", **own), True))
         if self.may("returns.evidence") and state in (BatchState.EXPORTED, BatchState.SETTLING):
             found.append((_("Settle by evidence"), self.url("evidence"), False))
         return found
@@ -342,84 +349,6 @@ def attachment(content: bytes, name: str, media_type: str) -> HttpResponse:
 
 
 # --- acts ---------------------------------------------------------------------------------------
-
-
-class DraftForm(forms.Form):
-    def __init__(self, *args: Any, numbers: list[int], rails: list[str], standing: list[CourtOrder], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["round"] = forms.TypedChoiceField(label=_("Round"), coerce=int, choices=[(number, number) for number in numbers])
-        self.fields["rail"] = forms.ChoiceField(label=_("Rail"), choices=rail_choices(rails))
-        self.fields["limit"] = forms.IntegerField(
-            label=_("At most so many returns"), required=False, min_value=1, max_value=batches.ITEMS_MAX,
-            help_text=_("Leave empty for all. A small first batch shows whether everything arrives."),
-        )  # fmt: skip
-        self.fields["order"] = forms.TypedChoiceField(
-            label=_("Order it rests on"), required=False, coerce=int, empty_value=None,
-            choices=[("", _("none")), *((order.pk, f"{order.number} · {order.issuer}") for order in standing)],
-        )  # fmt: skip
-
-
-@page("draft/", name="batch-draft")
-class DraftBatch(ActPage):
-    """batches.draft: what is scheduled and free to go, in the order of references."""
-
-    title = lazy("Draft a batch")
-    power = "returns.batch"
-    intro = lazy("A draft groups what is free to go on one rail. What has a closed gate is held back under its name. Nothing leaves yet.")
-    form_class = DraftForm
-
-    def form_arguments(self) -> dict[str, Any]:
-        numbers = list(self.case.rounds.filter(scheduled_at__isnull=False).order_by("-number").values_list("number", flat=True))
-        standing = [order for order in self.case.orders.order_by("-pk") if orders.stands(order, self.at)]
-        return {"numbers": numbers, "rails": rails_of(self.case), "standing": standing}
-
-    def form(self, data: Any = None, files: Any = None) -> forms.Form | None:
-        if data is None and newest_round(self.case.rounds) is None:
-            raise batches.NothingToBatch(_("No round is scheduled to its end yet. Schedule a round first."))
-        return super().form(data, files)
-
-    def effect(self, data: dict[str, Any]) -> Effect:
-        current = round_of(self.case, data["round"])
-        assets = assets_of(self.case)
-        limit = min(data["limit"] or batches.ITEMS_MAX, batches.ITEMS_MAX)
-        params = {"round": current.pk, "rail": data["rail"], "limit": limit}
-        found = rows_of(WOULD, params)
-        closed = rows_of(CLOSED, params)
-        total = sum(count for _code, count, _units in found)
-        if not total:
-            raise batches.NothingToBatch(
-                _("No return of round %(round)s on rail %(rail)s has every gate open. “Held back” says what is missing.")
-                % {"round": current.number, "rail": rail_name(data["rail"])}
-            )
-        return Effect(
-            sentence=_("%(count)s returns of round %(round)s are drafted into a batch on %(rail)s.")
-            % {"count": f"{total:,}", "round": current.number, "rail": rail_name(data["rail"])},
-            button=_("Draft the batch"),
-            figures=[(_("Returns"), f"{total:,}"), (_("Kept back"), f"{sum(count for _gate, count in closed):,}")],
-            tables=[
-                Table(
-                    _("By asset"), [_("Asset"), _("Returns"), _("Amount")],
-                    [[code, f"{count:,}", readable.money(int(units), assets[code])] for code, count, units in found], frozenset({1, 2}),
-                ),
-                gates_table(_("Kept back, and why"), closed),
-            ],
-            order=self._order(data),
-        )  # fmt: skip
-
-    def act(self, data: dict[str, Any]) -> Any:
-        return batches.draft(
-            self.case, round_of(self.case, data["round"]), data["rail"], by=self.user, at=self.at, limit=data["limit"],
-            order=self._order(data),
-        )  # fmt: skip
-
-    def done(self, result: Any) -> tuple[str, str]:
-        return _("Batch %(batch)s is drafted. Look at it, then freeze it.") % {"batch": result}, self.url("batch", batch=result.reference)
-
-    def back(self) -> str:
-        return self.url("batches")
-
-    def _order(self, data: dict[str, Any]) -> CourtOrder | None:
-        return self.case.orders.filter(pk=data["order"]).first() if data.get("order") else None
 
 
 @page("batches/<str:batch>/freeze/", name="batch-freeze")

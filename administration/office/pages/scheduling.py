@@ -1,5 +1,7 @@
 """Step 6, first half: rounds of returns, and what keeps a return back."""
 
+from collections.abc import Mapping
+from datetime import date, datetime, time
 from typing import Any
 
 from django import forms
@@ -10,6 +12,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from administration import amounts
+from administration.books.models import Asset
 from administration.distribution.models import Run, RunState
 from administration.office import readable
 from administration.office.pages.acting import ActPage, Effect, Table
@@ -28,6 +32,7 @@ from administration.office.pages.returning import (
     return_of,
     round_of,
     rows_of,
+    sums,
 )
 from administration.office.pages.working import KINDS
 from administration.returns import batches, gates, rounds, routes
@@ -49,6 +54,11 @@ WHERE p.case_id = %s AND f.units > 0 GROUP BY a.code ORDER BY a.code
 BY_STATE = """
 SELECT r.state, a.code, count(*), sum(r.amount) FROM returns_assetreturn r JOIN books_asset a ON a.id = r.asset_id
 WHERE r.case_id = %s AND r.round_id = %s GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+CARRIED = """
+SELECT a.code, count(*), sum(k.amount) FROM returns_carried k JOIN books_asset a ON a.id = k.asset_id
+WHERE k.round_id = %s GROUP BY 1 ORDER BY 1
 """
 
 # From the rows alone: what a look at the gates wrote down last.
@@ -114,23 +124,77 @@ class RoundPage(CasePage):
             "batches": [(one, rail_name(one.rail)) for one in current.batches.order_by("-pk")[:50]],
             "may_batch": self.may("returns.batch") and current.scheduled_at is not None,
             "waiting": any(state == ReturnState.SCHEDULED for *_rest, state in states),
+            "plan": plan_figures(self.case, current.minimums, current.large_from, current.canary),
+            "pause": current.pauses.filter(resumed_at__isnull=True).select_related("by").first(),
+            "carried": [(assets[code], count, int(units)) for code, count, units in rows_of(CARRIED, [current.pk])],
+            "went_on": [(one, rail_name(one.rail)) for one in current.go_aheads.select_related("by", "canary").order_by("pk")],
+            "acts": self.acts(current, [state for *_rest, state in states]),
         }
 
 
-class ScheduleForm(forms.Form):
-    """The run, and a rail for each asset."""
+    def acts(self, current: Round, states: list[str]) -> list[tuple[Any, str]]:
+        """What steers the round now."""
+        if not self.may("returns.schedule") or current.scheduled_at is None:
+            return []
+        paused = current.pauses.filter(resumed_at__isnull=True).exists()
+        found = [(_("Resume the round"), "round-resume") if paused else (_("Pause the round"), "round-pause")]
+        if {ReturnState.SCHEDULED, ReturnState.HELD} & set(states):
+            found.append((_("Take back what waits"), "round-cancel"))
+        return [(words, self.url(name, number=current.number)) for words, name in found]
 
-    def __init__(self, *args: Any, runs: list[Run], codes: list[str], **kwargs: Any) -> None:
+
+class ScheduleForm(forms.Form):
+    """The run, its days, a rail for each asset, and how it goes out."""
+
+    def __init__(self, *args: Any, runs: list[Run], assets: dict[str, Asset], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.assets = assets
         self.fields["run"] = forms.TypedChoiceField(
             label=_("Declared run"), coerce=int, choices=[(run.pk, _("Run %(number)s") % {"number": run.number}) for run in runs]
         )
+        day = forms.DateInput(attrs={"type": "date"})
+        self.fields["value_date"] = forms.DateField(
+            label=_("Value date"), required=False, widget=day,
+            help_text=_("The first day on which bank files move money: a day on which banks in Japan are open. Empty: the first one."),
+        )  # fmt: skip
+        self.fields["record_date"] = forms.DateField(
+            label=_("Record date"), required=False, widget=forms.DateInput(attrs={"type": "date"}),
+            help_text=_("Claims made or decided after this day wait for the next round. Empty: the moment you press."),
+        )
+        self.fields["canary"] = forms.IntegerField(
+            label=_("How many go first on each rail"), required=False, min_value=0, max_value=rounds.CANARY_MAX,
+            help_text=_("The others follow once these arrived, were reconciled, and a person says so. Empty: all at once."),
+        )
         choices = [("", rail_name("")), *rail_choices(routes.codes())]
-        for code in codes:
+        for code in assets:
             self.fields[f"rail_{code}"] = forms.ChoiceField(
                 label=_("Rail for %(asset)s") % {"asset": code}, choices=choices, required=False,
                 initial=rounds.SAMPLE_RAILS[routes.EVERY_OTHER],
             )  # fmt: skip
+        for code in assets:
+            self.fields[f"minimum_{code}"] = forms.CharField(
+                label=_("Least of %(asset)s for a person") % {"asset": code}, required=False, max_length=60,
+                help_text=_("What a person would get less of is carried to the next round."),
+            )  # fmt: skip
+            self.fields[f"large_{code}"] = forms.CharField(
+                label=_("Large lane of %(asset)s from") % {"asset": code}, required=False, max_length=60,
+                help_text=_("Returns from here on go in batches of their own."),
+            )  # fmt: skip
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        data = self.cleaned_data
+        for name in ("minimum", "large"):
+            units = {}
+            for code, asset in self.assets.items():
+                text = data.pop(f"{name}_{code}", "")
+                if text:
+                    try:
+                        units[code] = amounts.parse(text, asset.scale)
+                    except amounts.BadAmount as wrong:
+                        self.add_error(f"{name}_{code}", str(wrong))
+            data[name] = units
+        return data
 
 
 @page("rounds/schedule/", name="round-schedule")
@@ -147,13 +211,13 @@ class ScheduleRound(ActPage):
 
     def form_arguments(self) -> dict[str, Any]:
         runs = list(self.case.runs.filter(state=RunState.DECLARED).order_by("-number"))
-        return {"runs": runs, "codes": list(assets_of(self.case))}
+        return {"runs": runs, "assets": assets_of(self.case)}
 
     def effect(self, data: dict[str, Any]) -> Effect:
         run = self._run(data)
         assets = assets_of(self.case)
         found = rows_of(FREE, [self.case.pk])
-        rails = self._rails(data)
+        rails, language = self._rails(data), get_language() or "en"
         rows, without = [], []
         for code, count, units, small, rest in found:
             rail = rails.get(code, "")
@@ -174,8 +238,9 @@ class ScheduleRound(ActPage):
             figures=[
                 (_("Returns"), f"{total:,}"),
                 (_("Run"), run.number),
-                (_("Record date"), _("the moment you press")),
-                (_("Value date"), readable.day(timezone.localdate(self.at), get_language() or "en")),
+                (_("Record date"), readable.day(data["record_date"], language) if data.get("record_date") else _("the moment you press")),
+                (_("Value date"), readable.day(rounds.usable_value_date(data.get("value_date"), at=self.at), language)),
+                *plan_figures(self.case, data["minimum"], data["large"], data.get("canary") or 0),
             ],
             tables=[
                 Table(
@@ -190,7 +255,11 @@ class ScheduleRound(ActPage):
         )  # fmt: skip
 
     def act(self, data: dict[str, Any]) -> Any:
-        return rounds.schedule(self.case, self._run(data), by=self.user, at=self.at, rails=self._rails(data))
+        return rounds.schedule(
+            self.case, self._run(data), by=self.user, at=self.at, rails=self._rails(data), value_date=data.get("value_date"),
+            record_at=end_of(data["record_date"]) if data.get("record_date") else None, minimums=data["minimum"],
+            large_from=data["large"], canary=data.get("canary") or 0,
+        )  # fmt: skip
 
     def back(self) -> str:
         return self.url("rounds")
@@ -203,6 +272,22 @@ class ScheduleRound(ActPage):
 
     def _rails(self, data: dict[str, Any]) -> dict[str, str]:
         return {name.removeprefix("rail_"): code for name, code in data.items() if name.startswith("rail_") and code}
+
+
+def end_of(day: date) -> datetime:
+    """The last instant of a day in Japan."""
+    return datetime.combine(day, time.max, timezone.get_current_timezone())
+
+
+def plan_figures(case: Any, minimums: Mapping[str, Any], large_from: Mapping[str, Any], canary: int) -> list[tuple[Any, Any]]:
+    """How a round goes out, as far as it says anything of it."""
+    found: list[tuple[Any, Any]] = []
+    for label, units in ((_("Least for a person"), minimums), (_("Large lane from"), large_from)):
+        if units:
+            found.append((label, " · ".join(money for _code, money in sums(case, units))))
+    if canary:
+        found.append((_("Go first on each rail"), f"{canary:,}"))
+    return found
 
 
 # --- what keeps returns back --------------------------------------------------------------------

@@ -37,6 +37,13 @@ def next_open(day: date) -> date:
     return day
 
 
+def closed_weekdays(year: int) -> list[tuple[date, str]]:
+    """The days of a year from Monday to Friday on which banks are closed, each with its reason."""
+    first = date(year, 1, 1)
+    days = (first + timedelta(days=n) for n in range((date(year + 1, 1, 1) - first).days))
+    return [(day, why_closed(day)) for day in days if day.weekday() < SATURDAY and not is_open(day)]
+
+
 def after(day: date, count: int) -> date:
     """The bank day `count` bank days after that one."""
     for _day in range(count):

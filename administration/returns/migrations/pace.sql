@@ -248,7 +248,13 @@ END $$;
 CREATE TRIGGER return_is_cancelled_with_its_round BEFORE UPDATE OF cancellation_id ON returns_assetreturn
     FOR EACH ROW EXECUTE FUNCTION return_is_cancelled_with_its_round();
 
--- Which claims are of one person, as far as minimums go: by the identity of the claimant.
-CREATE VIEW returns_person AS
-SELECT c.id AS claim_id, c.case_id, w.identity_id AS person
-FROM register_claim c JOIN register_claimant w ON w.id = c.claimant_id;
+-- Which claims are of one person, as far as minimums go: by the links of the name aggregation as they were frozen, and
+-- by the identity of the claimant where there is none.
+CREATE FUNCTION returns_person(p_case bigint, p_as_of bigint) RETURNS TABLE (claim_id bigint, person text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT c.id, coalesce('person ' || g.person_id, 'customer ' || w.identity_id)
+    FROM register_claim c
+    JOIN register_claimant w ON w.id = c.claimant_id
+    LEFT JOIN ledger_person_of(p_case, p_as_of) g ON g.identity_id = w.identity_id
+    WHERE c.case_id = p_case
+$$;

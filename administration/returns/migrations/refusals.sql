@@ -197,8 +197,6 @@ CREATE TRIGGER match_is_kept BEFORE DELETE OR TRUNCATE ON returns_match
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER overpayment_is_kept BEFORE DELETE OR TRUNCATE ON returns_overpayment
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER court_deposit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON returns_courtdeposit
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- A round: what it rests on never changes; it is finished once.
 CREATE FUNCTION round_is_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -216,7 +214,8 @@ GRANT UPDATE (scheduled_at) ON returns_round TO henkan_app;
 -- --- The return ----------------------------------------------------------------------------------
 
 REVOKE UPDATE ON returns_assetreturn FROM henkan_app;
-GRANT UPDATE (destination_id, rail, state, batch_id, part, tries, held_by_gate) ON returns_assetreturn TO henkan_app;
+GRANT UPDATE (destination_id, rail, state, batch_id, part, tries, held_by_gate, cancellation_id)
+    ON returns_assetreturn TO henkan_app;
 
 CREATE FUNCTION return_keeps_its_promise() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -433,7 +432,11 @@ SET search_path = pg_catalog, public, pg_temp AS $$
                 || ',"part":"' || part || '","reference":' || to_json(reference)::text || '}',
                 ',' ORDER BY reference COLLATE "C")
             FROM items), '')
-        || '],"policy":{' || coalesce('"value_date":"' || to_char(b.value_date, 'YYYY-MM-DD') || '"', '') || '},"rail":' || to_json(b.rail)::text
+        || '],"policy":{' || concat_ws(',',
+            CASE WHEN b.canary THEN '"canary":"yes"' END,
+            CASE WHEN b.lane <> '' THEN '"lane":' || to_json(b.lane)::text END,
+            '"value_date":"' || to_char(b.value_date, 'YYYY-MM-DD') || '"')
+        || '},"rail":' || to_json(b.rail)::text
         || ',"rail_version":' || to_json(b.rail_version)::text
         || ',"round":"' || o.number
         || '","totals":{' || coalesce((
@@ -609,13 +612,13 @@ DECLARE
     used numeric;
 BEGIN
     SELECT bt.* INTO b FROM returns_batch bt JOIN returns_submission s ON s.batch_id = bt.id WHERE s.id = p_submission;
-    IF NOT EXISTS (SELECT FROM returns_raillimit l WHERE l.case_id = b.case_id AND l.rail = b.rail) THEN
+    IF NOT EXISTS (SELECT FROM returns_raillimit l WHERE l.case_id = b.case_id AND l.rail = b.rail AND l.kind = 'rate') THEN
         RETURN false;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('returns.limit.' || b.rail, b.case_id));
     FOR cap IN
         SELECT DISTINCT ON (asset_id, seconds) asset_id, seconds, at_most FROM returns_raillimit
-        WHERE case_id = b.case_id AND rail = b.rail ORDER BY asset_id, seconds, id DESC
+        WHERE case_id = b.case_id AND rail = b.rail AND kind = 'rate' ORDER BY asset_id, seconds, id DESC
     LOOP
         IF cap.asset_id IS NULL THEN
             SELECT coalesce(sum(s.items), 0) INTO used
@@ -716,7 +719,7 @@ BEGIN
     )
     ORDER BY c.state = 'unknown', c.part, c.version
     LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
-    IF next_one IS NULL OR part_goes_over_a_limit(next_one) THEN
+    IF next_one IS NULL OR batch_waits_for_its_time(p_batch) OR part_goes_over_a_limit(next_one) THEN
         RETURN;
     END IF;
     RETURN QUERY
@@ -777,7 +780,9 @@ BEGIN
     IF 'submitting' IN (p_from, p_to) THEN
         RAISE EXCEPTION 'submission_step: submitting is claimed and recorded, not stepped' USING ERRCODE = '23514';
     END IF;
-    UPDATE returns_submission SET state = p_to WHERE id = ANY (p_ids) AND state = p_from;
+    UPDATE returns_submission SET state = p_to,
+        sent_at = CASE WHEN p_to = 'exported' THEN clock_timestamp() ELSE sent_at END  -- carried out: limits count it
+    WHERE id = ANY (p_ids) AND state = p_from;
     GET DIAGNOSTICS many = ROW_COUNT;
     RETURN many;
 END $$;
@@ -945,8 +950,7 @@ BEGIN
 END $$;
 CREATE TRIGGER overpayment_is_only_recovered BEFORE UPDATE ON returns_overpayment
     FOR EACH ROW EXECUTE FUNCTION overpayment_is_only_recovered();
-REVOKE UPDATE ON returns_overpayment, returns_courtdeposit, returns_manifest FROM henkan_app;
-GRANT UPDATE (recovered) ON returns_overpayment TO henkan_app;
+REVOKE UPDATE ON returns_manifest FROM henkan_app;
 
 -- --- References ----------------------------------------------------------------------------------
 
@@ -975,7 +979,7 @@ END $$;
 
 -- Which gates are closed for each return, in the one order that gates.py lists them. Release, `why`, the portal and
 -- the admin all read this. Under the profiles of this version the tax gate is not required: it never closes;
--- sanctions closes by a hold that a person placed, as no list is connected.
+-- sanctions closes by a hold, and for whoever was not screened under the newest list that the case has.
 CREATE VIEW returns_gates AS
 WITH frozen AS (  -- orders that do not stand now: not served, stayed or reversed
     SELECT o.id AS order_id FROM cases_courtorder o
@@ -984,20 +988,28 @@ WITH frozen AS (  -- orders that do not stand now: not served, stayed or reverse
         WHERE s.order_id = o.id AND s.since <= statement_timestamp()
         ORDER BY s.since DESC, s.id DESC LIMIT 1
     ) IN ('in_force', 'final') IS NOT TRUE
+), screened AS (  -- up to which claimant everybody was screened under the newest sanctions list
+    SELECT l.case_id, coalesce(max(s.through_claimant_id), 0) AS through
+    FROM returns_sanctionslist l LEFT JOIN returns_screening s ON s.list_id = l.id
+    WHERE NOT EXISTS (SELECT FROM returns_sanctionslist n WHERE n.case_id = l.case_id AND n.id > l.id)
+    GROUP BY l.case_id
 )
 SELECT
     r.id AS return_id, r.case_id, r.round_id, r.claim_line_id, r.reference, r.rail, r.state, r.batch_id, r.part,
     d.id AS usable_destination_id,
     array_remove(ARRAY[
         CASE WHEN coalesce(i.name, '') = '' OR i.kyc_status IN ('pending', 'unverified') THEN 'identity' END,
-        CASE WHEN EXISTS (
+        CASE WHEN w.id > k.through OR EXISTS (
             SELECT FROM register_hold h WHERE h.claim_id = c.id AND h.lifted_at IS NULL AND h.kind = 'sanctions'
         ) THEN 'sanctions' END,
         CASE WHEN d.id IS NULL THEN 'destination' END,
         CASE WHEN EXISTS (
             SELECT FROM register_hold h
-            WHERE h.claim_id = c.id AND h.lifted_at IS NULL AND h.kind NOT IN ('sanctions', 'dispute')
+            WHERE h.claim_id = c.id AND h.lifted_at IS NULL AND h.kind NOT IN ('sanctions', 'dispute', 'attachment')
         ) THEN 'hold' END,
+        CASE WHEN EXISTS (
+            SELECT FROM register_hold h WHERE h.claim_id = c.id AND h.lifted_at IS NULL AND h.kind = 'attachment'
+        ) THEN 'lien' END,
         CASE WHEN EXISTS (
             SELECT FROM register_hold h WHERE h.claim_id = c.id AND h.lifted_at IS NULL AND h.kind = 'dispute'
         ) THEN 'dispute' END,
@@ -1006,19 +1018,21 @@ SELECT
             SELECT FROM returns_evidenceline e
             WHERE e.case_id = r.case_id AND e.reference = r.reference AND e.problem <> '' AND e.kind = 'settled'
         ) THEN 'evidence' END,
+        CASE WHEN r.tries > 0 AND failure_keeps_back(r.id, r.tries, r.rail) THEN 'failure' END,
         CASE WHEN r.amount < a.payable_step OR r.amount % a.payable_step <> 0 THEN 'minimum' END,
         CASE WHEN u.state <> 'declared' OR l.excess > 0 OR b.state NOT IN ('draft', 'voided') AND NOT EXISTS (
             SELECT FROM cases_approvalrequest q
             WHERE q.case_id = b.case_id AND q.act IN ('returns.batch', 'returns.batch.resume') AND q.object_id = b.id
               AND q.state = 'granted' AND q.content_sha256 = b.manifest_sha256
         ) THEN 'approval' END,
-        CASE WHEN r.rail = '' THEN 'rail' END,
+        CASE WHEN r.rail = '' OR (d.network = 'transferee') <> (r.rail = 'transferee') THEN 'rail' END,
         CASE WHEN d.order_id IN (SELECT order_id FROM frozen) OR b.order_id IN (SELECT order_id FROM frozen)
             THEN 'order' END,
         CASE WHEN EXISTS (
             SELECT FROM cases_stop s WHERE s.case_id = r.case_id AND s.lifted_at IS NULL AND s.rail IN ('', r.rail)
-        ) THEN 'stop' END
-    ], NULL)::text[] AS closed
+        ) OR EXISTS (SELECT FROM returns_roundpause p WHERE p.round_id = r.round_id AND p.resumed_at IS NULL) THEN 'stop' END
+    ], NULL)::text[] AS closed,
+    r.asset_id, r.amount
 FROM returns_assetreturn r
 JOIN register_claimline l ON l.id = r.claim_line_id
 JOIN register_claim c ON c.id = l.claim_id
@@ -1028,6 +1042,7 @@ JOIN books_asset a ON a.id = r.asset_id
 JOIN returns_round o ON o.id = r.round_id
 JOIN distribution_run u ON u.id = o.run_id
 LEFT JOIN returns_batch b ON b.id = r.batch_id
+LEFT JOIN screened k ON k.case_id = r.case_id
 -- The one usable version. A return already batched is bound to its own.
 LEFT JOIN destinations_destination d ON d.claim_id = c.id AND d.asset_id = r.asset_id AND d.state = 'usable'
     AND (d.usable_from IS NULL OR d.usable_from <= statement_timestamp())

@@ -1,0 +1,108 @@
+"""
+A round taken back: everything of it that waits in no batch, set-based, chunk by chunk; and planned anew.
+
+    NotCancelled   nothing of the round was taken back
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from administration.cases import appointments
+from administration.errors import Refused
+from administration.people.models import User
+from administration.record import covers, log
+from administration.returns import rounds, steering
+from administration.returns.models import Cancellation, ReturnState, Round
+from administration.work import jobs
+from administration.work.jobs import Progress
+from administration.work.models import Job
+from claims.register import positions
+
+JOB = "returns.cancel"
+CHUNK = 5_000
+
+
+class NotCancelled(Refused):
+    """The round is as it was."""
+
+
+NEXT = """
+SELECT id, claim_line_id, amount FROM returns_assetreturn
+WHERE round_id = %(round)s AND case_id = %(case)s AND id > %(after)s AND state IN ('scheduled', 'held') ORDER BY id LIMIT %(chunk)s
+FOR NO KEY UPDATE
+"""
+TAKE_BACK = """
+UPDATE returns_assetreturn SET state = 'cancelled', cancellation_id = %s
+WHERE id = ANY (%s) AND state IN ('scheduled', 'held')
+"""
+
+
+@transaction.atomic
+def cancel(
+    current: Round, *, reason: str, by: User, at: datetime, anew: dict[str, Any] | None = None
+) -> Job:
+    """
+    Take back everything of the round that waits in no batch: the amounts stay with their claims.
+
+    `anew` is a plan for a new round of the same run, as rounds.schedule takes it: it is scheduled when the last one is
+    taken back.
+    """
+    case = steering.held_still(current)
+    appointments.require(case, by, "returns.schedule", at=at)
+    if not reason.strip():
+        raise NotCancelled(_("Say why round %(round)s is taken back.") % {"round": current.number})
+    if current.scheduled_at is None:
+        raise NotCancelled(_("Round %(round)s is not scheduled to its end. Wait until it is.") % {"round": current.number})
+    waiting = current.returns.filter(state__in=[ReturnState.SCHEDULED, ReturnState.HELD]).count()
+    if not waiting:
+        raise NotCancelled(_("Nothing of round %(round)s waits in no batch.") % {"round": current.number})
+    plan = rounds.as_plan(case, anew, at=at) if anew is not None else None
+    made = current.cancellations.filter(done_at__isnull=True).first()
+    if made is None:
+        made = Cancellation.objects.create(round=current, reason=reason, anew=plan, by=by, at=at)
+        log.append(
+            case, "round.cancelling", subject=current, by=by, at=at,
+            body={"number": current.number, "reason": reason, "anew": "yes" if plan else "no"},
+        )  # fmt: skip
+    return jobs.start(case, JOB, made.pk, total=waiting, params={"by": by.pk, "at": at.isoformat()})
+
+
+def step(job: Job) -> Progress:
+    """The next returns in the order of their rows: their positions with them, in one transaction with the cursor."""
+    made = Cancellation.objects.select_related("round__case", "round__run", "by").get(pk=job.subject_id)
+    current, case, by = made.round, made.round.case, made.by
+    at = datetime.fromisoformat(job.params["at"])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            NEXT, {"case": case.pk, "round": current.pk, "after": int(job.cursor or "0"), "chunk": CHUNK}
+        )
+        rows = cursor.fetchall()
+        if rows:
+            cursor.execute(TAKE_BACK, [made.pk, [row[0] for row in rows]])
+    if rows:
+        sums: dict[int, int] = {}
+        for _pk, line, amount in rows:
+            sums[line] = sums.get(line, 0) + int(amount)
+        positions.move(
+            case, "unschedule", key=f"cancel:{made.pk}:{rows[0][0]}-{rows[-1][0]}", rows=sorted(sums.items()),
+            subject=("round", current.number), by=by, at=at,
+        )  # fmt: skip
+    done = job.done + len(rows)
+    if len(rows) == CHUNK:
+        return Progress(str(rows[-1][0]), done, "taking back")
+
+    Cancellation.objects.filter(pk=made.pk, done_at__isnull=True).update(done_at=at)
+    cover = covers.cover("returns.cancelled", cancellation=made.pk)
+    log.append(
+        case, "round.cancelled", subject=current, by=by, at=at, covers=cover,
+        body={"number": current.number, "reason": made.reason},
+    )  # fmt: skip
+    result: dict[str, Any] = {
+        "round": current.number, "count": cover.count, "totals": {asset: str(units) for asset, units in cover.sums.items()}
+    }
+    if made.anew is not None:
+        result["job"] = rounds.schedule(case, current.run, by=by, at=at, **rounds.from_plan(made.anew)).pk
+    return Progress(str(rows[-1][0] if rows else job.cursor or "0"), done, "taken back", finished=True, result=result)
