@@ -63,9 +63,9 @@ def smells(plant: Plant, office: Office) -> bool:
         ((queued,),) = plant.sql("SELECT count(*) FROM returns_evidenceline WHERE problem <> ''")
     except OperationalError:
         return False
+    connection.close()  # it may be of a server that was crashed since
     owed = truth.owed()
     over = any(units > owed.get(claim, 0) for claim, units in truth.read(plant).net().items())
-    connection.close()
     return bool(queued or over or office.wrongly_accepted)
 
 
