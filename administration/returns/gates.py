@@ -29,6 +29,7 @@ REVIEW_DAYS = 14  # a customer under review hears from us again within so many d
 CONFIDENTIAL_KINDS = ("str", "police")
 REVIEWS = ("hold", "sanctions", "lien", "dispute")  # a customer is told of these as a review where one is confidential
 Words = str | Promise
+Said = tuple[Words, Words, str, Words]  # for the office, for the customer, whose move, what they do
 
 
 class NoSuchClaim(Refused):
@@ -208,13 +209,13 @@ COOLING = (
     gettext_lazy("None: wait until it has cooled off"),
 )
 # Between a run and its round there is no return yet.
-PROPOSED = (
+PROPOSED: Said = (
     gettext_lazy("A run that gives it something is computed and waits for signatures."),
     gettext_lazy("A distribution is computed and waits for the signatures of two people."),
     "approvers",
     gettext_lazy("Sign the run"),
 )
-GIVEN = (
+GIVEN: Said = (
     gettext_lazy("An approved run gave it something; the round that sends it is not scheduled yet."),
     gettext_lazy("Your share is approved. The round in which it is sent is being prepared."),
     "office",
@@ -238,7 +239,7 @@ SELLING = (
     "office",
     gettext_lazy("Sell them and record the sale"),
 )
-NOTHING_YET = (
+NOTHING_YET: Said = (
     gettext_lazy("Nothing of it is scheduled: no run has given this line anything that can be paid yet."),
     gettext_lazy("Nothing has been distributed on this asset yet."),
     "office",
@@ -316,7 +317,7 @@ def of_claim(claim: Claim, *, at: datetime) -> list[Answer]:
     apart = _apart(lines)
     return [
         apart.get(line.pk)
-        or (_answer(line, row, shut, holds, cooling, at) if (row := newest.get(line.pk)) else _before(line, line.pk in proposed))
+        or (_answer(line, newest[line.pk], shut, holds, cooling, at) if line.pk in newest else _before(line, line.pk in proposed))
         for line in lines
     ]
 
@@ -356,15 +357,15 @@ def _before(line: ClaimLine, proposed: bool) -> Answer:
     """Where a line stands of which no return was made yet."""
     code, position = line.asset.code, line.position
     free = position.given - line.excess - position.scheduled - position.in_flight - position.settled - position.deposited
+    small = BY_CODE["minimum"]
+    gate, words = "given", GIVEN
     if proposed:
-        gate, (office, customer, owner, act) = "proposed", PROPOSED
+        gate, words = "proposed", PROPOSED
     elif not position.given:
-        gate, (office, customer, owner, act) = "none", NOTHING_YET
+        gate, words = "none", NOTHING_YET
     elif free < line.asset.payable_step or line.carried.exists():
-        small = BY_CODE["minimum"]
-        gate, (office, customer, owner, act) = small.code, (small.office, small.customer, small.owner, small.next_act)
-    else:
-        gate, (office, customer, owner, act) = "given", GIVEN
+        gate, words = small.code, (small.office, small.customer, small.owner, small.next_act)
+    office, customer, owner, act = words
     amount = show(position.given, line.asset.scale) if gate in ("given", "minimum") else ""
     return Answer(code, gate, str(office), str(customer), owner, str(act), None, amount)
 
