@@ -30,7 +30,7 @@ TERMS: dict[str, tuple[str, ...]] = {
     r"predecessors?": ("前任者",),
     r"successors?": ("後任者",),
     r"successions?": ("承継",),
-    r"estate": ("財団", "財産", "送り出"),  # what leaves the estate is sent out (送り出す); a going concern has none
+    r"bankruptcy estate": ("破産財団",),
     r"segregat\w+": ("分別管理",),
     r"performance-guarantee": ("履行保証",),
     r"commencement": ("開始決定",),
@@ -50,7 +50,7 @@ TERMS: dict[str, tuple[str, ...]] = {
     r"exclusion period": ("除斥期間",),
     r"gazette": ("官報",),
     r"Legal Affairs Bureau": ("法務局",),
-    r"deposited": ("供託",),
+    r"deposited(?! as margin)": ("供託",),
     r"returns?": ("返還", "資金返却"),  # of customers' assets; of funds that came back
     r"entitle\w*": ("返還予定額",),
     r"in kind": ("現物",),
@@ -64,7 +64,7 @@ TERMS: dict[str, tuple[str, ...]] = {
         "取引所",
         "移管先",
     ),  # to the office and the court; on the customers' own pages; the one that takes the accounts over
-    r"[Cc]laims?": ("債権",),
+    r"(?<!nobody )[Cc]laims?": ("債権",),
     r"claim codes?": ("債権コード",),
     r"batch(?:es)?": ("バッチ", "一括"),
     r"rails?": ("送付経路",),
@@ -104,7 +104,7 @@ EXCEPTIONS: dict[str, str] = {
     "Take a pull of everything and this one file to your own machine. It needs Python and the package cryptography, and nothing of ours.": "a package of Python",
     "For events: batch. or evidence.": "codes",
     "As in the addresses of the lists: asset, state, batch …": "codes",
-    "the estate's papers show what the ledger left out": "they are the exchange's",
+    "linking what nobody would dispute": "of what is plain, not of a claim",
     "%(return)s cannot travel as a customer code: R and ten digits can.": "顧客コード, a field of a bank's file",
     "EDI words and customer codes share one place; a transfer has either.": "顧客コード, a field of a bank's file",
     "Last day for a late filing": "the day for 届出の追完",
