@@ -240,17 +240,53 @@ class ProposedAdjustment(models.Model):
     at = models.DateTimeField()
 
 
+class ScopeRank(models.TextChoices):
+    CUSTOMER = "customer", pgettext_lazy("scope", "Customer")
+    INSIDER = "insider", pgettext_lazy("scope", "Insider")  # officers, shareholders, their relatives and companies
+    HOUSE = "house", pgettext_lazy("scope", "House account")  # the exchange's own
+
+
 class ScopeDecision(models.Model):
-    """Whether an account (or one product of it) is within segregated scope: ground, evidence, decider; the newest counts."""
+    """
+    Whether an account (or one product of it) is within segregated scope, and how it ranks; the newest counts.
+
+    Insiders and house accounts rank apart from customers: their claims are of the class own_insider.
+    """
 
     case = models.ForeignKey("cases.Case", models.PROTECT, related_name="scope_decisions")
     ledger_account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="scope_decisions")
     product = models.CharField(max_length=24, blank=True)  # empty: the whole account
     in_scope = models.BooleanField()
+    rank = models.CharField(max_length=8, choices=ScopeRank, default=ScopeRank.CUSTOMER)
     ground = models.TextField()
     evidence_sha256 = models.BinaryField(max_length=32, null=True)
     decided_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
     at = models.DateTimeField()
+
+
+class AppealState(models.TextChoices):
+    LODGED = "lodged", pgettext_lazy("appeal", "Lodged")
+    UPHELD = "upheld", pgettext_lazy("appeal", "Upheld")
+    DISMISSED = "dismissed", pgettext_lazy("appeal", "Dismissed")
+    WITHDRAWN = "withdrawn", pgettext_lazy("appeal", "Withdrawn")
+
+
+class ScopeAppeal(models.Model):
+    """One step of an appeal against a decision on scope: lodged once, ended once, by another than who decided."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="+")
+    decision = models.ForeignKey(ScopeDecision, models.PROTECT, related_name="appeals")
+    state = models.CharField(max_length=10, choices=AppealState)
+    ground = models.TextField()
+    evidence_sha256 = models.BinaryField(max_length=32, null=True)
+    by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["decision"], condition=Q(state="lodged"), name="appeal_is_lodged_once"),
+            models.UniqueConstraint(fields=["decision"], condition=~Q(state="lodged"), name="appeal_ends_once"),
+        ]
 
 
 class AggregationState(models.TextChoices):

@@ -295,8 +295,8 @@ class _Reader:
             return 0
         return found
 
-    def rows(self, value: Any, field: str) -> Iterator[tuple[str, Any]]:
-        if not isinstance(value, list) or not value:
+    def rows(self, value: Any, field: str, *, empty: bool = False) -> Iterator[tuple[str, Any]]:
+        if not isinstance(value, list) or not (value or empty):
             self.fault(field, "This is not a list with entries.", "List them.")
             return
         for number, entry in enumerate(value):
@@ -334,7 +334,7 @@ def parse_manifest(content: bytes) -> Manifest:
     }
     control_totals = tuple(
         _control_total(reader, entry, field, scales)
-        for field, entry in reader.rows(top.get("control_totals"), "control_totals")
+        for field, entry in reader.rows(top.get("control_totals"), "control_totals", empty=True)  # nobody may be left who can say
     )
     _distinct(reader, "control_totals", [f"{total.asset} {total.product}" for total in control_totals])
 

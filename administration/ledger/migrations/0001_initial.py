@@ -1097,4 +1097,63 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunSQL((Path(__file__).parent / "entries.sql").read_text(), migrations.RunSQL.noop),
+        migrations.AddField(
+            "scopedecision",
+            "rank",
+            models.CharField(
+                choices=[("customer", "Customer"), ("insider", "Insider"), ("house", "House account")],
+                default="customer",
+                max_length=8,
+            ),
+        ),
+        migrations.CreateModel(
+            name="ScopeAppeal",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("lodged", "Lodged"),
+                            ("upheld", "Upheld"),
+                            ("dismissed", "Dismissed"),
+                            ("withdrawn", "Withdrawn"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("ground", models.TextField()),
+                ("evidence_sha256", models.BinaryField(max_length=32, null=True)),
+                ("at", models.DateTimeField()),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "case",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="cases.case"
+                    ),
+                ),
+                (
+                    "decision",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="appeals", to="ledger.scopedecision"
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "lodged")), fields=("decision",), name="appeal_is_lodged_once"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "lodged"), _negated=True), fields=("decision",), name="appeal_ends_once"
+                    ),
+                ],
+            },
+        ),
+        migrations.RunSQL((Path(__file__).parent / "scope.sql").read_text(), migrations.RunSQL.noop),
     ]

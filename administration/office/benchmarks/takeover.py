@@ -48,8 +48,6 @@ def run(rows: int, repeat: int) -> list[dict[str, Any]]:
             sample.write(folder, accounts=rows, seed=1)
             way = Way(rows, 1, reference="B-1", package=folder)
             way.secure()
-            with connections["owner"].cursor() as owner:
-                owner.execute("CHECKPOINT")
             bare(folder, watch, WHOLE, [table.file for table in package.TABLES])
             bare(folder, watch, BALANCES, [package.BALANCES.file])
             by_hand(folder, watch)
