@@ -64,7 +64,7 @@ TERMS: dict[str, tuple[str, ...]] = {
         "取引所",
         "移管先",
     ),  # to the office and the court; on the customers' own pages; the one that takes the accounts over
-    r"(?<!nobody )[Cc]laims?": ("債権",),
+    r"(?<!nobody )[Cc]laims?(?! it\b)": ("債権",),
     r"claim codes?": ("債権コード",),
     r"batch(?:es)?": ("バッチ", "一括"),
     r"rails?": ("送付経路",),
