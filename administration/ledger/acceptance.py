@@ -18,14 +18,14 @@ from django.utils.translation import gettext as _
 
 from administration.books.models import Asset
 from administration.errors import Refused
-from administration.ledger import inspection, package, staging, takeover
+from administration.ledger import entries, inspection, package, setting_aside, staging, takeover
 from administration.ledger.models import Intake, IntakeState, NegativePolicy
 from administration.people.models import User
 from administration.record import covers, log
 from administration.work import jobs
 from administration.work.models import Job
 
-ROWS = 10_000  # written by one step
+ROWS = 50_000  # written by one step
 BALANCES, EXCLUDED = "ledger.balances", "ledger.negatives_excluded"
 NEGATIVE = "negative_balance_excluded"
 
@@ -204,7 +204,8 @@ def _rows(work: _Work, state: dict[str, Any]) -> None:
             f'SELECT count(*) FROM {staging.TABLES[part.table.file]} WHERE intake = %s AND "row" > %s AND "row" <= %s',
             [work.intake.pk, after, upto],
         )
-        if cursor.fetchone()[0] != upto - after:
+        expected = upto - after - setting_aside.between(work.intake.pk, part.table.file, after, upto)
+        if cursor.fetchone()[0] != expected:
             _begin_again(work, state)
             return
         file = work.intake.files.get(name=part.table.file)
@@ -212,7 +213,7 @@ def _rows(work: _Work, state: dict[str, Any]) -> None:
             part.insert,
             {"intake": work.intake.pk, "case": work.intake.case_id, "file": file.pk, "after": after, "upto": upto},
         )
-        if cursor.rowcount != upto - after:
+        if cursor.rowcount != expected:
             raise NotAccepted(
                 _("%(file)s: only %(many)d of rows %(first)d to %(last)d fit what is written already.")
                 % {"file": part.table.file, "many": cursor.rowcount, "first": after + 1, "last": upto}
@@ -223,7 +224,7 @@ def _rows(work: _Work, state: dict[str, Any]) -> None:
     if upto == last:
         state.update(part=state["part"] + 1, row=1)
         if state["part"] == len(PARTS):
-            state["stage"] = "negatives"
+            state["stage"] = "entries"
 
 
 def _begin_again(work: _Work, state: dict[str, Any]) -> None:
@@ -243,7 +244,21 @@ def _read_again(work: _Work, state: dict[str, Any]) -> None:
     state["inspection"] = did.cursor
     if inspection.all_read(did.cursor):
         del state["inspection"]
-        state["stage"] = "rows"
+        setting_aside.again(work.intake.pk)
+        state["stage"] = "rows" if state["part"] < len(PARTS) else "entries"
+
+
+def _entries(work: _Work, state: dict[str, Any]) -> None:
+    """What was booked around the cut-off is kept, from the books of entries if there are any."""
+    this = takeover.staged(work.intake)
+    for table in this.manifest.tables[len(package.TABLES) :]:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT count(*) FROM {staging.TABLES[table.file]} WHERE intake = %s", [work.intake.pk])
+            rows = work.rows[table.file]
+            if cursor.fetchone()[0] != rows - setting_aside.between(work.intake.pk, table.file, 1, rows + 1):
+                _begin_again(work, state)
+                return
+    state.update(stage="negatives", kept=entries.keep(work.intake, this))
 
 
 def begin(job: Job) -> dict[str, Any]:
@@ -303,6 +318,7 @@ _STAGES: dict[str, Stage] = {
     "assets": _assets,
     "rows": _rows,
     "read again": _read_again,
+    "entries": _entries,
     "negatives": _negatives,
     "accept": _accept,
 }

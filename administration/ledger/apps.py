@@ -10,11 +10,11 @@ class LedgerConfig(AppConfig):
     def ready(self) -> None:
         """Tell the lower rooms what they cannot know: long work, what is signed, what events cover."""
         from administration.cases import approvals
-        from administration.ledger import acceptance, adjustments, conversions, nayose, takeover
+        from administration.ledger import acceptance, adjustments, conversions, deliveries, nayose, takeover
         from administration.record import covers
         from administration.work import jobs
 
-        jobs.register(conversions.CONVERT, conversions.step)
+        jobs.register(deliveries.CONVERT, conversions.step)
         jobs.register(takeover.INSPECT, takeover.inspection_step)
         jobs.register(takeover.ACCEPT, acceptance.step)
         jobs.register(nayose.KIND, nayose.step)

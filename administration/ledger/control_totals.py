@@ -119,7 +119,7 @@ def _pairs(this: Package, sums: dict[tuple[str, str], _Sum]) -> list[tuple[str, 
 def _compare(this: Package, sums: dict[tuple[str, str], _Sum]) -> Iterator[Found]:
     """Differences that nothing found so far explains. Where rows cannot be read, there is nothing to compare."""
     places = {asset.code: asset.scale for asset in this.manifest.assets}
-    astray = any(asset not in places or product not in package.PRODUCTS for asset, product in sums) or unread(this, package.BALANCES)
+    astray = any(asset not in places or product not in package.PRODUCTS for asset, product in sums) or (not this.aside and unread(this, package.BALANCES))
     severity = QUARANTINE if this.suspend else REFUSE
     for place, total in enumerate(this.manifest.control_totals):
         there = sums.get((total.asset, total.product), _Sum(0, 0, 0, 0, None))

@@ -24,7 +24,7 @@ from administration.books.models import Asset
 from administration.cases import appointments, securing
 from administration.cases.models import Case
 from administration.errors import Refused
-from administration.ledger import converting, deliveries, inspection, mapping, package, takeover
+from administration.ledger import converting, deliveries, inspection, mapping, package, setting_aside, takeover
 from administration.ledger.converting import Conversion
 from administration.ledger.delivered import Delivery, DeliveryState, LedgerMapping
 from administration.ledger.deliveries import CONVERT, POWER
@@ -77,9 +77,10 @@ def convert(
         raise NotConverted(_("The files of this delivery were destroyed."))
     if Job.objects.filter(case=row.case, kind=CONVERT, state=JobState.WAITING).exists():
         raise NotConverted(_("A delivery of this case is being converted. Wait until that has ended."))
+    decided = setting_aside.checked(outcomes)
     kept = Path(str(row.case_id)) / "conversion" / secrets.token_hex(8)
     params = {
-        "by": by.pk, "at": at.isoformat(), "mapping": chosen.pk, "differences": Differences(differences), "outcomes": outcomes or {},
+        "by": by.pk, "at": at.isoformat(), "mapping": chosen.pk, "differences": Differences(differences), "outcomes": decided,
         "folder": str(kept), "scales": {asset.code: asset.scale for asset in mapping.read(chosen.text).assets},
     }  # fmt: skip
     return jobs.start(row.case, CONVERT, row.pk, params=params)
@@ -148,6 +149,16 @@ def outcome(job: Job) -> Job:
     raise takeover.HandoverRefused(takeover.faults_of(result), result)
 
 
+def obstacles(delivery: Delivery, chosen: LedgerMapping) -> list[Fault]:
+    """What would refuse the conversion before its first row."""
+    return Conversion(mapping.read(chosen.text), deliveries.files_to_convert(delivery), Path()).check()
+
+
+def tasks(delivery: Delivery, chosen: mapping.Mapping) -> list[converting.Task]:
+    """Which file is read by which part of the mapping."""
+    return Conversion(chosen, deliveries.files_to_convert(delivery), Path()).tasks
+
+
 def case_facts(case: Case) -> dict[str, str]:
     """What the manifest says of the proceeding, as the case knows it."""
     return {"court": case.court, "case_number": case.court_number, "proceeding": case.proceeding, "trigger": case.trigger}
@@ -161,7 +172,7 @@ def is_package(delivery: Delivery) -> bool:
     return any(file.name.rsplit("/", 1)[-1] == package.MANIFEST for file in delivery.files.filter(sha256__isnull=False))
 
 
-def take_in_package(delivery: Delivery, *, by: User, at: datetime, differences: str = Differences.REFUSE) -> Job:
+def take_in_package(delivery: Delivery, *, by: User, at: datetime, **options: Any) -> Job:
     """Receive a delivery that is a handover package, and begin to inspect it."""
     with tempfile.TemporaryDirectory(dir=takeover.archive_of("")) as made:
         folder = Path(made)
@@ -174,7 +185,7 @@ def take_in_package(delivery: Delivery, *, by: User, at: datetime, differences: 
                 raise NotConverted(_("“%(name)s” lies beside the package, not in it.") % {"name": file.name})
             (folder / name).parent.mkdir(exist_ok=True)
             os.link(file.path, folder / name)
-        return takeover.take_in(delivery.case, folder, by=by, at=at, differences=differences)
+        return takeover.take_in(delivery.case, folder, by=by, at=at, delivery=delivery, **options)
 
 
 # --- a look that keeps nothing --------------------------------------------------------------------

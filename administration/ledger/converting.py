@@ -112,7 +112,7 @@ class Conversion:
             )  # fmt: skip
             return
         try:
-            names, place = formats.header(task.file.path, layout)
+            names, _place = formats.header(task.file.path, layout)
         except NotRead as wrong:
             yield fault_of(wrong, name)
             return
@@ -165,7 +165,7 @@ class Conversion:
         (self.package / package.EVIDENCE).mkdir(parents=True, mode=0o700)
         (self.folder / origins.POSITIONS).mkdir(mode=0o700)
         sizes = {}
-        for table in package.TABLES:
+        for table in self.mapping.tables:
             content = (",".join(table.header) + "\n").encode()
             (self.package / table.file).write_bytes(content)
             (self.folder / origins.POSITIONS / f"{table.file}.at").touch()
@@ -190,7 +190,7 @@ class Conversion:
         for paper in self.papers_delivered:
             shutil.copyfile(paper.path, self.package / str(self.mapping.paper(paper.name)))
         listed: list[dict[str, Any]] = []
-        for name in [*(table.file for table in package.TABLES), *sorted({kept for kept, _sha256 in self.papers.values()})]:
+        for name in [*(table.file for table in self.mapping.tables), *sorted({kept for kept, _sha256 in self.papers.values()})]:
             path = self.package / name
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -278,9 +278,11 @@ class _Chunk:
                 return self._put(makers[0].table.file, [field], line, offset, length)
         elif not any(values):
             return self._left_out("", line, "Blank rows.")
-        self.watch.look(names, values, nth)
+        if nth <= self.watch.FIRST or not nth % self.watch.EVERY:
+            self.watch.look(names, values)
         if self.watch.seen and (column := self.watch.caught()):
-            raise NotRead(*MY_NUMBER, line=line)
+            fault = my_number_fault("", column, line)
+            raise NotRead(fault.kind, fault.reason, fault.remedy, line=line)
         for maker in makers:
             rule = maker.leaves_out(values)
             if rule is not None:
@@ -327,15 +329,11 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-MY_NUMBER = (
-    "my_number", "A column carries individual numbers (My Number), which the law forbids us to hold.",
-    "Have the file made again without it, and destroy this copy.",
-)  # fmt: skip
-
-
 def my_number_fault(file: str, column: str, row: int) -> Fault:
-    kind, _reason, remedy = MY_NUMBER
-    return Fault(kind, file, f"The column “{column}” carries individual numbers (My Number), which the law forbids us to hold.", remedy, column, row)
+    return Fault(
+        "my_number", file, f"The column “{column}” carries individual numbers (My Number), which the law forbids us to hold.",
+        "Have the file made again without it, and destroy this copy.", column, row,
+    )  # fmt: skip
 
 
 def fault_of(wrong: NotRead, file: str = "") -> Fault:

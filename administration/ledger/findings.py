@@ -2,9 +2,10 @@
 
 # ruff: noqa: S608 - statements are put together from names of our own tables, never from what is read
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.db import connection
@@ -13,7 +14,8 @@ from administration.ledger.package import Fault, Table
 from administration.ledger.reading import REMARKS
 
 REFUSE, QUARANTINE, WARN = "refuse", "quarantine", "warn"
-LISTED_MAX = 1_000  # faults of one kind in one column that are listed one by one; the rest is counted
+ASIDE, REMARK = "aside", "remark"  # what can be decided about a kind of finding that would refuse (setting_aside.py)
+LISTED_MAX = 10_000  # faults of one kind in one column that are listed one by one; the rest is counted
 STAGED = "ledger_staging_findings"
 
 
@@ -97,11 +99,33 @@ class Findings:
 
     def __init__(self, key: int) -> None:
         self.key = key
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT outcomes FROM ledger_intake WHERE id = %s", [key])
+            row = cursor.fetchone()
+        decided = row[0] if row else {}
+        decided = json.loads(decided) if isinstance(decided, str) else decided
+        self.outcomes: dict[str, str] = {kind: one["outcome"] for kind, one in decided.items()}
+
+    def _weighed(self, found: Found) -> Found:
+        """With the weight that somebody's decision gives it."""
+        outcome = self.outcomes.get(found.kind) if found.severity == REFUSE else None
+        return replace(found, severity=QUARANTINE if outcome == ASIDE else WARN) if outcome else found
+
+    def _set_aside(self, rows: Sequence[tuple[str, int, str, str]]) -> None:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                """INSERT INTO ledger_staging_aside (intake, file, "row", kind, reason) VALUES (%s, %s, %s, %s, %s)
+                   ON CONFLICT DO NOTHING""",
+                [(self.key, *row) for row in rows],
+            )
 
     def add(self, found: Iterable[Found]) -> None:
-        found = list(found)
+        found = list(map(self._weighed, found))
         if not found:
             return
+        aside = [(one.file, one.row, one.kind, one.reason) for one in found if one.row and self.outcomes.get(one.kind) == ASIDE]
+        if aside:
+            self._set_aside(aside)
         with connection.cursor() as cursor:
             cursor.execute(
                 f'SELECT kind, file, "column", count(*) FROM {STAGED} WHERE intake = %s GROUP BY 1, 2, 3', [self.key]
@@ -136,7 +160,7 @@ class Findings:
             cursor.execute(
                 f"""SELECT count(*) OVER (), "row", shown FROM ({sql}) bad WHERE NOT EXISTS (
                         SELECT FROM {STAGED} said WHERE said.intake = %s AND said.file = %s AND said."column" = %s
-                        AND said."row" = bad."row" AND said.severity = '{REFUSE}')
+                        AND said."row" = bad."row" AND said.severity <> '{WARN}')
                     ORDER BY "row" LIMIT {LISTED_MAX}""",
                 [*params, self.key, table.file, column],
             )
@@ -144,6 +168,13 @@ class Findings:
         if not bad:
             return 0
         many = int(bad[0][0])
+        if many > len(bad) and severity == REFUSE and self.outcomes.get(kind) == ASIDE:  # those that are not listed too
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    f"""INSERT INTO ledger_staging_aside (intake, file, "row", kind, reason)
+                        SELECT %s, %s, "row", %s, %s FROM ({sql}) bad WHERE "row" IS NOT NULL ON CONFLICT DO NOTHING""",
+                    [self.key, table.file, kind, reason.replace("%s", "…"), *params],
+                )
         found = [
             Found(kind, severity, table.file, row, column, reason % shown if "%s" in reason else reason, remedy)
             for _, row, shown in bad

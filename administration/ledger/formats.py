@@ -10,7 +10,7 @@ or rounded: a number that a spreadsheet keeps as a binary fraction is passed on 
 import csv
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -121,7 +121,7 @@ class _Lines:
         self.newline = NEWLINES[layout.newline]
         self.file = file
         file.seek(at.offset)
-        self.pairs = self._wide() if self.codec.startswith("utf-16") else self._narrow()
+        self.pairs: Generator[tuple[str, int], None, None] = self._wide() if self.codec.startswith("utf-16") else self._narrow()
 
     def __iter__(self) -> Iterator[str]:
         for text, size in self.pairs:
@@ -129,7 +129,7 @@ class _Lines:
             self.number += 1
             yield text
 
-    def _narrow(self) -> Iterator[tuple[str, int]]:
+    def _narrow(self) -> Generator[tuple[str, int], None, None]:
         """Encodings in which a line end is one byte that stands in no other sign."""
         mark, at, rest = self.newline.encode(), self.end, b""
         while True:
@@ -172,7 +172,7 @@ class _Lines:
             "Look at the candidates and confirm another encoding, or ask for the file again.", line=line, offset=offset,
         )  # fmt: skip
 
-    def _wide(self) -> Iterator[tuple[str, int]]:
+    def _wide(self) -> Generator[tuple[str, int], None, None]:
         rest = ""
         try:
             for text in encodings.decoded(self.file, self.codec):
@@ -198,21 +198,24 @@ def _text_rows(path: Path, layout: Layout, at: Place) -> Iterator[Row]:
             reader = csv.reader(iter(lines), delimiter=layout.delimiter, quotechar=layout.quote, strict=True)
         else:
             reader = csv.reader(iter(lines), delimiter=layout.delimiter, quoting=csv.QUOTE_NONE)
-        while True:
-            line, offset = lines.number, lines.end
-            try:
-                values = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as wrong:
-                if lines.number - line > 1:
-                    raise NotRead(
-                        "unreadable_row", "From here on no row ends: a quote is never closed, or stands in the middle of a text.",
-                        "Look at the quotes of this row, or say in the mapping that the file has none.", line=line, offset=offset,
-                    ) from None  # fmt: skip
-                yield [mark("unreadable_row", str(wrong))], line, offset, lines.end - offset
-                continue
-            yield values, line, offset, lines.end - offset
+        try:
+            while True:
+                line, offset = lines.number, lines.end
+                try:
+                    values = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as wrong:
+                    if lines.number - line > 1:
+                        raise NotRead(
+                            "unreadable_row", "From here on no row ends: a quote is never closed, or stands in the middle of a text.",
+                            "Look at the quotes of this row, or say in the mapping that the file has none.", line=line, offset=offset,
+                        ) from None  # fmt: skip
+                    yield [mark("unreadable_row", str(wrong))], line, offset, lines.end - offset
+                    continue
+                yield values, line, offset, lines.end - offset
+        finally:
+            lines.pairs.close()  # it knows the lines that know it: let go of both at once
 
 
 # --- workbooks --------------------------------------------------------------------------------
@@ -308,7 +311,7 @@ def _cell(value: Any) -> str:
 
 def _exact(value: float) -> str:
     """The decimal that was typed, where one can be meant; more than fifteen digits cannot have come through unharmed."""
-    decimal = Decimal(repr(value))
+    decimal = Decimal(repr(value)).normalize()
     if not decimal.is_finite() or len(decimal.as_tuple().digits) > SURE_DIGITS + (decimal == decimal.to_integral_value() and abs(value) < 2**53):
         return mark("inexact_number", repr(value))
     text = format(decimal, "f")

@@ -124,6 +124,7 @@ def instant(text: str, grammars: tuple[str, ...], offset: str) -> str:
 # --- numbers ----------------------------------------------------------------------------------
 
 PLAIN = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
+GROUPED = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?", re.ASCII)
 _EXPONENT = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?[eE][+-]?[0-9]+", re.ASCII)
 NEGATIVES = ("△", "▲", "()", "−", "－", "trailing -")
 _SIGNS = {"△": "△", "▲": "▲", "−": "−", "－": "－"}
@@ -148,6 +149,8 @@ class Number:
 
     def _read(self, text: str) -> str:
         given = text
+        if self.thousands == "," and self.decimal == "." and not self.minor_units and GROUPED.fullmatch(text):
+            return text.replace(",", "")
         if not text.isascii() and self.full_width:
             text = "".join(_FULL_WIDTH.get(sign, sign) for sign in text)
         for mark in self.around:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from django.db import connection, transaction
 
-from administration.ledger import package, remarks, staging
+from administration.ledger import entries, package, remarks, setting_aside, staging
 from administration.ledger.control_totals import SCALES, WORK_MEM, conclude, later_ones, scales, unread
 from administration.ledger.findings import REFUSE, WARN, Findings, Found, Report, from_faults
 from administration.ledger.package import Table
@@ -39,7 +39,7 @@ def step(this: Package, cursor: str) -> Step:
     """Do the next step. Undone as a whole if the transaction around it is, and then done again."""
     state = json.loads(cursor or '{"table": 0, "offset": 0, "row": 2, "done": 0, "check": -1}')
     if state["check"] < 0:
-        phase = package.TABLES[state["table"]].file
+        phase = this.manifest.tables[state["table"]].file
         if staging.read(this, state):
             state["check"] = 0
         return Step(json.dumps(state), state["done"], phase)
@@ -103,21 +103,21 @@ def _unknown(this: Package, table: Table, column: str, kind: str, parent: Table,
     )  # fmt: skip
 
 
-def _unknown_asset(this: Package, table: Table) -> None:
+def _unknown_asset(this: Package, table: Table, column: str = "asset") -> None:
     codes = [asset.code for asset in this.manifest.assets]
     Findings(this.key).add_rows(
-        table, "asset", "unknown_asset",
-        f'SELECT "row", asset AS shown FROM {TABLES[table.file]} WHERE intake = %s AND asset <> ALL(%s)',
+        table, column, "unknown_asset",
+        f"SELECT \"row\", {column} AS shown FROM {TABLES[table.file]} WHERE intake = %s AND {column} <> ALL(%s) AND {column} <> ''",
         [this.key, codes], reason="The asset %s is not in the manifest.",
         remedy="List the asset in the manifest, or write the code listed there. Codes are never guessed.",
     )  # fmt: skip
 
 
-def _too_many_decimals(this: Package, table: Table) -> None:
+def _too_many_decimals(this: Package, table: Table, amount: str = "amount", asset: str = "asset") -> None:
     Findings(this.key).add_rows(
-        table, "amount", "too_many_decimals",
-        f"""SELECT "row", amount || ' of ' || asset AS shown FROM {TABLES[table.file]} JOIN {SCALES} USING (asset)
-            WHERE intake = %s AND scale(trim_scale(amount)) > places""",
+        table, amount, "too_many_decimals",
+        f"""SELECT "row", {amount} || ' of ' || assets.asset AS shown FROM {TABLES[table.file]} staged
+            JOIN {SCALES} ON assets.asset = staged.{asset} WHERE intake = %s AND scale(trim_scale({amount})) > places""",
         [*scales(this), this.key], reason="%s has more decimal places than the asset.",
         remedy="Write the amount as the ledger has it. Nothing is rounded here.",
     )  # fmt: skip
@@ -200,6 +200,22 @@ def _check_the_rest(this: Package) -> None:
     )  # fmt: skip
 
 
+def _check_entries(this: Package) -> None:
+    """The books of entries, where the package carries them: each row by itself, then against the balances."""
+    for table in this.manifest.tables[len(package.TABLES) :]:
+        _duplicates(this, table, "duplicate_row")
+        _unknown_asset(this, table)
+        if table is package.TRADES:
+            for amount, asset in (("quantity", "asset"), ("paid", "against"), ("fee", "fee_asset")):
+                _too_many_decimals(this, table, amount, asset)
+            _unknown_asset(this, table, "against")
+            _unknown_asset(this, table, "fee_asset")
+        else:
+            _too_many_decimals(this, table)
+            _too_many_decimals(this, table, "balance")
+    entries.look(this)
+
+
 def _check_against_case(this: Package) -> None:
     findings = []
     for place, asset in enumerate(this.manifest.assets):
@@ -231,8 +247,10 @@ _CHECKS: tuple[tuple[str, Callable[[Package], None]], ...] = (
     ("balances", _check_balances),
     ("destinations", _check_destinations),
     ("wallets, holds, prices", _check_the_rest),
+    ("entries", _check_entries),
     ("the case", _check_against_case),
     ("what is unlikely", remarks.look),
+    ("rows set aside", setting_aside.apply),
 )
 
 
@@ -240,9 +258,14 @@ _CHECKS: tuple[tuple[str, Callable[[Package], None]], ...] = (
 
 
 def validate(
-    directory: Path, *, known: dict[str, int] | None = None, cutoff_at: datetime | None = None, suspend: bool = False
-) -> Report:
-    """Look at a whole package and leave no trace of it. The same checks as those of a package that is received."""
+    directory: Path, *, known: dict[str, int] | None = None, cutoff_at: datetime | None = None, suspend: bool = False,
+    also: Callable[[Package], None] | None = None,
+) -> Report:  # fmt: skip
+    """
+    Look at a whole package and leave no trace of it. The same checks as those of a package that is received.
+
+    `also` may look at its tables once they are read and checked.
+    """
     try:
         manifest = package.read_manifest(directory)
     except package.PackageRefused as refused:
@@ -257,5 +280,7 @@ def validate(
         while not at.finished:
             at = step(this, at.cursor)
         report = conclude(this)
+        if also:
+            also(this)
         transaction.set_rollback(True)
     return report

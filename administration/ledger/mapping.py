@@ -23,7 +23,7 @@ from administration.ledger.package import Column, Table, Type
 
 FORMAT, VERSION = "henkan-mapping", 1
 BYTES_MAX = 1 << 20
-TABLES = {table.file.removesuffix(".csv"): table for table in package.TABLES}
+TABLES = {table.file.removesuffix(".csv"): table for table in package.BY_FILE.values()}
 
 
 class BadMapping(Refused):
@@ -103,6 +103,12 @@ class Mapping:
     evidence: tuple[tuple[str, str], ...]  # pattern of delivered names, and the name in the package ("": its own)
     ignore_files: tuple[str, ...]
     sha256: str
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables that come of it: those every package has, and the books of entries it fills."""
+        filled = {part.table.file for source in self.sources for part in source.parts}
+        return package.TABLES + tuple(table for table in package.ENTRIES if table.file in filled)
 
     def sources_of(self, name: str) -> list[Source]:
         return [source for source in self.sources if source.takes(name)]
@@ -386,6 +392,8 @@ class _Reader:
         negative = self.texts(row, "negative", place)
         if any(one not in grammars.NEGATIVES for one in negative):
             self.fault(place, f"“negative” must be among {', '.join(grammars.NEGATIVES)}.")
+        if self.flag(row, "minor_units", place) and column.name != "amount":
+            self.fault(place, "whole smallest units are read in the column “amount” only.")
         return grammars.Number(
             decimal, thousands, negative, self.flag(row, "full_width", place), self.texts(row, "around", place),
             self.flag(row, "minor_units", place),

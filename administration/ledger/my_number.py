@@ -47,9 +47,7 @@ class Watch:
     def __init__(self, seen: dict[str, list[int]] | None = None) -> None:
         self.seen = seen if seen is not None else {}  # column → [of the form, with the check digit]
 
-    def look(self, names: list[str], values: list[str], nth: int) -> None:
-        if nth > self.FIRST and nth % self.EVERY:
-            return
+    def look(self, names: list[str], values: list[str]) -> None:
         for name, value in zip(names, values, strict=False):
             if 12 <= len(value) <= 14 and is_shaped(value):
                 found = self.seen.setdefault(name, [0, 0])

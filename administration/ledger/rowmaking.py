@@ -7,6 +7,9 @@ from administration.ledger.mapping import Fill, LeaveOut, Mapping, Part
 from administration.ledger.package import Type
 from administration.ledger.unconverted import MARK, mark
 
+ASSET_COLUMNS = ("asset", "against", "fee_asset")
+KNOWN_MAX = 10_000  # texts of a column whose conversion is remembered
+
 Values = Sequence[str]
 Field = Callable[[Values], str]
 
@@ -69,7 +72,7 @@ class RowMaker:
         if fill.values:
             values = dict(fill.values)
             steps.append(lambda text: values[text] if text in values else _raise("unknown_value"))
-        if fill.column.name == "asset":
+        if fill.column.name in ASSET_COLUMNS:
             symbols = self.mapping.symbols
             steps.append(lambda text: symbols.get(text) or f"?{text[:15]}")  # the inspection says that nobody knows it
         if fill.number is not None:
@@ -89,17 +92,23 @@ class RowMaker:
         if not steps and fill.empty is None:
             return None
         empty = fill.empty or ""
+        known: dict[str, str] = {"": empty}  # words, symbols and days come again and again
+        knows_most = 0 if fill.number is not None else KNOWN_MAX
 
         def convert(text: str) -> str:
-            if not text:
-                return empty
+            found = known.get(text)
+            if found is not None:
+                return found
             given = text
             try:
                 for one in steps:
                     text = one(text)
             except NotInGrammar as wrong:
                 return mark(wrong.kind, given)
-            return text or empty
+            text = text or empty
+            if len(known) <= knows_most:
+                known[given] = text
+            return text
 
         return convert
 

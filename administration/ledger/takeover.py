@@ -29,8 +29,9 @@ from administration.books.models import Asset
 from administration.cases import appointments, approvals, securing
 from administration.cases.models import ApprovalRequest, Case
 from administration.errors import Refused
-from administration.ledger import inspection, package, staging
+from administration.ledger import inspection, package, setting_aside, staging
 from administration.ledger.control_totals import conclude
+from administration.ledger.delivered import Delivery
 from administration.ledger.deliveries import CONVERT
 from administration.ledger.findings import REFUSE, STAGED, Report, grouped
 from administration.ledger.models import (
@@ -79,8 +80,9 @@ class Unexplained(Refused):
 
 
 def receive(
-    case: Case, directory: Path | str, *, by: User, at: datetime, differences: str = Differences.REFUSE
-) -> Intake:
+    case: Case, directory: Path | str, *, by: User, at: datetime, differences: str = Differences.REFUSE,
+    outcomes: Mapping[str, Any] | None = None, delivery: Delivery | None = None,
+) -> Intake:  # fmt: skip
     """
     Receive a package: its files are copied as they are, hashed on the way, and held against its manifest.
 
@@ -89,6 +91,7 @@ def receive(
     appointments.require(case, by, POWER, at=at)
     securing.require_completed(case)
     refuse_second_intake(case)
+    decided = setting_aside.checked(outcomes)
     kept = Path(str(case.pk)) / "handover" / secrets.token_hex(8)
     archive = archive_of(kept)
     try:
@@ -101,6 +104,8 @@ def receive(
                 directory=str(kept),
                 cutoff_at=manifest.cutoff_at,
                 differences=Differences(differences),
+                outcomes=decided,
+                delivery=delivery,
                 received_by=by,
                 received_at=at,
             )
@@ -170,15 +175,14 @@ def inspect(intake: Intake, *, by: User, at: datetime) -> Job:
     if moved != 1:
         raise NotInspected(_("%(intake)s is inspected already. Reload it and look again.") % {"intake": intake})
     scales = {asset["code"]: asset["scale"] for asset in intake.manifest["assets"]}  # a refused package leaves no other trace
-    params = {"by": by.pk, "at": at.isoformat(), "scales": scales}
+    params = {"by": by.pk, "at": at.isoformat(), "scales": scales, "differences": intake.differences, "outcomes": intake.outcomes,
+              "delivery": intake.delivery_id, "mapping": intake.mapping_id}  # fmt: skip
     return jobs.start(intake.case, INSPECT, intake.pk, total=_rows_of(intake), params=params)
 
 
-def take_in(
-    case: Case, directory: Path | str, *, by: User, at: datetime, differences: str = Differences.REFUSE
-) -> Job:
+def take_in(case: Case, directory: Path | str, *, by: User, at: datetime, **options: Any) -> Job:
     """Receive a package and begin to inspect it."""
-    return inspect(receive(case, directory, by=by, at=at, differences=differences), by=by, at=at)
+    return inspect(receive(case, directory, by=by, at=at, **options), by=by, at=at)
 
 
 def inspection_step(job: Job) -> jobs.Progress:
@@ -210,7 +214,8 @@ def staged(intake: Intake) -> staging.Package:
         intake.pk,
         archive,
         package.read_manifest(archive),
-        suspend=intake.differences == Differences.SUSPEND,
+        suspend=intake.differences == Differences.SUSPEND or setting_aside.any_aside(intake.outcomes),
+        aside=setting_aside.any_aside(intake.outcomes),
         known=dict(Asset.objects.filter(case=intake.case).values_list("code", "scale")),
         cutoff_at=intake.case.cutoff_at,
     )
@@ -236,11 +241,13 @@ def _keep(intake: Intake, this: staging.Package, report: Report, *, by: User, at
         )
         for file in delivered
     )  # fmt: skip
+    aside = setting_aside.keep(intake.pk, this)
     ControlTotal.objects.bulk_create(
         ControlTotal(
             intake=intake, asset_code=total.asset, product=total.product, declared=total.declared,
             declared_accounts=total.declared_accounts, source=total.source, computed=total.computed,
             computed_accounts=total.computed_accounts,
+            aside=aside.get((total.asset, total.product), (0, 0))[0], aside_rows=aside.get((total.asset, total.product), (0, 0))[1],
         )
         for total in report.totals
     )  # fmt: skip
@@ -495,6 +502,8 @@ def _total_as_signed(total: ControlTotal) -> dict[str, Any]:
         "computed_accounts": total.computed_accounts,
         "suspense": str(total.suspense),
         "suspense_name": total.suspense_name,
+        "aside": str(total.aside),
+        "aside_rows": total.aside_rows,
     }
 
 

@@ -22,6 +22,7 @@ from administration.office import words
 from administration.office.entering import PaperField, Reason, offer
 from administration.office.pages.acting import ActPage, Effect, KeptFile, Table, uploads
 from administration.office.pages.base import page
+from administration.office.pages.outcomes import outcomes_table
 from administration.office.pages.taking_over import POWER, papers_besides, scales_of, shown
 from administration.office.pages.what_is_signed import describes
 from administration.office.templatetags.office import jst
@@ -277,6 +278,7 @@ def suspense_effect(total: ControlTotal, name: str) -> Effect:
             (_("By whom"), words.of(words.SOURCES, total.source.replace("_", " "))),
             (_("Rows add up to"), shown(total.computed, code, scales)),
             (_("Difference"), shown(total.difference, code, scales)),
+            *([(_("Of it in rows set aside, as far as they can be read"), shown(total.aside, code, scales))] if total.aside_rows else []),
             (_("Product"), words.of(words.PRODUCTS, total.product)),
         ],
     )
@@ -321,6 +323,7 @@ class AskForAcceptance(OfIntake):
                 (_("What becomes of negative balances"), words.of(words.NEGATIVES, data["negative_policy"])),
             ],
             tables=[
+                *([outcomes_table(intake)] if intake.outcomes else []),
                 Table(
                     _("Control totals"), [_("Asset"), _("Product"), _("Declared"), _("Rows add up to"), _("In suspense"), _("Difference")],
                     [

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -14,7 +15,8 @@ from django.utils.translation import ngettext
 
 from administration import wording
 from administration.cases.models import ApprovalRequest, Case
-from administration.ledger import takeover
+from administration.ledger import deliveries, takeover
+from administration.ledger.delivered import Delivery
 from administration.ledger.models import ControlTotal, Finding, Intake, IntakeState
 from administration.office import readable, words
 from administration.office.pages import working
@@ -70,7 +72,7 @@ class Standing:
 
     @property
     def state(self) -> str:
-        return "refused" if self.refused else self.intake.state if self.intake else ""
+        return "refused" if self.refused else self.intake.state if self.intake else "converting" if self.running else ""
 
     def findings(self) -> list[dict[str, Any]]:
         """Each finding, as far as the inspection listed them one by one."""
@@ -89,6 +91,9 @@ class Standing:
 def standing(case: Case) -> Standing:
     intake = Intake.objects.filter(case=case).exclude(state=IntakeState.CANCELLED).first()
     if intake is None:
+        converting = Job.objects.filter(case=case, kind=deliveries.CONVERT).order_by("-pk").first()
+        if converting is not None and converting.state in (JobState.WAITING, JobState.FAILED):
+            return Standing(None, converting, False, None)
         refused = takeover.refused(case)
         return Standing(None, refused, refused is not None, None)
     kind = takeover.ACCEPT if intake.state in (IntakeState.ACCEPTING, IntakeState.ACCEPTED) else takeover.INSPECT
@@ -132,7 +137,7 @@ STAGES = (
     ("accepting", lazy("A second person accepts")),
     ("accepted", lazy("Ledger taken over")),
 )
-REACHED = {"": 0, "refused": 1, "received": 1, "inspecting": 1, "inspected": 2, "accepting": 4, "accepted": 5}
+REACHED = {"": 0, "converting": 0, "refused": 1, "received": 1, "inspecting": 1, "inspected": 2, "accepting": 4, "accepted": 5}
 
 
 @page("takeover/", name="takeover", menu="ledger", icon="download", order=1)
@@ -171,6 +176,8 @@ class TakeOverPage(ShowPage):
         intake, state = self.standing.intake, self.standing.state
         if state == "refused":
             return _("The last package was refused, and nothing of it was kept. Have it mended, then receive it again.")
+        if state == "converting":
+            return _("The exchange's own files are being converted. Nothing is in the case yet.")
         if intake is None:
             if not self.case.securing_completed_at:
                 return _("The exchange is not secured yet. Complete the securing checklist first.")
@@ -214,13 +221,17 @@ class TakeOverPage(ShowPage):
         ]
 
     def buttons(self) -> list[Button]:
-        state, asked = self.standing.state, self.standing.approval
+        intake, state, asked = self.standing.intake, self.standing.state, self.standing.approval
         found: list[Button] = []
         if state in ("", "refused"):
             if self.case.securing_completed_at:
                 found.append(self.button(_("Receive a package"), "takeover-receive", POWER, main=True))
+                found.append(self.button(_("Receive the exchange's own files"), "takeover-deliver", POWER))
+                found.append(self.button(_("Mapping"), "takeover-mapping", POWER))
             else:
                 found.append(self.button(_("Securing checklist"), "securing", main=True))
+        if state == "refused" and self.decidable():
+            found.append(self.button(_("Decide what becomes of the findings"), "takeover-outcomes", POWER))
         if state == "refused":
             found.append(self.button(_("Put the report aside"), "takeover-forget", POWER))
         if state == "received":
@@ -236,15 +247,24 @@ class TakeOverPage(ShowPage):
             found.append(self.button(_("Give the package up"), "takeover-cancel", POWER))
         if state == "accepting" and self.standing.job and self.standing.job.state == JobState.FAILED:
             found.append(self.button(_("Go on writing"), "takeover-go-on", POWER, main=True))
+        if intake is not None and intake.outcomes:
+            found.append(self.button(_("Rows set aside"), "takeover-set-aside", POWER))
+        if intake is not None and intake.mapping_id:
+            found.append(self.button(_("Where a row came from"), "takeover-origin", POWER))
         if state == "accepted":
             found.append(self.button(_("What is held"), "holdings", main=True))
             found.append(self.button(_("Corrections and scope"), "corrections"))
         return found
 
+    def decidable(self) -> bool:
+        """Whether a decision could deal with what refused the package: its files are kept as a delivery."""
+        job = self.standing.job
+        return job is not None and job.kind == takeover.INSPECT and bool(job.params.get("delivery"))
+
     def sections(self) -> list[Section]:
-        if self.standing.running and self.standing.state == "inspecting":
+        if self.standing.running and self.standing.state in ("inspecting", "converting"):
             return []
-        found = [section for section in (self._totals(), self._files()) if section.rows]
+        found = [section for section in (self._totals(), self._files(), self._deliveries()) if section.rows]
         given_up = Intake.objects.filter(case=self.case, state=IntakeState.CANCELLED).order_by("-pk")
         if given_up:
             found.append(Section(
@@ -296,6 +316,14 @@ class TakeOverPage(ShowPage):
         if asked:
             return link(self.url("approval", pk=asked.pk), _("waits for signatures"))
         return link(self.url("takeover-suspense", pk=total.pk), _("Put into suspense")) if self.may(POWER) else ""
+
+    def _deliveries(self) -> Section:
+        rows = [
+            [link(self.url("takeover-delivery", pk=row.pk), row.deliverer), jst(row.received_at), words.of(words.DELIVERIES, row.state), f"{row.many:,}"]
+            for row in Delivery.objects.filter(case=self.case).annotate(many=Count("files")).order_by("-pk")[:20]
+        ]  # fmt: skip
+        head = [_("Deliverer"), _("Received"), _("State"), _("Files")]
+        return Section(_("Deliveries of the exchange's own files"), head=head, rows=rows, numeric=frozenset({3}))
 
     def _files(self) -> Section:
         intake = self.standing.intake

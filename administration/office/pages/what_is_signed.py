@@ -18,6 +18,8 @@ from administration.ledger.models import Intake, NegativePolicy
 from administration.office import readable, words
 from administration.office.pages.acting import Effect, Table
 from administration.office.pages.approving import EFFECTS, Describer
+from administration.office.pages.outcomes import outcomes_table
+from administration.office.templatetags.office import sha
 
 PLAN_LINES_MAX = 40  # of what changed in a plan's text
 
@@ -42,7 +44,7 @@ def assets_of(case: Case) -> dict[str, Asset]:
 @describes(takeover.ACCEPT)
 def ledger(request: ApprovalRequest, case: Case) -> Effect:
     """The files, what they add up to beside what was declared, and what becomes of negative balances."""
-    intake = Intake.objects.get(pk=request.object_id)
+    intake = Intake.objects.select_related("mapping").get(pk=request.object_id)
     language = get_language() or "en"
     totals = intake.control_totals.order_by("asset_code", "product")
     scales = {asset["code"]: asset["scale"] for asset in intake.manifest["assets"]}  # the case may not know them yet
@@ -67,8 +69,10 @@ def ledger(request: ApprovalRequest, case: Case) -> Effect:
                 if intake.negative_policy == NegativePolicy.EXCLUDE
                 else _("stay as they are, to be decided one by one"),
             ),
+            *([(_("Mapping"), f"{intake.mapping.version} · {sha(intake.mapping.sha256)}")] if intake.mapping else []),
         ],
         tables=[
+            *([outcomes_table(intake)] if intake.outcomes else []),
             Table(
                 _("Control totals: what was declared, and what the rows add up to"),
                 [_("Asset"), _("Product"), _("Difference"), _("Declared"), _("Rows add up to"), _("Suspense"), _("By whom")],

@@ -33,6 +33,10 @@ class Command(ActCommand):
         parser.add_argument(
             "--mapping", type=Path, metavar="FILE.toml", help=_("how the exchange's own files become a package; see MAPPING.md")
         )  # fmt: skip
+        parser.add_argument(
+            "--set-aside", default="", metavar="KINDS", help=_("kinds of findings, with commas: their rows are set aside, and their totals into suspense")
+        )  # fmt: skip
+        parser.add_argument("--because", default="", metavar="WHY", help=_("why rows are set aside; it is part of what is signed"))
         parser.add_argument("--deliverer", default="", metavar="WHO", help=_("who delivers the files; the exchange if not said"))
         parser.add_argument("--dry-run", action="store_true", help=_("only look; keep nothing"))
         parser.add_argument(
@@ -52,6 +56,7 @@ class Command(ActCommand):
         case, by, directory = self.case(options["case"]), self.actor(), Path(options["directory"])
         suspend = options["differences"] == Differences.SUSPEND
         text = options["mapping"].read_text() if options["mapping"] else None
+        outcomes = {kind: {"outcome": "aside", "remark": options["because"]} for kind in filter(None, options["set_aside"].split(","))}
         if options["dry_run"]:
             appointments.require(case, by, takeover.POWER, at=self.now())
             if text is not None:
@@ -65,9 +70,9 @@ class Command(ActCommand):
                 takeover.cancel(waiting, by=by, at=self.now(), reason=options["instead"])
         try:
             if text is not None:
-                job = self.converted(case, directory, text, options["deliverer"], options["differences"], by=by)
+                job = self.converted(case, directory, text, options["deliverer"], options["differences"], outcomes, by=by)
             else:
-                intake = takeover.receive(case, directory, by=by, at=self.now(), differences=options["differences"])
+                intake = takeover.receive(case, directory, by=by, at=self.now(), differences=options["differences"], outcomes=outcomes)
                 job = self.inspected(intake, takeover.inspect(intake, by=by, at=self.now()), by=by)
             intake = takeover.outcome(job)
         except takeover.HandoverRefused as refused:
@@ -90,12 +95,12 @@ class Command(ActCommand):
             takeover.cancel(intake, by=by, at=self.now(), reason="")  # nothing was read to its end, nothing remains
             raise
 
-    def converted(self, case: Case, directory: Path, text: str, deliverer: str, differences: str, *, by: User) -> Job:
+    def converted(self, case: Case, directory: Path, text: str, deliverer: str, differences: str, outcomes: dict[str, Any], *, by: User) -> Job:
         """Receive the exchange's own files, convert them, and begin to inspect what came of them."""
         chosen = conversions.save_mapping(case, text, by=by, at=self.now())
         who = deliverer or mapping.read(text).exchange["name"]
         delivery = deliveries.from_directory(case, directory, deliverer=who, by=by, at=self.now())
-        job = self.wait(conversions.convert(delivery, chosen, by=by, at=self.now(), differences=differences))
+        job = self.wait(conversions.convert(delivery, chosen, by=by, at=self.now(), differences=differences, outcomes=outcomes))
         inspection_job = conversions.outcome(job)
         return self.inspected(Intake.objects.get(pk=inspection_job.subject_id), inspection_job, by=by)
 
