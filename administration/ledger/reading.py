@@ -143,6 +143,12 @@ def blocks(path: Path, table: Table, *, offset: int, row: int, size: int = BLOCK
                 continue
             offset += len(content)
             block = Block([], [], [], offset, row, ended)
+            lines = _plainly_good(content, table)
+            if lines:
+                block.records, block.rows, row = list(enumerate(lines, row)), len(lines), row + len(lines)
+                block.row = row
+                yield block
+                continue
             for number, record in enumerate(_records(content, table, row, block), start=row):
                 if record is None:
                     continue
@@ -196,6 +202,23 @@ def _records(content: bytes, table: Table, row: int, block: Block) -> Iterator[s
                 yield None
 
 
+def _plainly_good(content: bytes, table: Table) -> list[str]:
+    """The records, if each plainly has its table's form: all of them looked at in one go. None if any has not."""
+    if b'"' in content or not content.endswith(b"\n"):
+        return []
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return []
+    return text[:-1].split("\n") if _forms(table).fullmatch(text) else []
+
+
+@cache
+def _forms(table: Table) -> re.Pattern[str]:
+    """Records of a table, one a line. Possessive: what was matched is never looked at again."""
+    return re.compile(f"(?:{_form(table).pattern}\n)*+")
+
+
 def _joined(lines: list[bytes]) -> list[bytes]:
     """Lines put together again where a line end stands inside quotes."""
     out: list[bytes] = []
@@ -226,7 +249,7 @@ def _field_form(column: Column) -> str:
             form = rf'[^\s",\x00-\x1f\x7f{HIDDEN}]{bounds}'
             return f'(?:{form}|"{form}")'
         seen = rf"\x7f{HIDDEN}"
-        first = r"(?![\s　]*(?:,|$))" if column.required else ""
+        first = r"(?![^\S\n]*(?:,|\n|$))" if column.required else ""
         return rf'(?:{first}[^",\x00-\x1f{seen}]{bounds}|"(?:[^"\x00-\x08\x0b\x0c\x0e-\x1f{seen}]|""){bounds}")'
     form = {
         Type.AMOUNT: _AMOUNT,
