@@ -65,6 +65,7 @@ REASONS: Labels = {
     "filed_in_time": _("It was filed in time."),
     "not_filed": _("It was not filed in time."),
     "ledger_corrected": _("The exchange's ledger was corrected."),
+    "unclaimed": _("Nobody claimed it in time, and a court gave it to the other customers."),
 }
 
 NETWORKS: Labels = {

@@ -19,6 +19,7 @@ from administration.returns import (
     depositing,
     failures,
     forfeiting,
+    gates,
     overpayments,
     reaching,
     rounds,
@@ -152,6 +153,8 @@ def test_a_deposit_goes_the_whole_way(world):
     filing.refresh_from_db()
     assert (filing.state, Position.objects.get(claim_line=lines[0]).deposited) == (TailState.DONE, 1000)
     assert (ties(world)["JPY"]["deposited"], Event.objects.last().kind) == ("2000", "deposit.lodged")
+    said = {one.asset: one for one in gates.of_claim(claims[0], at=db_now())}
+    assert "令和8年度金第100号" in said["JPY"].office and said["JPY"].gate == "deposited" and said["BTC"].gate != "deposited"
     assert verify.verify(world.case)["ok"]
 
 

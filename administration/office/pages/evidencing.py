@@ -211,8 +211,19 @@ class LinePage(CasePage):
         return {
             "line": line, "says": LINE_KINDS.get(line.kind, line.kind), "money": money_of(assets, line.asset_code, line.amount),
             "state": match_state(line), "step": STEPS.get(line.problem, ""), "ours": ours,
-            "stops": list(self.case.stops.filter(lifted_at__isnull=True)),
+            "stops": list(self.case.stops.filter(lifted_at__isnull=True)), "answers": self.answers(line) if may else [],
         }  # fmt: skip
+
+
+    def answers(self, line: EvidenceLine) -> list[tuple[Any, str]]:
+        """What a person can answer here, beside a correction."""
+        if line.problem in ("ambiguous", "correction", "fee_kept"):
+            return [(_("Choose which one it is"), self.url("evidence-line-decide", pk=line.pk))]
+        if line.problem == "settled_twice":
+            return [(_("Record the over-payment"), self.url("line-recognise", pk=line.pk))]
+        if line.problem == "overpaid" and (found := self.case.overpayments.filter(line=line).first()):
+            return [(_("Recover it"), self.url("overpayment", pk=found.pk))]
+        return []
 
 
 # --- acts ---------------------------------------------------------------------------------------
@@ -490,7 +501,7 @@ class OverpaymentsPage(ButtonList):
     def columns(self) -> list[Column]:
         language = get_language() or "en"
         return [
-            Column(_("Return"), lambda row: row.attempt.asset_return.reference, link=lambda row: self.url("return", return_reference=row.attempt.asset_return.reference)),
+            Column(_("Return"), lambda row: row.attempt.asset_return.reference, link=lambda row: self.url("overpayment", pk=row.pk)),
             Column(_("Claim"), lambda row: row.attempt.asset_return.claim_line.claim.number),
             Column(_("Amount"), lambda row: readable.money(row.amount, row.asset), numeric=True),
             Column(_("Recovered"), lambda row: readable.money(row.recovered, row.asset), numeric=True),

@@ -14,10 +14,12 @@ from administration.office.pages.evidencing import LINE_KINDS, STEPS, money_of
 from administration.office.pages.returning import OWNERS, assets_of, gate_sentence, people_in_charge, rail_name, rows_of
 from administration.office.pages.scheduling import KEPT_BACK
 from administration.rails.interface import RailClass
-from administration.returns import gates, matching, routes
-from administration.returns.models import EvidenceLine, Submission, SubmissionState
+from administration.returns import failures, gates, matching, routes
+from administration.returns.models import AssetReturn, Attempt, EvidenceLine, Match, Submission, SubmissionState
 
 SHOWN = 50  # of each kind; the lists have all
+# What a rail or bank did of which nothing of ours is the cause.
+ORPHANED = ("no_such_return", "not_sent", "no_attempt", "unknown_debit", "unknown_credit")
 
 NEXT_FOR: dict[str, Any] = {
     RailClass.R1: lazy("The house calls again with the same key. If the rail stays silent, call the rail."),
@@ -40,6 +42,15 @@ JOIN returns_evidenceline e ON e.id = m.line_id
 WHERE r.case_id = %s AND r.state = 'returned'
   AND NOT EXISTS (SELECT FROM returns_assetreturn n WHERE n.after_id = r.id)
 ORDER BY m.applied_at LIMIT %s
+"""
+
+
+# Since when, at the latest, something of each gate is kept back: since its round was scheduled.
+SINCE = """
+SELECT CASE WHEN r.state = 'held' THEN r.held_by_gate ELSE 'destination' END, min(o.scheduled_at)
+FROM returns_assetreturn r JOIN returns_round o ON o.id = r.round_id
+WHERE r.case_id = %s AND (r.state = 'held' OR r.state = 'scheduled' AND r.destination_id IS NULL)
+GROUP BY 1
 """
 
 
@@ -69,7 +80,9 @@ class Exceptions(CasePage):
         self.charge = people_in_charge(self.case, self.at)
         kinds = [
             ("unknown", _("Unknown outcome"), self.unknown()),
-            ("lines", _("Evidence that does not fit"), self.lines()),
+            ("mismatch", _("Evidence that does not fit"), self.lines(orphaned=False)),
+            ("orphaned", _("Orphaned: nothing of ours explains it"), self.lines(orphaned=True)),
+            ("failed", _("Failed, and kept back"), self.failed()),
             ("returned", _("Came back"), self.returned()),
             ("held", _("Held back"), self.held()),
             ("overpaid", _("Over-paid, not recovered yet"), self.overpaid()),
@@ -108,8 +121,9 @@ class Exceptions(CasePage):
             )  # fmt: skip
         return found
 
-    def lines(self) -> list[Waiting]:
-        rows = EvidenceLine.objects.filter(case=self.case).exclude(problem="").select_related("evidence").order_by("pk")[:SHOWN]
+    def lines(self, *, orphaned: bool) -> list[Waiting]:
+        found = EvidenceLine.objects.filter(case=self.case).exclude(problem="").select_related("evidence")
+        rows = (found.filter(problem__in=ORPHANED) if orphaned else found.exclude(problem__in=(*ORPHANED, "overpaid"))).order_by("pk")[:SHOWN]
         return [
             Waiting(
                 matching.sentence(line), f"{line.reference or '–'} · {money_of(self.assets, line.asset_code, line.amount)}",
@@ -118,6 +132,31 @@ class Exceptions(CasePage):
             )
             for line in rows
         ]  # fmt: skip
+
+    def failed(self) -> list[Waiting]:
+        kept = failures.kept_back(self.case, SHOWN)
+        rows = AssetReturn.objects.in_bulk([row for row, _attempt, _code in kept])
+        tried = Attempt.objects.select_related("batch", "asset_return__asset", "asset_return__claim_line__claim").in_bulk([attempt for _row, attempt, _code in kept])
+        lines: dict[int, EvidenceLine] = {}
+        for match in Match.objects.filter(attempt__in=tried).select_related("line__evidence").order_by("pk"):
+            lines[match.attempt_id] = match.line
+        found = []
+        for pk, attempt_id, code in kept:
+            row, attempt = rows[pk], tried[attempt_id]
+            what, step = failures.in_words(code)
+            acts: list[tuple[Any, str]] = [(_("Its story"), self.url("return", return_reference=row.reference))]
+            if self.may("returns.evidence"):
+                acts.insert(0, (_("Ask two people to release it"), self.url("return-release", return_reference=row.reference)))
+            line = lines.get(attempt_id)
+            since = line.evidence.received_at if line else attempt.recorded_at
+            found.append(
+                Waiting(
+                    f"{row.reference} · {readable.money(row.amount, attempt.asset_return.asset)}",
+                    _("%(what)s; tried %(tries)s times, last on %(rail)s") % {"what": what, "tries": row.tries, "rail": rail_name(attempt.batch.rail)},
+                    self.charge, since, self.age(since), step, acts, [self.beside(line)] if line else [],
+                )
+            )  # fmt: skip
+        return found
 
     def beside(self, line: EvidenceLine) -> tuple[str, str]:
         says = LINE_KINDS.get(line.kind, line.kind)
@@ -145,13 +184,14 @@ class Exceptions(CasePage):
 
     def held(self) -> list[Waiting]:
         found = []
+        oldest: dict[str, datetime | None] = {row[0]: row[1] for row in rows_of(SINCE, [self.case.pk])}
         for code, count in rows_of(KEPT_BACK, [self.case.pk]):
             gate = gates.BY_CODE.get(code)
             owner = str(OWNERS.get(gate.owner, gate.owner)) if gate else str(OWNERS["office"])
             found.append(
                 Waiting(
                     gate_sentence(code), _("%(count)s returns") % {"count": f"{count:,}"},
-                    f"{owner} · {self.charge}" if owner != str(OWNERS["customer"]) else owner, None, "–",
+                    f"{owner} · {self.charge}" if owner != str(OWNERS["customer"]) else owner, oldest.get(code), self.age(oldest.get(code)),
                     str(gate.next_act) if gate else "", [(_("Show them"), f"{self.url('returns')}?gate={code}"), (_("Held back"), self.url("held"))],
                 )
             )  # fmt: skip
@@ -163,7 +203,8 @@ class Exceptions(CasePage):
             Waiting(
                 f"{row.attempt.asset_return.reference} · {readable.money(row.amount - row.recovered, row.asset)}", _("paid although another attempt held the return"),
                 self.charge, row.at, self.age(row.at), str(STEPS["overpaid"]),
-                [(_("Its story"), self.url("return", return_reference=row.attempt.asset_return.reference))], [self.beside(row.line)],
+                [(_("Recover it"), self.url("overpayment", pk=row.pk)), (_("Its story"), self.url("return", return_reference=row.attempt.asset_return.reference))],
+                [self.beside(row.line)],
             )
             for row in rows[:SHOWN]
         ]  # fmt: skip

@@ -24,7 +24,7 @@ from administration.ledger.models import ScopeDecision
 from administration.office.pages.base import CasePage, page
 from administration.office.templatetags.office import sha
 from administration.record import log
-from administration.returns.models import Correction, Evidence
+from administration.returns.models import Correction, CourtDeposit, Evidence, ForcedSale, Recovery, Residue
 from claims.destinations.models import Destination
 from claims.register.models import Decision, Dispute, Transfer
 
@@ -60,6 +60,10 @@ KEPT: tuple[Papers, ...] = (
     Papers(lambda case: Destination.objects.filter(case=case), "proof_sha256", ("destinations.verify",)),
     Papers(lambda case: Evidence.objects.filter(case=case), "sha256", RETURNS),
     Papers(lambda case: Correction.objects.filter(case=case), "evidence_sha256", RETURNS),
+    Papers(lambda case: CourtDeposit.objects.filter(case=case), "receipt_sha256", RETURNS),
+    Papers(lambda case: Recovery.objects.filter(overpayment__case=case), "evidence_sha256", RETURNS),
+    Papers(lambda case: ForcedSale.objects.filter(case=case), "evidence_sha256", RETURNS),
+    Papers(lambda case: Residue.objects.filter(case=case), "evidence_sha256", RETURNS),
 )
 # By its first bytes; anything else is only bytes.
 KINDS = ((b"%PDF-", "pdf"), (b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpg"), (b"II*\x00", "tif"), (b"MM\x00*", "tif"), (b"PK\x03\x04", "zip"))

@@ -13,8 +13,8 @@ from administration.distribution.models import Entitlement
 from administration.office import readable
 from administration.office.pages.base import CasePage, page
 from administration.office.pages.evidencing import LINE_KINDS, money_of
-from administration.office.pages.returning import assets_of, rail_name, return_of, where_to
-from administration.returns import batches, gates, matching
+from administration.office.pages.returning import assets_of, rail_name, return_of, rows_of, where_to
+from administration.returns import batches, failures, gates, matching
 from administration.returns.models import (
     AssetReturn,
     Attempt,
@@ -73,6 +73,8 @@ class Story(CasePage):
             if row.state in (ReturnState.SCHEDULED, ReturnState.HELD):
                 found.append((_("Cancel it"), self.url("return-cancel", **own)))
         if self.may("returns.evidence"):
+            if row.tries and rows_of("SELECT failure_keeps_back(%s, %s, %s)", [row.pk, row.tries, row.rail])[0][0]:
+                found.append((_("Ask two people to release it"), self.url("return-release", **own)))
             over = row.attempts.filter(state__in=[AttemptState.REFUSED, AttemptState.DEAD]).order_by("pk")
             if EvidenceLine.objects.filter(case=self.case, reference=row.reference, kind="settled").exclude(problem="").exists():
                 found += [(_("Propose a correction"), self.url("correct", machine="attempt", pk=attempt.pk)) for attempt in over]
@@ -137,6 +139,7 @@ class Story(CasePage):
                     who = signature.signer.first_name or signature.signer.username
                     found.append(Moment(signature.signed_at, _("%(user)s signed batch %(batch)s") % {"user": who, "batch": batch.reference}, "", address, 7))
         for attempt in tries:
+            found += self.reissue(attempt)
             parts = Submission.objects.filter(batch_id=attempt.batch_id, part=attempt.part).defer("payload").order_by("version")
             for part in parts:
                 if part.sent_at:
@@ -158,6 +161,19 @@ class Story(CasePage):
                     found.append(Moment(match.applied_at, applied_words(line.kind), _("positions and books together"), "", 10))
             found += self.corrected("attempt", attempt.pk)
         return found
+
+    def reissue(self, attempt: Attempt) -> list[Moment]:
+        """A later try names the one before it, which is proved dead, and by which line."""
+        rows = rows_of("SELECT after_id, after_state, proof_id FROM returns_reissue WHERE attempt_id = %s", [attempt.pk])
+        if not rows:
+            return []
+        after, state, proof = rows[0]
+        before = Attempt.objects.select_related("batch").get(pk=after)
+        reason = failures.of(before)
+        what = failures.in_words(reason.code)[0] if reason else str(AttemptState(state).label)
+        words = _("Tried again after the try in batch %(batch)s, which let go of it") % {"batch": before.batch.reference}
+        link = self.url("evidence-line", pk=proof) if proof else self.url("batch", batch=before.batch.reference)
+        return [Moment(attempt.recorded_at, words, what, link, 7)]
 
     def corrected(self, machine: str, pk: int) -> list[Moment]:
         rows = Correction.objects.filter(case=self.case, machine=machine, object_id=pk, applied_at__isnull=False)
