@@ -307,7 +307,7 @@ def confirm_encoding(file: DeliveredFile, *, encoding: str, by: User, at: dateti
     row = DeliveredFile.objects.select_for_update(of=("self",)).select_related("delivery__case").get(pk=file.pk)
     appointments.require(row.delivery.case, by, POWER, at=at)
     name = encodings.named(encoding)
-    chosen = next((one for one in encodings.candidates(path_of(row)) if one.encoding == name), None) if row.sha256 else None
+    chosen = encodings.tried(path_of(row), name) if row.sha256 and name else None
     if chosen is None:
         raise NotDelivered(_("“%(encoding)s” is not among the candidates.") % {"encoding": encoding})
     if not chosen.possible:

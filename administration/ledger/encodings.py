@@ -78,9 +78,13 @@ def named(text: str) -> str | None:
     return name if name in ENCODINGS else None
 
 
-def candidates(path: Path) -> list[Candidate]:
-    """Every encoding with what becomes of the file in it; those that decode it come first, likelier ones before."""
-    found = [_tried(path, name) for name in ENCODINGS]
+def candidates(path: Path, most: int | None = None) -> list[Candidate]:
+    """
+    Every encoding with what becomes of the file in it; those that decode it come first, likelier ones before.
+
+    With `most`, no more than so many bytes are looked at: enough to choose by, not to confirm.
+    """
+    found = [tried(path, name, most) for name in ENCODINGS]
     plain = [one for one in found if one.possible]
     if len(plain) > 1 and all(not (one.kana or one.kanji or one.half_kana) for one in plain if one.encoding[:5] != "utf-1"):
         plain = [one for one in plain if one.encoding[:5] != "utf-1" or one.marked]  # plain ASCII reads as rare kanji in UTF-16
@@ -88,7 +92,8 @@ def candidates(path: Path) -> list[Candidate]:
     return sorted(plain, key=lambda one: one.likeness, reverse=True) + hopeless
 
 
-def _tried(path: Path, name: str) -> Candidate:
+def tried(path: Path, name: str, most: int | None = None) -> Candidate:
+    """One encoding, and what becomes of the file in it."""
     codec, mark = ENCODINGS[name]
     one = Candidate(name)
     size = path.stat().st_size
@@ -102,7 +107,7 @@ def _tried(path: Path, name: str) -> Candidate:
             return one
         tail = ""
         try:
-            for text in decoded(file, codec):
+            for text in decoded(file, codec, most):
                 _judge(one, text)
                 tail = _collect(one, tail + text)
         except Undecodable as wrong:
@@ -133,11 +138,11 @@ def _collect(one: Candidate, text: str) -> str:
     return lines[-1][: PIECE * 2]
 
 
-def decoded(file: BinaryIO, codec: str) -> Iterator[str]:
+def decoded(file: BinaryIO, codec: str, most: int | None = None) -> Iterator[str]:
     """The text of a file from where it stands, piece by piece, strictly. Raises Undecodable with the byte's offset."""
     decoder = codecs.getincrementaldecoder(codec)("strict")
     at = file.tell()
-    while True:
+    while most is None or at < most:
         piece = file.read(PIECE)
         pending = len(decoder.getstate()[0])
         try:

@@ -209,7 +209,7 @@ def schema() -> dict[str, Any]:
                     for table in package.TABLES
                 ],
             },
-            "control_totals": {"type": "array", "minItems": 1, "items": told({
+            "control_totals": {"type": "array", "items": told({
                 "asset": text, "product": {"enum": list(package.PRODUCTS)},
                 "declared": {"type": "string", "pattern": r"^-?[0-9]{1,78}(\.[0-9]{1,36})?$"},
                 "accounts": count, "source": text,

@@ -32,6 +32,7 @@ working.KINDS.update({deliveries.CONVERT: lazy("Converting the exchange's files"
 working.ONWARD.update({deliveries.CONVERT: "takeover"})
 working.PHASES.update({"converting": lazy("converting"), "converted": lazy("converted")})
 SHOWN = 40  # files on a page
+LOOKED_AT = 16 * 2**20  # bytes of a file by which its candidates are shown; what is confirmed is read to its end
 
 
 def inbox_folders() -> list[str]:
@@ -292,7 +293,7 @@ class ConfirmEncoding(OfFile):
         file = self.file()
         if file.sha256 is None or file.delivery.state == DeliveryState.DESTROYED:
             raise deliveries.NotDelivered(_("“%(name)s” is not here.") % {"name": file.name})
-        return encodings.candidates(deliveries.path_of(file))
+        return encodings.candidates(deliveries.path_of(file), LOOKED_AT)
 
     def form_arguments(self) -> dict[str, Any]:
         return {"found": self.candidates()}
