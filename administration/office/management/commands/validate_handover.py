@@ -7,7 +7,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from administration.ledger import inspection
+from administration.ledger import validating
+from administration.office import readiness
 from administration.office.command import ActCommand
 from administration.office.management.commands.take_over import report_object, sentence
 
@@ -17,12 +18,17 @@ class Command(ActCommand):
 
     def arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("directory", metavar="DIR", help=_("the folder of the package"))
+        parser.add_argument("--html", metavar="FILE", default="", help=_("write a report of one page there, in both languages"))
 
     def run(self, **options: Any) -> dict[str, Any]:
         started = time.monotonic()
-        report = inspection.validate(Path(options["directory"]))
-        state = "refused" if report.refused else "valid"
-        return report_object(report.as_json(), ok=not report.refused, state=state, since=started)
+        found = validating.validate(Path(options["directory"]))
+        if options["html"]:
+            Path(options["html"]).write_text(readiness.html(found), "utf-8")
+        refused = found.report.refused
+        state = "refused" if refused else "valid"
+        report = report_object(found.report.as_json(), ok=not refused, state=state, since=started)
+        return report | found.as_json() | {"sentence": readiness.verdict(found)}
 
     def sentence(self, result: dict[str, Any]) -> str:
-        return sentence(result)
+        return f"{sentence(result)}\n{result['sentence']}"
