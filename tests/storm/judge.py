@@ -57,16 +57,37 @@ def judge(plant: Plant, office: Office, *, returns: int, began_at: datetime, mov
     return verdict
 
 
+# What is worth stopping for, at a glance.
+SMELLS = (
+    "SELECT FROM returns_evidenceline WHERE problem <> ''",
+    "SELECT FROM returns_conflictkey GROUP BY key HAVING count(DISTINCT batch_id) > 1",
+    "SELECT FROM record_event WHERE kind IN ('submission.accepted', 'submission.unknown', 'submission.refused')"
+    " GROUP BY subject_id, body::jsonb ->> 'fence' HAVING count(*) > 1",
+    "SELECT FROM record_event e CROSS JOIN LATERAL jsonb_array_elements(e.body::jsonb -> 'parts') p JOIN record_event o"
+    " ON o.subject_id = p ->> 'key' AND o.body::jsonb ->> 'fence' = p ->> 'fence' WHERE e.kind = 'submission.lapsed'"
+    " AND o.kind IN ('submission.accepted', 'submission.unknown', 'submission.refused')",
+    "SELECT FROM returns_round o WHERE o.scheduled_at IS NOT NULL AND 3 * (SELECT count(*) FROM register_claim)"
+    " <> (SELECT count(*) FROM returns_assetreturn WHERE after_id IS NULL)",
+    records.SETTLED_WITHOUT_EVIDENCE,
+)
+
+
 def smells(plant: Plant, office: Office) -> bool:
     """A quick look while everything moves: whether it is worth while to stop and judge."""
+    during = "".join(
+        f" OR s.sent_at > '{first}' AND s.sent_at < '{last}' AND '{rail}' IN ('', b.rail)" for rail, first, last in office.stop_windows
+    )
+    stopped = f"SELECT FROM returns_submission s JOIN returns_batch b ON b.id = s.batch_id WHERE false{during}"
     try:
-        ((queued,),) = plant.sql("SELECT count(*) FROM returns_evidenceline WHERE problem <> ''")
+        if any(plant.sql(f"SELECT 1 WHERE EXISTS ({smell})") for smell in (*SMELLS, stopped)):
+            return True
+        there = {name for (name,) in plant.sql("SELECT indexrelid::regclass::text FROM pg_index WHERE indisunique AND indisvalid")}
     except OperationalError:
         return False
     connection.close()  # it may be of a server that was crashed since
     owed = truth.owed()
     over = any(units > owed.get(claim, 0) for claim, units in truth.read(plant).net().items())
-    return bool(queued or over or office.wrongly_accepted)
+    return bool(over or office.wrongly_accepted or set(BELTS) - there)
 
 
 # --- I2, I3: paid once ---------------------------------------------------------------------------

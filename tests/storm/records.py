@@ -19,6 +19,12 @@ from tests.storm.plant import Plant
 from tests.storm.truth import Truth
 from tests.storm.verdict import DESK_OF, Verdict
 
+# Whatever a rail answers, only a line of its statement settles.
+SETTLED_WITHOUT_EVIDENCE = """
+SELECT FROM returns_attempt t WHERE t.state IN ('settled', 'returned') AND NOT EXISTS (
+    SELECT FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id
+    WHERE m.attempt_id = t.id AND e.kind = 'settled')
+"""
 STOPS_WITHIN = 2.0  # seconds from pressing stop to the last booking at the rail
 
 
@@ -66,6 +72,9 @@ def of_the_books(verdict: Verdict, found: Truth, office: Office) -> None:
             held = net.get((claim, code), 0)
             if int(settled) != held:
                 verdict.finds("I1", f"{claim}/{code}: {settled} settled here, {held} held by the rail's word", at_the_end=True)
+        cursor.execute(SETTLED_WITHOUT_EVIDENCE.replace("SELECT FROM", "SELECT t.asset_return_id FROM", 1))
+        for (pk,) in cursor.fetchall():
+            verdict.finds("I9", f"return {pk} is settled, and no line of the rail's statement says so")
         said: dict[tuple[str, str], list[str]] = defaultdict(list)
         for event in found.events:
             said[event.key, event.reference].append(event.kind)
