@@ -33,7 +33,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 # These need no rows; everything else gets a database.
 WITHOUT_ROWS = {
     "check", "collectstatic", "compilemessages", "diffsettings", "findstatic", "help", "makemessages",
-    "makemigrations", "sample_handover", "stack", "startapp", "storm", "validate_handover", "version",
+    "makemigrations", "sample_handover", "stack", "startapp", "storm", "version",
 }  # fmt: skip
 
 # What the embedded stack keeps in its state directory, unless the environment says where.
