@@ -78,6 +78,8 @@ class Run(models.Model):
     inputs_sha256 = models.BinaryField(max_length=32, null=True)
     outputs_root = models.BinaryField(max_length=32, null=True)
     entitlement_count = models.BigIntegerField(default=0)
+    # Who is one person with whom, as it was when the run began; the database sets it and keeps it.
+    grouping = models.ForeignKey("ledger.Grouping", models.PROTECT, null=True, related_name="runs")
     computed_by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
     computed_at = models.DateTimeField(null=True)
 

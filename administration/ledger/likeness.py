@@ -50,7 +50,8 @@ def likened(one: Folded, other: Folded) -> Likeness | None:
     if one.corporate_number and other.corporate_number and one.corporate_number != other.corporate_number:
         return None  # the register says that these are two
     name, alike = _same_name(one, other), _alike(one, other)
-    if not name and alike < 50.0 and not _a_word_in_common(one, other):
+    foreign = _in_two_scripts(one, other)
+    if not name and alike < 50.0 and not foreign and not _a_word_in_common(one, other):
         return None
     written = _written(one, other)
     born = _born(one.born, other.born)
@@ -63,7 +64,9 @@ def likened(one: Folded, other: Folded) -> Likeness | None:
 
     if name and born == "born":
         level = EXACT if phone else STRONG
-    elif _worth_a_look(one, other, name, alike, written, born, phone, email, place, postcode, number):
+    elif _worth_a_look(one, other, name, alike, written, born, phone, email, place, postcode, number) or (
+        foreign and (born == "born") + reached >= 2  # スミス and SMITH: letters say little, a day and an address enough
+    ):
         level = REVIEW
     else:
         return None
@@ -133,6 +136,11 @@ def _same_name(one: Folded, other: Folded) -> bool:
     if one.written and other.written and _same_words(one.written, other.written):
         return True
     return any(_same_words(a, b) for a, b in ((one.sound, other.latin), (one.latin, other.sound)) if a and b)
+
+
+def _in_two_scripts(one: Folded, other: Folded) -> bool:
+    """Whether one name is known in kana only and the other in Latin letters only."""
+    return not (one.sound and other.sound) and not (one.latin and other.latin) and bool(one.sound or one.latin)
 
 
 def _same_words(one: str, other: str) -> bool:

@@ -179,12 +179,8 @@ def _put_crowds_aside(this: Aggregation) -> int:
 
 
 def _is_folded(this: Aggregation) -> bool:
-    """Whether the last customer of the case stands in the workshop: it is emptied when the server falls."""
-    return bool(_one(
-        """SELECT coalesce((SELECT EXISTS (SELECT FROM ledger_folded WHERE aggregation = %s AND identity = i.id)
-                            FROM ledger_identity i WHERE i.case_id = %s ORDER BY i.id DESC LIMIT 1), true)""",
-        [this.pk, this.case_id],
-    ))  # fmt: skip
+    """Whether the workshop still holds what was folded: when the server falls, it is emptied as a whole."""
+    return bool(_one("SELECT EXISTS (SELECT FROM ledger_folded WHERE aggregation = %s)", [this.pk]))
 
 
 def _sides(columns: Iterable[str]) -> str:
@@ -245,8 +241,9 @@ def _liken(this: Aggregation, after: int, pairs: int) -> tuple[int, int, int]:
 
 
 def _place(like: likeness.Likeness) -> int:
-    """Where in the review: level by level, in each the most alike first."""
-    return likeness.LEVELS.index(like.level) * 1024 + 1000 - like.score
+    """Where in the review: level by level, in each the most alike first; at the end what a machine links, as a rule."""
+    level = len(likeness.LEVELS) if like.automatic else likeness.LEVELS.index(like.level)
+    return level * 1024 + 1000 - like.score
 
 
 # --- linking ----------------------------------------------------------------------------------

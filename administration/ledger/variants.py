@@ -29,12 +29,12 @@ _FORMS = """
 def _table() -> dict[int, str]:
     found: dict[int, str] = {}
     for entry in _FORMS.split():
-        today, *others = entry
-        for other in others:
+        today = entry[0]
+        for other in entry[1:]:
             if other != today:
                 found.setdefault(ord(other), today)
-    for other, today in list(found.items()):  # a form of a form
-        found[other] = found.get(ord(today), today)
+    for code, today in list(found.items()):  # a form of a form
+        found[code] = found.get(ord(today), today)
     return found
 
 

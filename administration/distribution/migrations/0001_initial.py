@@ -13,6 +13,7 @@ class Migration(migrations.Migration):
         ("books", "0001_initial"),
         ("cases", "0001_initial"),
         ("custody", "0001_initial"),
+        ("ledger", "0001_initial"),
         ("register", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
@@ -175,6 +176,15 @@ class Migration(migrations.Migration):
                     "computed_by",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "grouping",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs",
+                        to="ledger.grouping",
                     ),
                 ),
                 (
@@ -360,4 +370,5 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),
+        migrations.RunSQL((Path(__file__).parent / "grouping.sql").read_text(), migrations.RunSQL.noop),
     ]

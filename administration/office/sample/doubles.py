@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from random import Random
+from typing import Any
 
 import jaconv
 
@@ -141,10 +142,10 @@ class Invented:
         """The first are common, the last rare."""
         return some[int(len(some) * self.random.random() ** 2.2)]
 
-    def _registered(self, **known: object) -> Registered:
+    def _registered(self, **known: Any) -> Registered:
         postcode, address = self._home()
         born = BORN_FIRST + timedelta(days=self.random.randrange(DAYS))
-        return Registered(**{  # type: ignore[arg-type]
+        return Registered(**{
             "person": self.person, "entity_type": "individual", "born": PLACEHOLDER_BORN if self._one_in(300) else born,
             "nationality": "JP", "postcode": postcode, "address": address, "phone": self._phone(), "email": self._email(), **known,
         })  # fmt: skip
@@ -199,10 +200,10 @@ class Invented:
             )  # fmt: skip
         given, given_kana = self._drawn(GIVEN)
         family, family_kana = like.name.split(" ")[0], like.kana.split(" ")[0]
-        kin = {"name": f"{family} {given}", "kana": f"{family_kana} {given_kana}", "romaji": ""}
+        kin: dict[str, Any] = {"name": f"{family} {given}", "kana": f"{family_kana} {given_kana}", "romaji": ""}
         if kin["kana"] == like.kana:
             return None
-        home = {"postcode": like.postcode, "address": like.address}
+        home: dict[str, Any] = {"postcode": like.postcode, "address": like.address}
         kind = self.random.randrange(8)
         if kind == 0:  # a twin
             return replace(fresh, **kin, **home, person=own, born=like.born, phone=like.phone if self._one_in(3) else fresh.phone)
@@ -211,7 +212,7 @@ class Invented:
         if kind == 2 and like.nationality == "JP":  # a stranger of the same reading in other kanji
             return replace(fresh, person=own, name=like.name.translate(MISCONVERTED), kana=like.kana)
         # a family: one home, and often one telephone or one e-mail
-        shared = {"phone": like.phone} if self._one_in(2) else {"email": like.email} if self._one_in(2) else {}
+        shared: dict[str, Any] = {"phone": like.phone} if self._one_in(2) else {"email": like.email} if self._one_in(2) else {}
         return replace(fresh, **kin, **home, **shared, person=own)
 
     # --- registered again -----------------------------------------------------------------------
@@ -225,7 +226,7 @@ class Invented:
 
     def _particulars(self, first: Registered) -> Registered:
         """A move, a new telephone or e-mail, the same number in another form, a birth date misread or not given."""
-        changed: dict[str, object] = {}
+        changed: dict[str, Any] = {}
         if self._one_in(3):
             changed["postcode"], changed["address"] = self._home()
         elif self._one_in(2):
@@ -240,7 +241,7 @@ class Invented:
             changed["born"] = None
         elif self._one_in(25) and first.born:
             changed["born"] = self._misread(first.born)
-        return replace(first, **changed)  # type: ignore[arg-type]
+        return replace(first, **changed)
 
     def _address_again(self, address: str) -> str:
         head, _space, building = address.partition(" ")
@@ -281,6 +282,8 @@ class Invented:
         elif how == 10 and one.nationality != "JP":
             kana, romaji = "", " ".join(reversed(romaji.split(" ")))
             name = romaji
+        elif how == 11 and one.nationality != "JP":
+            name, romaji = kana, ""  # registered once from a passport, once by ear
         elif how == 11:
             name = name.translate(MISCONVERTED)
         elif how == 12 and one.nationality == "JP" and " " in kana:

@@ -256,4 +256,5 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(condition=models.Q(('given__gte', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('scheduled'), '+', models.F('in_flight')), '+', models.F('settled')), '+', models.F('deposited')))), name='position_never_moves_more_than_was_given'),
         ),
         migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),
+        migrations.RunSQL((Path(__file__).parent / "groups.sql").read_text(), migrations.RunSQL.noop),
     ]
