@@ -152,4 +152,11 @@ SENTENCES = (
     _("This is not the manifest that was approved. Hand over that one."),
     _("These are not the bytes that were approved. Send those."),
     _("There is no destination for %(asset)s."),
+    # when it is not known what a rail did
+    _("no answer: %(why)s"),
+    _("no connection: %(why)s"),
+    _("an answer we do not know: %(why)s"),
+    _("the key stands for other bytes: %(why)s"),
+    _("the lease lapsed"),
+    _("A person carries this rail's files. Nothing was sent."),
 )

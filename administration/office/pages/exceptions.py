@@ -8,6 +8,7 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from administration import wording
 from administration.office import readable
 from administration.office.pages.base import CasePage, page
 from administration.office.pages.evidencing import LINE_KINDS, STEPS, money_of
@@ -101,7 +102,7 @@ class Exceptions(CasePage):
         found = []
         for part in parts:
             rail = routes.rail(part.batch.rail) if routes.known(part.batch.rail) else None
-            said = str((part.answer or {}).get("reason", "")) or _("no answer")
+            said = wording.said(str((part.answer or {}).get("reason", ""))) or _("no answer")
             acts: list[tuple[Any, str]] = [(_("Batch"), self.url("batch", batch=part.batch.reference))]
             if may and rail is not None:
                 if rail.can_observe:
