@@ -219,8 +219,8 @@ def test_a_batch_begins_as_a_draft(world, app):
     app(
         "row_begins_at_the_beginning",
         """INSERT INTO returns_batch (case_id, reference, rail, rail_version, round_id, state, items, totals, parts,
-               prepared_by_id, drafted_at, manifest_sha256)
-           VALUES (%s, 'x', 'rehearsal', '1', %s, 'approved', 1, '{}', 1, %s, now(), %s)""",
+               prepared_by_id, drafted_at, manifest_sha256, lane, canary)
+           VALUES (%s, 'x', 'rehearsal', '1', %s, 'approved', 1, '{}', 1, %s, now(), %s, '', false)""",
         world.case.pk, current.pk, world.goto.pk, sha("m"),
     )  # fmt: skip
 
