@@ -142,10 +142,12 @@ def folded(
     if reading and _is_latin(reading):
         romaji, reading = romaji or reading, ""
     latin = romaji or (name if _is_latin(name) else "")
+    doubling = "ッ" in kana or "っ" in kana  # which letters only double, and is not to be heard here
+    sounding = large_kana(re.sub("[ッっ]", "", kana)) if doubling and reading else reading
     return Folded(
         kind=kind,
         kana=reading,
-        sound=" ".join(map(_spelling, reading.translate(_LETTERS).split())),
+        sound=" ".join(map(_spelling, sounding.translate(_LETTERS).split())),
         latin=" ".join(filter(None, map(_spelling, _plain_latin(latin).split()))),
         written=" ".join(name.translate(_WRITTEN).casefold().split()),
         form=form,
