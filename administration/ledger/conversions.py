@@ -55,7 +55,7 @@ def save_mapping(case: Case, text: str, *, by: User, at: datetime) -> LedgerMapp
     version = (LedgerMapping.objects.filter(case=case).aggregate(Max("version"))["version__max"] or 0) + 1
     row = LedgerMapping.objects.create(case=case, version=version, text=text, sha256=sha256(text.encode()).digest(), by=by, at=at)
     log.append(case, "ledger.mapping_saved", subject=row, by=by, at=at,
-               body={"version": version, "sha256": bytes(row.sha256).hex(), "text": text})  # fmt: skip
+               body={"version": version, "sha256": bytes(row.sha256).hex()})  # fmt: skip
     return row
 
 

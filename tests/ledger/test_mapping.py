@@ -286,3 +286,9 @@ def test_archives_are_looked_at_before_they_are_unpacked(secured: Case, cast: Ca
     deliveries.add(delivery, name="c.csv.gz", source=BytesIO(gzip.compress(b"2\n") + gzip.compress(b"3\n")), by=cast.goto, at=NOON)
     found = deliveries.files_to_convert(delivery)
     assert [(file.name, file.path.read_bytes()) for file in found] == [("a/b.csv", b"1\n"), ("c.csv", b"2\n3\n")]
+
+
+def test_the_page_about_mappings_names_everything_that_can_be_declared():
+    page = (Path(mapping.__file__).parent / "MAPPING.md").read_text()
+    words = [*grammars.DAY_GRAMMARS, *grammars.NEGATIVES, *grammars.TEXTS, *encodings.ENCODINGS, *formats.FORMATS, *formats.NEWLINES]
+    assert [word for word in words if f"`{word}`" not in page] == []

@@ -91,9 +91,9 @@ class Standing:
 def standing(case: Case) -> Standing:
     intake = Intake.objects.filter(case=case).exclude(state=IntakeState.CANCELLED).first()
     if intake is None:
-        converting = Job.objects.filter(case=case, kind=deliveries.CONVERT).order_by("-pk").first()
-        if converting is not None and converting.state in (JobState.WAITING, JobState.FAILED):
-            return Standing(None, converting, False, None)
+        newest = Job.objects.filter(case=case, kind__in=(deliveries.CONVERT, takeover.INSPECT)).order_by("-pk").first()
+        if newest is not None and newest.kind == deliveries.CONVERT and newest.state in (JobState.WAITING, JobState.FAILED):
+            return Standing(None, newest, False, None)
         refused = takeover.refused(case)
         return Standing(None, refused, refused is not None, None)
     kind = takeover.ACCEPT if intake.state in (IntakeState.ACCEPTING, IntakeState.ACCEPTED) else takeover.INSPECT
