@@ -116,6 +116,7 @@ class Tail:
     reminder_days: int
     wait_days: int
     law: str
+    law_ja: str
     confirmed: bool
 
 
@@ -124,6 +125,11 @@ class DepositGround(Named):
     """A ground of depositing with a Legal Affairs Bureau, and the papers that go with it."""
 
     papers: tuple[str, ...]
+    law_ja: str
+
+    def article(self) -> str:
+        """The law it rests on, in the reader's language."""
+        return self.law_ja if japanese() else self.law
 
 
 @dataclass(frozen=True)
@@ -256,7 +262,7 @@ def _proceedings(code: str) -> tuple[Proceeding, ...]:
             approvals={act: (row["signers"], row["office_holder"]) for act, row in version["approvals"].items()},
             tail=Tail(**version["tail"]),
             deposit_grounds={
-                row["ground"]: DepositGround(**_named(row["ground"], row), papers=tuple(row["papers"]))
+                row["ground"]: DepositGround(**_named(row["ground"], row), papers=tuple(row["papers"]), law_ja=row["law_ja"])
                 for row in version["deposit_grounds"]
             },
         )

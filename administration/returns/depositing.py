@@ -177,7 +177,7 @@ def application(filing: DepositFiling) -> bytes:
     case = filing.case
     ground = profiles.proceeding_of(case).deposit_grounds[filing.ground]
     depositor = f"{case.name} {profiles.proceeding_of(case).title_ja}"
-    law = f"{ground.ja}（{ground.law}）" + ("" if ground.confirmed else "（要確認）")
+    law = f"{ground.ja}（{ground.law_ja}）" + ("" if ground.confirmed else "（要確認）")
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\r\n")
     out.writerow(HEAD)

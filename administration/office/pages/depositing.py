@@ -126,7 +126,7 @@ class DepositPage(ShowPage):
         return [
             (_("State"), self.filing.get_state_display()),
             (_("Ground"), ground.shown()),
-            (_("Law"), ground.law),
+            (_("Law"), ground.article()),
             (_("Bureau"), self.filing.office),
             (_("Order"), self.filing.order.number if self.filing.order else "–"),
             (_("Facts"), self.filing.facts),
@@ -215,7 +215,7 @@ class ProposeDeposit(ActPage):
             % {"sums": " + ".join(readable.money(units, asset) for asset, units in sums.items()), "count": f"{len(amounts):,}", "office": data["office"]},
             _("Ask two people to sign the application"),
             figures=[
-                (_("Ground"), ground.shown()), (_("Law"), ground.law), (_("Facts"), data["facts"]),
+                (_("Ground"), ground.shown()), (_("Law"), ground.article()), (_("Facts"), data["facts"]),
                 *((words.of(words.DEPOSIT_PAPERS, one.paper), one.name) for one in papers),
             ],
             tables=[
@@ -248,7 +248,7 @@ def effect_of(filing: DepositFiling, sentence: Any, button: Any, sha256: str = "
         sentence, button,
         figures=[
             (_("Amount"), " + ".join(readable.money(units, asset) for asset, units in sums.items())), (_("Lines"), f"{len(deposits):,}"),
-            (_("Ground"), ground.shown()), (_("Law"), ground.law), (_("Bureau"), filing.office), (_("Facts"), filing.facts),
+            (_("Ground"), ground.shown()), (_("Law"), ground.article()), (_("Bureau"), filing.office), (_("Facts"), filing.facts),
             *((words.of(words.DEPOSIT_PAPERS, one["paper"]), f"{one['name']} · {one['sha256']}") for one in filing.papers),
         ],
         tables=[
