@@ -76,7 +76,7 @@ def test_differences_are_marked_in_words_and_not_by_colour_alone(case, aggregate
     lines = {str(line.label): line for line in aggregated.get(f"{BASE}pairs/{pair.pk}/").context["lines"]}
     assert {label: line.mark for label, line in lines.items() if line.mark} == {
         "Kind of customer": "same", "Name": "same", "Reading (kana)": "same", "Date of birth or founding": "lacks",
-        "Telephone": "lacks", "E-mail": "same", "Postcode": "same", "Address": "alike", "Nationality": "same",
+        "Telephone": "lacks", "E-mail": "same", "Postcode": "same", "Postal address": "alike", "Nationality": "same",
         "Country of residence": "same",
     }  # fmt: skip
     pair = PersonPair.objects.get(one__customer_ref="K00000001", other__customer_ref="K00000002")

@@ -6,9 +6,9 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
-from django.utils.translation import ngettext
 
 from administration.cases.models import Case
 from administration.ledger import likeness, nayose, persons
@@ -70,7 +70,8 @@ PARTICULARS: words.Words = {
 
 def in_words(codes: str) -> str:
     """Particulars of a pair, in words."""
-    return ", ".join(words.of(PARTICULARS, code) for code in codes.split()) or "–"
+    between = "、" if (get_language() or "").startswith("ja") else ", "
+    return between.join(words.of(PARTICULARS, code) for code in codes.split()) or "–"
 
 
 def named(identity: Identity) -> SafeString:
@@ -181,7 +182,7 @@ class PersonsPage(ShowPage):
                 numeric=frozenset({1, 2}),
             ),
             Section(
-                _("Runs"),
+                _("Runs of the name aggregation"),
                 head=[_("Number"), _("State"), _("Begun"), _("By"), _("Customers"), _("Pairs"), _("Linked")],
                 rows=[
                     [run.number, run.get_state_display(), jst(run.started_at), who(run.started_by), f"{run.customers:,}",
@@ -279,4 +280,4 @@ class PersonsList(ListPage):
 
     def _by(self, person: Any) -> SafeString:
         decided = any(one.by_id for one in person.now)
-        return tag(_("a person's decision") if decided else _("a run"))
+        return tag(_("a person's decision") if decided else _("the name aggregation"))

@@ -62,7 +62,6 @@ def compared(one: Identity, other: Identity, accounts: dict[int, list[LedgerAcco
         return ", ".join(f"{account.account_ref} ({account.status})" for account in mine[:ACCOUNTS_SHOWN]) or "–"
 
     return [
-        Line(_("Customer number"), (one.customer_ref, other.customer_ref), ""),
         line(_("Kind of customer"), "entity_type", shown=kind),
         line(_("Name"), "name", (a.written.replace(" ", ""), b.written.replace(" ", ""))),
         line(_("Reading (kana)"), "kana", (a.kana.replace(" ", ""), b.kana.replace(" ", ""))),
@@ -71,7 +70,7 @@ def compared(one: Identity, other: Identity, accounts: dict[int, list[LedgerAcco
         line(_("Telephone"), "phone", (a.phone, b.phone)),
         line(_("E-mail"), "email", (a.email, b.email)),
         line(_("Postcode"), "postcode", (a.postcode, b.postcode)),
-        line(_("Address"), "address", (a.place, b.place)),
+        line(_("Postal address"), "address", (a.place, b.place)),
         line(_("Nationality"), "nationality"),
         line(_("Country of residence"), "residence_country"),
         line(_("Corporate number"), "corporate_number"),
@@ -329,7 +328,7 @@ class PersonPage(ShowPage):
         return [
             Section(
                 _("Customers"),
-                head=[_("Customer"), _("Reading (kana)"), _("Date of birth or founding"), _("Telephone"), _("E-mail"), _("Address"), _("Accounts")],
+                head=[_("Customer"), _("Reading (kana)"), _("Date of birth or founding"), _("Telephone"), _("E-mail"), _("Postal address"), _("Accounts")],
                 rows=[
                     [named(one), one.kana or "–", day(one.birth_or_founding_date), one.phone or "–", one.email or "–", one.address or "–",
                      ", ".join(account.account_ref for account in self.accounts.get(one.pk, [])[:ACCOUNTS_SHOWN]) or "–"]
@@ -341,7 +340,7 @@ class PersonPage(ShowPage):
                 _("How it came about"),
                 head=[_("When"), _("Customer"), _("Person"), _("By"), _("Why")],
                 rows=[
-                    [jst(row.at), row.identity.customer_ref, str(row.person), who(row.by) if row.by else tag(_("a run")),
+                    [jst(row.at), row.identity.customer_ref, str(row.person), who(row.by) if row.by else tag(_("the name aggregation")),
                      row.reason or words.of(LEVELS, row.level)]
                     for row in history.select_related("identity", "person", "by").order_by("-pk")[:100]
                 ],
