@@ -239,7 +239,7 @@ class Ending(ShowPage):
         residues = []
         for row in self.case.residues.select_related("order").order_by("-number"):
             request = request_of(self.case, closing.ACT, row.pk)
-            acts = [link(self.url("approval", pk=request.pk), _("Signatures"))] if request else []
+            acts: list[Any] = [link(self.url("approval", pk=request.pk), _("Signatures"))] if request else []
             if row.state == TailState.APPROVED and self.may(EXPORT):
                 acts.append(link(self.url("residue-dispose", pk=row.pk), _("It was handed over")))
             if row.state == TailState.APPROVED and self.may(BATCH):

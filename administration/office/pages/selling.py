@@ -85,7 +85,7 @@ class SalePage(ShowPage):
             (_("Order"), sale.order.number if sale.order else "–"),
             (_("Coins"), readable.money(sum(sale.shares.values_list("quantity", flat=True)), sale.asset)),
             (_("Brought"), readable.money(sale.gross, sale.into) if sale.gross else "–"),
-            (_("Fees"), readable.money(sale.fees, sale.into) if sale.gross else "–"),
+            (_("Fees"), readable.money(sale.fees or 0, sale.into) if sale.gross else "–"),
             (_("Price of 1 %(asset)s before fees") % {"asset": sale.asset.code}, price_of(sale)),
             (_("Venue"), sale.venue or "–"), (_("Sold"), jst(sale.sold_at) if sale.sold_at else "–"),
             (_("The venue's paper"), paper(self, sale.evidence_sha256, _("paper")) if sale.evidence_sha256 else "–"),
