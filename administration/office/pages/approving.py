@@ -32,6 +32,15 @@ NAMES: dict[str, Any] = {  # act → what it is, in lists
     "distribution.plan": lazy("Give what a run says"),
     "returns.batch": lazy("Send a batch"),
     "returns.correct": lazy("Take a step back in a return"),
+    "returns.deposit": lazy("Deposit with the Legal Affairs Bureau"),
+    "returns.deposit_back": lazy("Give a deposit up"),
+    "returns.sale": lazy("Sell coins by force"),
+    "returns.sale_back": lazy("Give a forced sale up"),
+    "returns.forfeit": lazy("Give to the others what nobody claims"),
+    "returns.residue": lazy("Give the residue away"),
+    "returns.residue_back": lazy("Give the handing over of the residue up"),
+    "returns.write_off": lazy("Write an over-payment off"),
+    "returns.release": lazy("Release a failed return"),
     "cases.succeed": lazy("Another person takes the office"),
 }
 STATES: dict[str, Any] = {

@@ -153,7 +153,7 @@ class Exceptions(CasePage):
             found.append(
                 Waiting(
                     f"{row.reference} · {readable.money(row.amount, attempt.asset_return.asset)}",
-                    _("%(what)s; tried %(tries)s times, last on %(rail)s") % {"what": what, "tries": row.tries, "rail": rail_name(attempt.batch.rail)},
+                    _("%(what)s · tries: %(tries)s, the last on %(rail)s") % {"what": what, "tries": row.tries, "rail": rail_name(attempt.batch.rail)},
                     self.charge, since, self.age(since), step, acts, [self.beside(line)] if line else [],
                 )
             )  # fmt: skip
