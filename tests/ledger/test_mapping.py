@@ -112,14 +112,14 @@ def test_the_true_encoding_is_the_first_candidate_and_others_are_shown_with_it(t
     assert "番号;氏名" in found[0].samples[0]
 
 
-@pytest.mark.parametrize(("content", "offset"), [(b"a;b\n1;\x80\n", 6), (b"a;b\n\x81\x20;1\n", 4), ("髙".encode("cp932") * 700_000 + b"\xff", 1_400_000)])
+@pytest.mark.parametrize(("content", "offset"), [(b"a;b\n1;\x80\n", 6), (b"a;b\n\x81\x20;1\n", 4), ("髙".encode("cp932") * 300_000 + b"\xff", 600_000)])
 def test_an_undecodable_byte_is_refused_with_its_offset(tmp_path: Path, content: bytes, offset: int):
     (tmp_path / "file").write_bytes(content)
 
     assert next(one for one in encodings.candidates(tmp_path / "file") if one.encoding == "cp932").wrong_at == offset
     with pytest.raises(NotRead) as refused:
         list(formats.rows(tmp_path / "file", Layout(encoding="cp932", delimiter=";"), Place(0, 1)))
-    assert (refused.value.kind, refused.value.offset) in (("undecodable", offset), ("endless_line", 0))
+    assert (refused.value.kind, refused.value.offset) == ("undecodable", offset)
 
 
 def test_rows_know_their_line_and_bytes_in_every_encoding(tmp_path: Path):
