@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -170,6 +171,8 @@ def step(job: Job) -> Progress:
     if rail.needs_export:
         refuse_if_shut(batch)
     done, part, made = job.done, int(job.cursor or "0"), 0
+    if not job.cursor:  # an earlier export of this batch may have been stopped half-way: what it made stands
+        part, done = batch.submissions.aggregate(last=Max("part"))["last"] or 0, batch.attempts.count()
     while part < batch.parts and (made == 0 or rail.needs_export or made + rail.max_items <= CHUNK):
         part += 1
         count = _make(batch, part, rail, by=by, at=at)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from administration.cases import approvals, orders, stops, succession
 from administration.cases.models import Appointment, AppointmentKind
@@ -169,6 +169,28 @@ def test_sending_goes_on_by_itself_once_two_people_have_lifted_the_stop(world, m
     tasks.tick()
     done(Job.objects.get(kind=sending.JOB, state=JobState.WAITING))
     assert len(called) == 6
+
+
+def test_an_export_that_was_stopped_half_way_goes_on_where_it_was(world, monkeypatch):
+    monkeypatch.setattr(Rehearsal, "max_items", 2)
+    monkeypatch.setattr(submissions, "CHUNK", 2)
+    batch = world.approved()
+    job = submissions.export(batch, by=world.goto, at=db_now())
+    (first,) = Job.objects.filter(pk=job.pk)
+    with transaction.atomic():
+        jobs._advance_to(jobs._take(first.pk), submissions.step(first))  # one part of six
+    stop = stops.stop(world.case, reason="a doubt", by=world.people.baba, at=db_now())
+    jobs.advance(job.pk)
+    job.refresh_from_db()
+    assert (job.state, Submission.objects.count()) == (JobState.FAILED, 1)
+
+    for user in (world.people.baba, world.people.aoki):
+        stops.lift(stop, by=user, at=db_now())
+    done(submissions.export(batch, by=world.goto, at=db_now()))
+
+    assert Submission.objects.count() == 6
+    assert Attempt.objects.count() == batch.items == 12
+    assert tie_out.tie_out(world.case)["ok"]
 
 
 def test_a_stop_takes_effect_before_it_returns(committed, as_superuser, monkeypatch):
