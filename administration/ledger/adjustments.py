@@ -15,13 +15,21 @@ from administration.books.models import Asset
 from administration.cases import appointments, approvals
 from administration.cases.models import ApprovalRequest
 from administration.errors import Refused
-from administration.ledger.models import Adjustment, Intake, IntakeState, LedgerAccount, ProposedAdjustment
+from administration.ledger.models import (
+    Adjustment,
+    Intake,
+    IntakeState,
+    LedgerAccount,
+    LedgerBalance,
+    ProposedAdjustment,
+)
 from administration.ledger.package import PRODUCTS
 from administration.people.models import User
 from administration.record import log
 
 ADJUST = "ledger.adjust"
-REASONS = ("error", "post_event", "court_order")  # negative balances are excluded all at once, at the acceptance
+CURED, NETTED = "negative_cured", "negative_netted"  # one by one; all at once they are excluded, at the acceptance
+REASONS = ("error", "post_event", "court_order", CURED, NETTED)
 
 
 class NotAdjusted(Refused):
@@ -46,11 +54,48 @@ def adjust(
         )
     if amount == 0:
         raise NotAdjusted(_("A correction of nothing changes nothing. Give the amount."))
+    if reason in (CURED, NETTED):
+        _require_negative(account, asset, product, amount, reason)
     proposed = ProposedAdjustment.objects.create(
         case=case, ledger_account=account, asset=asset, product=product, amount=amount, reason=reason, note=note,
         proposed_by=by, at=at,
     )  # fmt: skip
     return approvals.request(proposed, case=case, act=ADJUST, content_sha256=content(proposed.pk), by=by, at=at)
+
+
+def _require_negative(account: LedgerAccount, asset: Asset, product: str, amount: int, reason: str) -> None:
+    """
+    A negative balance is made good up to nothing, by what the customer paid in or by what is taken from them elsewhere.
+
+    What is taken (a negative amount, netted) is taken from a customer who owes somewhere; the note says at which rate.
+    """
+    if amount > 0 and not standing(account, asset, product) <= -amount:
+        raise NotAdjusted(_("Only a negative balance is made good like this, and only up to nothing."))
+    if amount < 0 and (reason == CURED or not _owes(account) or standing(account, asset, product) < -amount):
+        raise NotAdjusted(
+            _("What is netted is taken from a balance that has it, of a customer whose balance is negative elsewhere.")
+        )
+
+
+def standing(account: LedgerAccount, asset: Asset, product: str) -> int:
+    """What the ledger says now: as taken over, with its corrections."""
+    rows = [
+        found.objects.filter(ledger_account=account, asset=asset, product=product).values_list("amount", flat=True)
+        for found in (LedgerBalance, Adjustment)
+    ]
+    return sum(sum(amounts) for amounts in rows)
+
+
+def _owes(account: LedgerAccount) -> bool:
+    """Whether the customer of this account owes on any account."""
+    sums: dict[tuple[int, int, str], int] = {}
+    for found in (LedgerBalance, Adjustment):
+        for ledger_account, asset, product, amount in found.objects.filter(
+            ledger_account__identity=account.identity_id
+        ).values_list("ledger_account", "asset", "product", "amount"):
+            key = (ledger_account, asset, product)
+            sums[key] = sums.get(key, 0) + amount
+    return any(amount < 0 for amount in sums.values())
 
 
 def content(pk: int) -> bytes:

@@ -278,6 +278,8 @@ CORRECTIONS: Words = {
     "post_event": _("happened after the cut-off"),
     "court_order": _("order of a court"),
     "negative_balance_excluded": _("negative balance excluded"),
+    "negative_cured": _("negative balance made good by the customer"),
+    "negative_netted": _("negative balance netted against the same customer's"),
 }
 
 # --- step 3: what is held -----------------------------------------------------------------------

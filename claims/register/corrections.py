@@ -12,10 +12,11 @@ from django.utils.translation import gettext as _
 from administration.cases import appointments, profiles
 from administration.cases.models import Case
 from administration.errors import Refused
+from administration.ledger.models import ScopeRank
 from administration.people.models import User
 from administration.record import log
 from claims.register import positions, review
-from claims.register.models import Claim, ClaimLine, Decision, Dispute, Position
+from claims.register.models import Claim, ClaimClass, ClaimLine, Decision, Dispute, Position
 from claims.register.schedule import MUST_BE_FILED
 
 RULE = "ledger_corrected_after_scheduling"
@@ -34,7 +35,12 @@ SELECT p.ledger_account_id, p.asset_id, p.product, s.kind, sum(p.amount),
            SELECT d.in_scope FROM ledger_scopedecision d
            WHERE d.ledger_account_id = p.ledger_account_id AND d.product IN ('', p.product)
            ORDER BY d.at DESC, d.id DESC LIMIT 1
-       ), true)
+       ), true),
+       coalesce((
+           SELECT d.rank FROM ledger_scopedecision d
+           WHERE d.ledger_account_id = p.ledger_account_id AND d.product IN ('', p.product)
+           ORDER BY d.at DESC, d.id DESC LIMIT 1
+       ), 'customer')
 FROM (
     SELECT ledger_account_id, asset_id, product, amount FROM ledger_ledgerbalance WHERE case_id = %(case)s
     UNION ALL
@@ -84,13 +90,16 @@ def _wanted(case: Case) -> dict[Key, tuple[int, int]]:
         cursor.execute(CLAIM_OF, [sorted({row[0] for row in rows})])
         claims = {account: claim for claim, account in cursor.fetchall()}
     wanted: dict[Key, tuple[int, int]] = {}
-    for account, asset, product, kind, amount, in_scope in rows:
+    for account, asset, product, kind, amount, in_scope, rank in rows:
         if amount < 0:
             raise Refused(
                 _("“%(product)s” of claim %(claim)s would become negative. Correct the ledger first.")
                 % {"product": product, "claim": Claim.objects.get(pk=claims[account]).number}
             )
-        key = (claims[account], asset, profiles.claim_class(case, kind=kind, product=product))
+        ordinary = (claims[account], asset, profiles.claim_class(case, kind=kind, product=product))
+        apart = (claims[account], asset, ClaimClass.OWN_INSIDER.value)
+        key, other = (ordinary, apart) if rank == ScopeRank.CUSTOMER else (apart, ordinary)
+        wanted.setdefault(other, (0, 0))  # where it ranked before, nothing is left
         total, outside = wanted.get(key, (0, 0))
         wanted[key] = (total + int(amount), outside + (0 if in_scope else int(amount)))
     return wanted

@@ -17,13 +17,13 @@ from administration.books.models import Asset
 from administration.cases import appointments, profiles
 from administration.cases.models import Case
 from administration.errors import Refused
-from administration.ledger.models import Intake, IntakeState, LedgerAccount
+from administration.ledger.models import Intake, IntakeState, LedgerAccount, ScopeDecision, ScopeRank
 from administration.people.models import User
 from administration.record import covers, log
 from administration.work import jobs
 from administration.work.models import Job, JobState
 from claims.register.holds import CONFIDENTIAL
-from claims.register.models import Claim, ClaimKind, ClaimLine, Decision, Dispute
+from claims.register.models import Claim, ClaimClass, ClaimKind, ClaimLine, Decision, Dispute
 
 KIND = "claims.schedule"
 CHUNK = 5000
@@ -113,10 +113,12 @@ def schedule(case: Case, *, by: User, at: datetime) -> Job:
     classes = [
         (asset, product, profiles.claim_class(case, kind=kinds[asset], product=product)) for asset, product in products
     ]
+    ranked = ScopeDecision.objects.filter(case=case).exclude(rank=ScopeRank.CUSTOMER).exists()
+    apart = [(0, "", ClaimClass.OWN_INSIDER)] if ranked else []  # insiders and house accounts, whatever the product
     decisions = {
         stands: Decision.objects.create(case=case, rule=rule, reason_code="scheduled", by=by, at=at).pk
         for rule, stands in ((STANDS, True), (MUST_BE_FILED, False))
-        if any(profiles.class_rule(case, name).silence_stands == stands for _asset, _product, name in classes)
+        if any(profiles.class_rule(case, name).silence_stands == stands for _asset, _product, name in (*classes, *apart))
     }
     return jobs.start(
         case,
@@ -135,6 +137,10 @@ def schedule(case: Case, *, by: User, at: datetime) -> Job:
                     decisions[profiles.class_rule(case, name).silence_stands],
                 ]
                 for asset, product, name in classes
+            ],
+            "apart": [
+                [profiles.class_rule(case, name).silence_stands, decisions[profiles.class_rule(case, name).silence_stands]]
+                for _asset, _product, name in apart
             ],
         },
     )
@@ -171,7 +177,7 @@ WHERE a.case_id = %(case)s AND a.id > %(after)s AND a.id <= %(last)s
 ORDER BY a.row
 """
 
-# Each product is in scope or not by the newest decision that speaks of it; a line adds its products up.
+# Each product is in scope or not, and ranks, by the newest decision that speaks of it; a line adds its products up.
 LINES = """
 INSERT INTO register_claimline (
     case_id, claim_id, asset_id, claim_class, recorded, out_of_scope, admitted, lodged, disputed, rejected,
@@ -181,7 +187,10 @@ SELECT %(case)s, c.id, l.asset_id, l.class, l.recorded, l.outside,
        CASE WHEN l.stands THEN l.recorded - l.outside ELSE 0 END, 0,
        CASE WHEN l.stands THEN 0 ELSE l.recorded - l.outside END, 0, 0, 0, 0, l.decision_id
 FROM (
-    SELECT p.ledger_account_id, p.asset_id, k.class, k.stands, k.decision_id, sum(p.amount) AS recorded,
+    SELECT p.ledger_account_id, p.asset_id, sum(p.amount) AS recorded,
+           CASE WHEN scope.rank <> 'customer' THEN 'own_insider' ELSE k.class END AS class,
+           CASE WHEN scope.rank <> 'customer' THEN %(apart_stands)s::boolean ELSE k.stands END AS stands,
+           CASE WHEN scope.rank <> 'customer' THEN %(apart_decision)s::bigint ELSE k.decision_id END AS decision_id,
            coalesce(sum(p.amount) FILTER (WHERE NOT coalesce(scope.in_scope, true)), 0) AS outside
     FROM (
         SELECT ledger_account_id, asset_id, product, sum(amount) AS amount FROM (
@@ -195,11 +204,11 @@ FROM (
     JOIN unnest(%(assets)s::bigint[], %(products)s::text[], %(classes)s::text[], %(stands)s::boolean[], %(decisions)s::bigint[])
         AS k (asset_id, product, class, stands, decision_id) ON k.asset_id = p.asset_id AND k.product = p.product
     LEFT JOIN LATERAL (
-        SELECT d.in_scope FROM ledger_scopedecision d
+        SELECT d.in_scope, d.rank FROM ledger_scopedecision d
         WHERE d.ledger_account_id = p.ledger_account_id AND d.product IN ('', p.product)
         ORDER BY d.at DESC, d.id DESC LIMIT 1
     ) scope ON true
-    GROUP BY 1, 2, 3, 4, 5 HAVING sum(p.amount) <> 0
+    GROUP BY 1, 2, 4, 5, 6 HAVING sum(p.amount) <> 0
 ) l
 JOIN register_claim c ON c.ledger_account_id = l.ledger_account_id AND c.kind = 'scheduled'
 JOIN books_asset s ON s.id = l.asset_id
@@ -250,6 +259,7 @@ def step(job: Job) -> jobs.Progress:
             "case": case.pk, "reference": case.reference, "after": after, "last": last, "at": at,
             "confidential": list(CONFIDENTIAL), "look": (at + LOOK_AGAIN).date(),
             **{name: [row[n] for row in job.params["classes"]] for n, name in enumerate(names)},
+            **dict(zip(("apart_stands", "apart_decision"), (*job.params.get("apart", []), [None, None])[0], strict=True)),
         }  # fmt: skip
         cursor.execute(CLAIMANTS, given)
         cursor.execute(CLAIMS, given)

@@ -4,13 +4,21 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import Http404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from administration.books.models import Asset
 from administration.cases.models import ApprovalRequest, Case
 from administration.ledger import adjustments, scope
-from administration.ledger.models import Adjustment, LedgerAccount, LedgerBalance, ProposedAdjustment, ScopeDecision
+from administration.ledger.models import (
+    Adjustment,
+    AppealState,
+    LedgerAccount,
+    LedgerBalance,
+    ProposedAdjustment,
+    ScopeDecision,
+)
 from administration.office import readable, words
 from administration.office.entering import AmountField, OfCase, OneOf, PaperField, WordsField, offer
 from administration.office.pages.acting import ActPage, Effect, KeptFile
@@ -47,7 +55,7 @@ class CorrectionsPage(ShowPage):
             for row in self.case.approvals.filter(act=adjustments.ADJUST, state="open").order_by("-pk")[:SHOWN]
         }
         made = Adjustment.objects.filter(case=self.case).select_related("ledger_account", "asset", "decided_by").order_by("-pk")
-        decided = ScopeDecision.objects.filter(case=self.case).select_related("ledger_account", "decided_by").order_by("-pk")
+        decided = ScopeDecision.objects.filter(case=self.case).select_related("ledger_account", "decided_by").prefetch_related("appeals").order_by("-pk")
         return [
             Section(
                 _("Proposed, waiting for a signature"),
@@ -72,14 +80,22 @@ class CorrectionsPage(ShowPage):
             ),
             Section(
                 _("Decisions on scope"), _("The newest decision on an account or product counts."),
-                head=[_("Account"), _("Product"), _("Decided"), _("Ground"), _("By"), _("When")],
+                head=[_("Account"), _("Product"), _("Decided"), _("Ranks as"), _("Ground"), _("By"), _("When"), _("Appeal")],
                 rows=[
                     [row.ledger_account.account_ref, words.of(words.PRODUCTS, row.product) if row.product else _("the whole account"),
-                     tag(_("in scope") if row.in_scope else _("out of scope")), row.ground, who(row.decided_by), jst(row.at)]
+                     tag(_("in scope") if row.in_scope else _("out of scope")), words.of(words.RANKS, row.rank), row.ground,
+                     who(row.decided_by), jst(row.at), self.appeal(row)]
                     for row in decided[:SHOWN]
                 ],
             ),
         ]  # fmt: skip
+
+
+    def appeal(self, row: ScopeDecision) -> Any:
+        """Where an appeal against a decision stands, and the way to it."""
+        state = max(row.appeals.all(), key=lambda step: step.pk).state if row.appeals.all() else ""
+        says = words.of(words.APPEALS, state) if state else _("Take an appeal down")
+        return link(self.url("scope-appeal", pk=row.pk), says) if self.may(DECIDE) or state else says
 
 
 class OfAccount(OfCase):
@@ -195,8 +211,12 @@ class Scoping(OfAccount):
     in_scope = forms.ChoiceField(
         label=lazy("Decided"), choices=[("yes", lazy("in scope")), ("no", lazy("out of scope"))], widget=forms.RadioSelect
     )
+    rank = forms.ChoiceField(label=lazy("Ranks as"), required=False, choices=words.choices(words.RANKS))
     ground = WordsField(label=lazy("Ground"))
     evidence = PaperField(label=lazy("Evidence"), required=False)
+
+    def clean_rank(self) -> str:
+        return self.cleaned_data["rank"] or "customer"
 
 
 @page("corrections/scope/", name="scope")
@@ -215,16 +235,89 @@ class DecideScope(OnAccount):
                 "product": words.of(words.PRODUCTS, data["product"]) if data["product"] else _("the whole account"),
             },
             _("Decide"),
-            figures=[(_("Ground"), data["ground"]), *balances(data["account"])],
+            figures=[
+                (_("Ranks as"), words.of(words.RANKS, data["rank"])), (_("Ground"), data["ground"]), *balances(data["account"]),
+            ],
+            warnings=[_("Claims of insiders and house accounts rank apart from those of customers.")] if data["rank"] != "customer" else [],
             content_sha256=data["evidence"].sha256 if isinstance(data.get("evidence"), KeptFile) else "",
         )  # fmt: skip
 
     def act(self, data: dict[str, Any]) -> Any:
         paper = data.get("evidence")
         return scope.decide(
-            data["account"], in_scope=data["in_scope"] == "yes", ground=data["ground"], product=data["product"],
+            data["account"], in_scope=data["in_scope"] == "yes", ground=data["ground"], product=data["product"], rank=data["rank"],
             evidence=paper.read() if isinstance(paper, KeptFile) else None, by=self.user, at=self.at,
         )  # fmt: skip
+
+
+class Appealing(forms.Form):
+    outcome = forms.ChoiceField(
+        label=lazy("What is decided"), required=False, widget=forms.RadioSelect,
+        choices=[("upheld", lazy("appeal upheld")), ("dismissed", lazy("appeal dismissed")), ("withdrawn", lazy("appeal withdrawn"))],
+    )  # fmt: skip
+    ground = WordsField(label=lazy("Ground"))
+    evidence = PaperField(label=lazy("Evidence"), required=False)
+
+    def __init__(self, *args: Any, lodged: bool, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if lodged:
+            self.fields["outcome"].required = True
+        else:
+            del self.fields["outcome"]
+
+
+@page("corrections/scope/<int:pk>/appeal/", name="scope-appeal")
+class AppealScope(ActPage):
+    """One page for both steps: the appeal is taken down, then somebody else decides it."""
+
+    title = lazy("Appeal against a decision on scope")
+    power = DECIDE
+    form_class = Appealing
+    intro = lazy("The decision stands until the appeal is decided, by another person than who decided.")
+
+    @property
+    def decision(self) -> ScopeDecision:
+        found = ScopeDecision.objects.select_related("ledger_account", "decided_by").filter(case=self.case, pk=self.kwargs["pk"])
+        if not found:
+            raise Http404
+        return found[0]
+
+    @property
+    def lodged(self) -> bool:
+        return scope.state(self.decision) == AppealState.LODGED
+
+    def form_arguments(self) -> dict[str, Any]:
+        return {"lodged": self.lodged}
+
+    def back(self) -> str:
+        return self.url("corrections")
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        row = self.decision
+        sentence = (
+            _("The appeal for account %(account)s is decided: %(outcome)s.") if "outcome" in data
+            else _("An appeal against the decision on account %(account)s is taken down.")
+        )  # fmt: skip
+        return Effect(
+            sentence % {"account": row.ledger_account.account_ref, "outcome": words.of(words.APPEALS, data.get("outcome", ""))},
+            _("Decide the appeal") if "outcome" in data else _("Take the appeal down"),
+            figures=[
+                (_("Decided"), _("in scope") if row.in_scope else _("out of scope")), (_("Ranks as"), words.of(words.RANKS, row.rank)),
+                (_("Ground of the decision"), row.ground), (_("By"), who(row.decided_by)),
+                *((words.of(words.APPEALS, step.state), step.ground) for step in row.appeals.order_by("pk")),
+                (_("Ground"), data["ground"]),
+            ],
+            content_sha256=data["evidence"].sha256 if isinstance(data.get("evidence"), KeptFile) else "",
+        )  # fmt: skip
+
+    def act(self, data: dict[str, Any]) -> Any:
+        paper = data.get("evidence")
+        evidence = paper.read() if isinstance(paper, KeptFile) else None
+        if "outcome" in data:
+            return scope.decide_appeal(
+                self.decision, outcome=data["outcome"], ground=data["ground"], evidence=evidence, by=self.user, at=self.at
+            )
+        return scope.appeal(self.decision, ground=data["ground"], evidence=evidence, by=self.user, at=self.at)
 
 
 @page("corrections/follow/", name="corrections-follow")
