@@ -37,12 +37,12 @@ class Person:
 
     def press(self, selector: str) -> None:
         """Press a button that leads to a page."""
-        with self.page.expect_navigation(wait_until="domcontentloaded"):
+        with self.page.expect_navigation():
             self.page.locator(selector).last.click()
 
     def see(self, address: str) -> str:
         """Open a page; its words."""
-        answer = self.page.goto(self.address(address), wait_until="domcontentloaded")
+        answer = self.page.goto(self.address(address))
         assert answer is not None and answer.status == 200, f"{address}: {answer and answer.status}"
         return self.words()
 
@@ -77,7 +77,7 @@ class Person:
             # A page with several buttons says which of them only looks.
             only_looks = self.page.locator(f"{look}[value=look], {look}:not([name])")
             assert only_looks.count(), f"{address} has no button to look at the effect:\n{words[:1500]}"
-            with self.page.expect_navigation(wait_until="domcontentloaded"):
+            with self.page.expect_navigation():
                 only_looks.last.click()
             words = self.words()
         assert self.page.locator("form.press").count(), f"{address} shows no effect:\n{words[:1500]}"

@@ -36,7 +36,7 @@ TIMES = os.environ.get("WHOLE_WAY_TIMES")  # say where the time goes
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
-    house = House(tmp_path_factory.mktemp("house") / "state", accounts=12, port=8710)
+    house = House(tmp_path_factory.mktemp("house") / "state", accounts=40, port=8710)
     yield house
     house.stop()
 
