@@ -172,6 +172,12 @@ def own_archive(settings, tmp_path):
     settings.ARCHIVE_DIR = str(tmp_path / "archive")
 
 
+@pytest.fixture(autouse=True)
+def only_what_was_answered(monkeypatch):
+    """The client copies the context of every template of every page; nothing here looks at them."""
+    monkeypatch.setattr("django.test.client.store_rendered_templates", lambda *_args, **_kwargs: None)
+
+
 def make_two_cases() -> TwoCases:
     mine = build(claims_count=2)
     mine.frozen(limit=4)
@@ -364,9 +370,10 @@ def test_the_api_answers_the_bearer_of_a_token_and_nobody_else(two_cases):
 
 
 def test_a_token_opens_no_page_of_the_office(two_cases):
-    bearer = {"Authorization": f"Bearer {a_token(two_cases.mine)[1]}"}
+    bearer, client = {"Authorization": f"Bearer {a_token(two_cases.mine)[1]}"}, Client()
     for route in [*under("page of a case"), *under("page of the office")]:
-        answer = Client().get(two_cases.addresses(route, "T-1")[0], headers=bearer)
+        client.cookies.clear()
+        answer = client.get(two_cases.addresses(route, "T-1")[0], headers=bearer)
         assert answer.status_code == 302 and "/login/" in answer["Location"], route.pattern
 
 
