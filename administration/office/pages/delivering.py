@@ -107,7 +107,7 @@ class DeliveryPage(OfDelivery, ShowPage):
 
     def prepare(self, **kwargs: Any) -> None:
         self.row = self.delivery()
-        self.files = list(self.row.files.order_by("name"))
+        self.files = sorted(self.row.files.all(), key=lambda file: (not _is_table(file.name), file.name))  # papers last
         self.archives = {file.parent_id for file in self.files}
         self.arriving = [file for file in self.files if file.sha256 is None]
         here = [file for file in self.files if file.sha256 is not None and file.pk not in self.archives]
@@ -197,6 +197,8 @@ class DeliveryPage(OfDelivery, ShowPage):
         form = self.forms.get(file.pk, "")
         if form != formats.CSV:
             return {"xlsx": _("workbook"), "parquet": "Parquet"}.get(form, "–")
+        if not _is_table(file.name):
+            return "–"
         said = format_html("{} ", tag(encoding_words(file))) if file.encoding else ""
         if not self.may(POWER):
             return said or _("not said yet")
