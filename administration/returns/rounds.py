@@ -106,6 +106,10 @@ WITH lines AS MATERIALIZED (
 SELECT id, amount, reference, number, code, claim_class FROM numbered ORDER BY number, code, claim_class
 """  # noqa: S608 - FREE is a constant above
 
+# The next few thousand lines are found by their keys. With these ways open, the planner may read every line of the case
+# for every chunk, and a round of many chunks takes ever longer.
+READING_ALL = ("enable_hashjoin", "enable_mergejoin", "enable_seqscan")
+
 # Only where a round asks for it: every chunk of a million pays for what stands here.
 NOT_CARRIED = "AND NOT EXISTS (SELECT FROM returns_carried k WHERE k.claim_line_id = l.id AND k.round_id = %(round)s)"
 OF_THE_RECORD_DATE = """AND c.recorded_at <= %(record_at)s
@@ -241,6 +245,8 @@ def step(job: Job) -> Progress:
     carried = _carry(current, by=by, at=at) if current.minimums and not job.cursor else 0
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('returns.reference', %s))", [case.pk])
+        for way in READING_ALL:
+            cursor.execute(f"SET LOCAL {way} = off")
         cursor.execute(
             SCHEDULE.format(of_this_round=of_this_round),
             {
@@ -250,6 +256,8 @@ def step(job: Job) -> Progress:
             },
         )  # fmt: skip
         rows = cursor.fetchall()
+        for way in READING_ALL:
+            cursor.execute(f"SET LOCAL {way} = DEFAULT")
     if rows:
         positions.move(
             case,
