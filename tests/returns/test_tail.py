@@ -147,6 +147,7 @@ def test_a_deposit_goes_the_whole_way(world):
     assert (len(rows), rows[1][1], rows[1][5]) == (3, "東京法務局", "1000")
     assert content == depositing.application(filing)
 
+    refused("tail_is_in_the_books", DepositFiling.objects.filter(pk=filing.pk).update, state="done")
     with pytest.raises(NotDeposited, match="Give the Bureau's number for each claim"):
         depositing.lodge(filing, {claims[0].number: "1"}, deposited_on=TODAY, receipt=b"r", by=world.goto, at=db_now())
     lodged(world, filing, claims)
