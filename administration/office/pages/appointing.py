@@ -50,13 +50,13 @@ class AppointmentsPage(ShowPage):
         rows = [
             [
                 who(row.user), tag(words.of(words.OFFICES, row.kind)) if not row.joint else tag(_("office-holder, jointly")),
-                f"{row.authority}, {row.instrument}", jst(row.from_at), jst(row.to_at),
+                readable.listed([row.authority, row.instrument]), jst(row.from_at), jst(row.to_at),
                 powers_of(row.powers),
                 link(self.url("appointment-end", pk=row.pk), _("End")) if self.may(GRANT) or row.user == self.user else "–",
             ]
             for row in live
         ]  # fmt: skip
-        head = [_("Who"), _("Office"), _("By"), _("From"), _("Until"), _("May"), ""]
+        head = [_("Who"), _("Office"), _("Appointed by"), _("From"), _("Until"), _("May"), ""]
         found = [Section(_("Who holds an office now"), head=head, rows=rows)]
         others = self.case.appointments.exclude(pk__in=[row.pk for row in live]).select_related("user").order_by("-pk")
         if others:
@@ -111,7 +111,7 @@ class GrantAppointment(ActPage):
             % {"who": person(data["user"]), "office": words.of(words.OFFICES, data["kind"]), "case": self.case},
             _("Record the appointment"),
             figures=[
-                (_("By"), f"{data['authority']}, {data['instrument']}"),
+                (_("Appointed by"), readable.listed([data["authority"], data["instrument"]])),
                 (_("From"), jst(data["from_at"]) if data["from_at"] else _("now")),
                 (_("Until"), jst(data["to_at"]) if data["to_at"] else _("without end")),
                 (_("Jointly"), _("yes") if data["joint"] else _("no")),

@@ -219,7 +219,7 @@ class DeadlinesPage(ShowPage):
 
 def counted(row: Deadline) -> str:
     what = words.of(words.EVENTS_COUNTED_FROM, row.counted_from_what)
-    return f"{what}, {day(row.counted_from)}" if what else day(row.counted_from)
+    return readable.listed([what, day(row.counted_from)]) if what else day(row.counted_from)
 
 
 def rule_in_words(rule: str) -> str:

@@ -180,7 +180,7 @@ def _control_totals(book: Book, soiler: Soiler | None) -> list[dict[str, object]
             "product": product,
             "declared": amounts.show(units, asset.scale),
             "accounts": rows,
-            "source": f"general ledger at the cut-off, customer deposits {asset.code} {product}",
+            "source": f"基準時の総勘定元帳 利用者預り {asset.code} {product}",
         }
         for (asset, product, _, rows), units in zip(lines, declared, strict=True)
     ]
