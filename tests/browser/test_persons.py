@@ -62,6 +62,7 @@ def test_pairs_are_decided_by_keys_one_after_the_other(house, reader, pairs):
     house.sign_in(page, "goto")
     page.goto(base)
     page.get_by_text("Review the pairs").click()
+    page.wait_for_url("**/pairs/*/")
     first = page.url
 
     page.keyboard.press("j")
@@ -72,12 +73,12 @@ def test_pairs_are_decided_by_keys_one_after_the_other(house, reader, pairs):
     page.locator("form.entry button[type=submit]").click()
     shot(office, "same-effect", "en", 1366)
     office.looks()
-    page.locator("button[value=do]").click()
+    page.locator("form.press button[type=submit]").click()
     page.wait_for_url(lambda address: "/pairs/" in address and not address.endswith("/same/") and address != first)
     page.keyboard.press("d")
     page.wait_for_url("**/apart/")
     page.locator("form.entry button[type=submit]").click()
-    page.locator("button[value=do]").click()
+    page.locator("form.press button[type=submit]").click()
     page.wait_for_url(lambda address: "/apart/" not in address)
 
     page.uncheck("#keys-on")
