@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from administration import wording
 from administration.office import words
 from administration.office.entering import OfCase
 from administration.office.pages.acting import ActPage, Effect
@@ -34,13 +35,13 @@ class NoticesPage(ListPage):
         return [
             Column(_("Number"), lambda row: row.number, numeric=True),
             Column(_("About"), lambda row: words.of(words.NOTICES, row.kind)),
-            Column(_("Title"), lambda row: row.title),
+            Column(_("Title"), lambda row: wording.said(row.title)),
             Column(_("To"), lambda row: row.claim or _("all"), link=lambda row: self.url("claim", number=row.claim.number) if row.claim else ""),
             Column(_("Channel"), lambda row: words.of(words.CHANNELS, row.channel)),
             Column(_("Sent"), lambda row: jst(row.sent_at)),
             Column(_("Proof"), lambda row: row.proof or "–"),
             Column(_("Text"), lambda row: sha(row.text_sha256)),
-            Column(_("Issued by"), lambda row: who(row.by)),
+            Column(_("By"), lambda row: who(row.by)),
         ]
 
     def filters(self) -> list[Filter]:

@@ -72,11 +72,11 @@ def _trusts(asset: SampleAsset, total: int) -> Iterator[Place]:
     for number, (bank, units) in enumerate(zip(_TRUSTS, (first, total - first), strict=True), start=1):
         yield Place(
             asset, f"{asset.code}-TRUST-{number}", "trust", "bank", f"trust contract 2021-{number:03d}", "", "segregated",
-            bank, "", units, "proved", "balance certificate of the trust bank",
+            bank, "", units, "proved", "信託銀行の残高証明書",
         )  # fmt: skip
     yield Place(
         asset, f"{asset.code}-OWN-1", "bank", "bank", "9999-999-1-0000001", "", "own",
-        EXCHANGE, "", 12_345_678, "proved", "bank statement at the cut-off",
+        EXCHANGE, "", 12_345_678, "proved", "基準時の銀行残高証明書",
     )  # fmt: skip
 
 
@@ -86,10 +86,10 @@ def _wallets(asset: SampleAsset, total: int, random: Random) -> Iterator[Place]:
     cold = total - hot - guarantee
     parts = [("HOT-1", "hot", "segregated", hot), ("GUARANTEE-1", "cold", "guarantee", guarantee)]
     if asset.network in CODECS:
-        keeper, custodian, proof = EXCHANGE, "", "message signed with the address's key"
+        keeper, custodian, proof = EXCHANGE, "", "アドレスの鍵による署名付きメッセージ"
         parts += [("COLD-1", "cold", "segregated", cold // 2), ("COLD-2", "cold", "segregated", cold - cold // 2)]
     else:
-        keeper, custodian, proof = _CUSTODIAN, _CUSTODIAN, "test transfer out and back"
+        keeper, custodian, proof = _CUSTODIAN, _CUSTODIAN, "送付と返送の試験"
         parts += [("COLD-1", "cold", "segregated", cold)]
     for name, temperature, tag, units in parts:
         yield Place(
@@ -99,7 +99,7 @@ def _wallets(asset: SampleAsset, total: int, random: Random) -> Iterator[Place]:
     if asset.code == "ETH":
         yield Place(
             asset, "ETH-OWN-1", "wallet", asset.network, _address(asset, "OWN-1", random), "hot", "own",
-            EXCHANGE, "", 3 * 10**18 + 141_592_653_589_793, "proved", "message signed with the address's key",
+            EXCHANGE, "", 3 * 10**18 + 141_592_653_589_793, "proved", "アドレスの鍵による署名付きメッセージ",
         )  # fmt: skip
     if asset.code == "BTC":
         yield Place(
