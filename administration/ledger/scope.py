@@ -10,7 +10,7 @@ decision follows in the same transaction.
 
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from administration.cases import appointments, archive
@@ -71,7 +71,7 @@ def decide(
 def appeal(decision: ScopeDecision, *, ground: str, evidence: bytes | None = None, by: User, at: datetime) -> ScopeAppeal:
     """Take an appeal down, as the customer lodged it. The decision stands until the appeal is decided."""
     appointments.require(decision.case, by, DECIDE, at=at)
-    row = ScopeDecision.objects.select_for_update(of=("self",)).get(pk=decision.pk)
+    row = _alone(decision)
     if not ground.strip():
         raise NotAppealed(_("Say on what ground the decision is appealed against."))
     if row.appeals.exists():
@@ -87,7 +87,7 @@ def decide_appeal(
 ) -> ScopeAppeal:
     """End an appeal. Where it is upheld the opposite is decided, by who decides the appeal, on the same ground."""
     appointments.require(decision.case, by, DECIDE, at=at)
-    row = ScopeDecision.objects.select_for_update(of=("self",)).select_related("ledger_account__case").get(pk=decision.pk)
+    row = _alone(decision)
     if not ground.strip():
         raise NotAppealed(_("Say on what ground the appeal is decided."))
     if state(row) != AppealState.LODGED:
@@ -104,6 +104,13 @@ def decide_appeal(
             rank=ScopeRank.CUSTOMER if was_apart or not row.in_scope else row.rank, evidence=evidence, by=by, at=at,
         )  # fmt: skip
     return made
+
+
+def _alone(decision: ScopeDecision) -> ScopeDecision:
+    """The decision, with nobody else at its appeal until the transaction ends. Its row is nobody's to lock: it never changes."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('ledger.scope_appeal', %s))", [decision.pk])
+    return ScopeDecision.objects.select_related("ledger_account__case").get(pk=decision.pk)
 
 
 def state(decision: ScopeDecision) -> str:
