@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from administration.ledger import inspection, staging
+from administration.ledger import inspection
 from administration.ledger.findings import Found
 from tests.ledger.helpers import counts
 from tests.ledger.spoiling import CORPUS, Spoilt, every, spoil
@@ -34,15 +34,8 @@ def test_the_corpus_is_large_and_every_case_says_why():
     assert CORPUS.joinpath("base", "manifest.json").exists()
 
 
-@pytest.fixture
-def one_scratch(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The temporary tables made once for a class of cases; what each case writes to them is rolled back all the same."""
-    staging.scratch()
-    monkeypatch.setattr(staging, "scratch", lambda: None)
-
-
 @pytest.mark.parametrize("name", CLASSES)
-def test_every_fault_is_told_where_it_is_and_nothing_else(one_scratch: None, tmp_path: Path, name: str):
+def test_every_fault_is_told_where_it_is_and_nothing_else(db: None, tmp_path: Path, name: str):
     before, wrong = counts(), {}
     for case in CASES:
         if case.name.startswith(f"{name}/"):
