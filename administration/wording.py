@@ -102,7 +102,7 @@ def _sources(language: str) -> Iterator[str]:
     """Every English sentence of the catalogue that stands in no context."""
     found = translation(language)
     assert isinstance(found, DjangoTranslation)
-    for key in found._catalog.keys():  # noqa: SLF001, SIM118 - a catalogue cannot be listed otherwise
+    for key in found._catalog.keys():  # type: ignore[attr-defined]  # noqa: SLF001, SIM118 - a catalogue cannot be listed otherwise
         source = key if isinstance(key, str) else key[0]
         if source and "\x04" not in source:
             yield source

@@ -5,12 +5,14 @@ Destinations a customer gave on the portal, proved by the office on evidence.
 """
 
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, models, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
 from administration.cases import appointments
+from administration.cases.models import Case
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import log
@@ -62,7 +64,7 @@ def prove(destination: Destination, *, how: str, evidence: bytes, by: User, at: 
         )
     if how not in ways(destination):
         raise NotProved(_("That cannot show that this destination is the customer's. Choose one of the ways for its network."))
-    given = {"at": at, "by": by.pk, "evidence": evidence, "destination": destination.pk, "hours": case.cooling_off_hours}
+    given: dict[str, Any] = {"at": at, "by": by.pk, "evidence": evidence, "destination": destination.pk, "hours": case.cooling_off_hours}
     with connection.cursor() as cursor:
         cursor.execute(PROVE, given)
         if cursor.rowcount != 1:
@@ -76,6 +78,6 @@ def prove(destination: Destination, *, how: str, evidence: bytes, by: User, at: 
     return destination
 
 
-def waiting(case: object) -> models.QuerySet[Destination]:
+def waiting(case: Case) -> models.QuerySet[Destination]:
     """What customers gave and nobody looked at yet, the oldest first."""
     return Destination.objects.filter(case=case, origin=Origin.CLAIMANT_SESSION, state=DestinationState.PROPOSED).order_by("pk")

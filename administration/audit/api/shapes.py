@@ -158,7 +158,7 @@ class PullShape(Shape):
 
     number = serializers.CharField()
     of = serializers.ChoiceField(choices=PullOf.values)
-    format = serializers.ChoiceField(choices=FORMATS)
+    format = serializers.ChoiceField(choices=list(FORMATS))
     file_name = serializers.CharField()
     sha256 = Sha256(allow_null=True)
     bytes = serializers.CharField(allow_null=True)
@@ -172,7 +172,7 @@ class PullWish(Shape):
     """What to pull: the whole record to verify (jsonl, unfiltered), or returns or events."""
 
     of = serializers.ChoiceField(choices=PullOf.values, default=PullOf.WHOLE)
-    format = serializers.ChoiceField(choices=FORMATS, default="jsonl")
+    format = serializers.ChoiceField(choices=list(FORMATS), default="jsonl")
     filter = serializers.DictField(
         child=serializers.CharField(),
         required=False,

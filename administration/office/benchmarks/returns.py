@@ -395,7 +395,7 @@ class Queue:
 
     def __init__(self) -> None:
         with current_app.connection_for_write() as broker:
-            self._broker = broker.default_channel.client
+            self._broker = broker.default_channel.client  # type: ignore[attr-defined]  # of the Redis transport
         self._before = self._used()
         self.mb = 0.0
 
