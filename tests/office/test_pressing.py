@@ -82,15 +82,13 @@ def test_a_replayed_press_changes_nothing(pressed_case):
     connection.close()
 
 
-def test_two_administrators_press_fifty_times_at_once_and_each_step_of_a_round_is_taken_once(committed, as_superuser):
+def test_two_administrators_press_fifty_times_at_once_and_a_batch_is_voided_once(committed, as_superuser):
     world = build(as_superuser)
     world.scheduled()
     batch = world.frozen()
     people = [signed_in(user) for user in (world.people.aoki, world.goto)]
     sessions = [people[n % 2] for n in range(TIMES)]
     for path, entered, kind in (
-        ("rounds/1/pause/", {"reason": "the bank asks"}, "round.paused"),
-        ("rounds/1/resume/", {}, "round.resumed"),
         (f"batches/{batch.reference}/void/", {"reason": "made anew"}, "batch.voided"),
     ):
         address = f"/admin/case/{world.case.reference}/{path}"
