@@ -35,7 +35,7 @@ KIND = "ledger.nayose"
 LINKED = "ledger.persons_linked"
 ROWS = 5_000  # customers of one step
 CROWD = 400  # who share a key with more than so many are not likened by it
-SOUNDS = 0.3  # trigram similarity from which two names are likened at all
+SOUNDS = 0.15  # trigram similarity from which two names are likened at all
 
 # What the event of a run covers, in natural keys: whom it linked by itself.
 LINKED_SQL = """
@@ -203,7 +203,8 @@ WHERE a.kind = b.kind AND (
     trgm.similarity(a.sound, b.sound) >= %(sounds)s OR trgm.similarity(a.latin, b.latin) >= %(sounds)s
     OR trgm.similarity(a.sound, b.latin) >= %(sounds)s OR trgm.similarity(a.latin, b.sound) >= %(sounds)s
     OR a.written = b.written OR replace(a.written, ' ', '') = replace(b.written, ' ', '')
-    OR a.phone <> '' AND a.phone = b.phone OR a.email <> '' AND a.email = b.email
+    OR a.phone <> '' AND a.phone = b.phone OR a.email <> '' AND a.email = b.email OR a.place <> '' AND a.place = b.place
+    OR a.corporate_number <> '' AND a.corporate_number = b.corporate_number
     OR a.sound = '' AND a.latin = '' OR b.sound = '' AND b.latin = ''
 )
 ORDER BY pairs.one, pairs.other
