@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connection, connections, transaction
+from django.utils import translation
 
 pytest_plugins = ["tests.cast", "tests.rehearsing"]
 
@@ -233,3 +234,9 @@ def _ring_at(redis_url: str) -> None:
     app.set_current()
     app._pool = None
     app.amqp._producer_pool = None
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_language() -> None:
+    """A page that was asked for in Japanese leaves its thread Japanese; the next test begins without a language."""
+    translation.deactivate()

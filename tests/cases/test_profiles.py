@@ -89,8 +89,8 @@ def test_products_of_the_ledger_are_classes_of_claims() -> None:
     assert profiles.claim_class(case, kind="fiat", product="spot") == "trust_beneficiary"
     assert profiles.claim_class(case, kind="coin", product="spot") == "priority_segregated"
     assert profiles.claim_class(case, kind="coin", product="lending") == "lending_unsecured"
-    with pytest.raises(profiles.NoSuchProfile, match="margin"):
-        profiles.claim_class(case, kind="coin", product="margin")
+    with pytest.raises(profiles.NoSuchProfile, match="perpetual"):
+        profiles.claim_class(case, kind="coin", product="perpetual")
 
 
 def test_bankruptcy_pays_money_from_the_estate_and_a_plan_may_pay_in_kind() -> None:
