@@ -35,12 +35,13 @@ LINES_A_CLAIM = 4
 ESTATE = (
     """INSERT INTO books_asset (case_id, code, name, scale, payable_step, network, kind)
     SELECT %(case)s, 'A' || n, 'Asset', 8, 1, 'bitcoin', 'coin' FROM generate_series(1, %(each)s) n""",
-    """INSERT INTO returns_round (id, case_id, number, run_id, record_at, value_date, rails, scheduled_at, by_id)
-    VALUES (1, %(case)s, 1, 1, now(), current_date, '{}', now(), %(by)s)""",
+    """INSERT INTO returns_round (id, case_id, number, run_id, record_at, value_date, rails, minimums, large_from, canary,
+        scheduled_at, by_id)
+    VALUES (1, %(case)s, 1, 1, now(), current_date, '{}', '{}', '{}', 0, now(), %(by)s)""",
     """INSERT INTO returns_batch (id, case_id, reference, rail, rail_version, round_id, state, items, totals, parts,
-        manifest_sha256, prepared_by_id, drafted_at, frozen_at)
+        manifest_sha256, prepared_by_id, drafted_at, frozen_at, lane, canary)
     SELECT n, %(case)s, 'B-1-B01-' || lpad(n::text, 3, '0'), 'bitcoin', '1', 1, 'settling', 5000, '{}', 1, sha256('manifest'),
-        %(by)s, now(), now()
+        %(by)s, now(), now(), '', false
     FROM generate_series(1, %(rows)s / 5000 + 1) n""",
     """INSERT INTO register_claim (id, case_id, number, kind, claimant_id, fraction_num, fraction_den, confirmed_how)
     SELECT n, %(case)s, 'B-1-C' || lpad(n::text, 8, '0'), 'lodged', 1, 1, 1, ''
