@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, Page
 
 PROJECT = Path(__file__).resolve().parents[2]
 PATIENCE = 120  # seconds for what workers do; this machine may be busy
+# A job's own page, or a page that follows the job of what it shows: the state of that job, if there is one.
+FOLLOWED = "() => document.querySelector('#job, #live[data-state]')?.dataset.state"
 
 
 class Person:
@@ -35,10 +37,11 @@ class Person:
         self.page.fill("input[name=code]", code(name))
         self.press("form:has(input[name=code]) button:not([form])")
 
-    def press(self, selector: str) -> None:
-        """Press a button that leads to a page."""
-        with self.page.expect_navigation():
+    def press(self, selector: str) -> int:
+        """Press a button that leads to a page; the status of its answer."""
+        with self.page.expect_navigation() as led:
             self.page.locator(selector).last.click()
+        return led.value.status
 
     def see(self, address: str) -> str:
         """Open a page; its words."""
@@ -86,7 +89,8 @@ class Person:
     def act(self, address: str, **fields: Any) -> str:
         """Look, then do; wait for the work that it begins. The words of where it led."""
         self.look(address, **fields)
-        self.press("form.press button.button")
+        status = self.press("form.press button.button")
+        assert status == 200, f"{address} was refused ({status}):\n{self.words()[:1500]}"
         return self.wait()
 
     def sign(self, address: str) -> str:
@@ -102,15 +106,12 @@ class Person:
         return led
 
     def wait(self) -> str:
-        """Where a job's page has come up: until the job has ended."""
+        """Where a page that follows work has come up: until the work has ended."""
         until = time.monotonic() + PATIENCE
-        while self.page.locator("#job").count():
-            state = self.page.locator("#job").get_attribute("data-state")
-            assert state != "failed", self.words()
-            if state == "done":
-                break
+        while (state := self.page.evaluate(FOLLOWED)) == "waiting":
             assert time.monotonic() < until, self.words()
             time.sleep(0.3)
+        assert state != "failed", self.words()
         return self.words()
 
     def until(self, address: str, sentence: str) -> str:
