@@ -97,7 +97,7 @@ def leave(session: str) -> None:
 
 def claim(session: str, number: str = "") -> dict[str, Any] | None:
     """Everything the pages of one claim show, in one statement; None: nobody is signed in with this token."""
-    said = _read("SELECT portal_claim(%s, %s)", [session, number])
+    said = _read("SELECT portal_claim(%s, %s)::text", [session, number])
     return None if said is None else dict(json.loads(said))
 
 

@@ -11,7 +11,7 @@ from claims.register.models import Claim
 from tests.cast import NOON, sha
 from tests.portal.conftest import claim, letter, signed_in
 
-READ = "SELECT portal_claim(%s, %s)"
+READ = "SELECT portal_claim(%s, %s)::text"
 TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm', 'p') ORDER BY 1"
 MINE = {
     "portal_claimant", "portal_ask", "portal_answer", "portal_leave", "portal_ask_fresh", "portal_answer_fresh",

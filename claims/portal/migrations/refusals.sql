@@ -225,38 +225,39 @@ RETURN CASE WHEN p_gate = 'sanctions' OR p_secret AND p_gate IN ('hold', 'disput
 
 -- One claim of the session's claimant, everything its pages show, in one statement. NULL: no session. Without
 -- `claim`: the claimant has none of that number. An empty number means the claim whose code opened the session.
-CREATE FUNCTION portal_claim(p_token text, p_number text DEFAULT '') RETURNS jsonb
+-- What it reads are a few rows by their keys, whatever the statistics say of the moment: one plan for all sessions, by
+-- the indexes. It takes longer to plan than to run, and a plan for each page would be most of the page.
+CREATE FUNCTION portal_claim(p_token text, p_number text DEFAULT '') RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 DECLARE
     s portal_session := portal_session_of(p_token);
     c register_claim;
     secret boolean;
-    answer jsonb;
 BEGIN
     IF s.id IS NULL THEN
         RETURN NULL;
     END IF;
-    answer := jsonb_build_object('expires_at', s.expires_at, 'fresh', coalesce(s.fresh_until > clock_timestamp(), false),
-                                 'now', clock_timestamp());
     SELECT * INTO c FROM register_claim
     WHERE claimant_id = s.claimant_id AND (number = p_number OR p_number = '' AND id = s.claim_id);
     IF NOT FOUND THEN
-        RETURN answer;
+        RETURN json_build_object('now', clock_timestamp());
     END IF;
     SELECT coalesce(bool_or(confidential OR kind IN ('str', 'police', 'order')), false) INTO secret
     FROM register_hold WHERE claim_id = c.id AND lifted_at IS NULL;
-    RETURN answer || (
-        SELECT jsonb_build_object(
-            'case', jsonb_build_object('reference', k.reference, 'name', k.name, 'cutoff_at', k.cutoff_at,
+    RETURN (
+        SELECT json_build_object(
+            'expires_at', s.expires_at, 'fresh', coalesce(s.fresh_until > clock_timestamp(), false), 'now', clock_timestamp(),
+            'case', json_build_object('reference', k.reference, 'name', k.name, 'cutoff_at', k.cutoff_at,
                                        'court', k.court, 'court_number', k.court_number, 'is_sample', k.is_sample,
                                        'cooling_off_hours', k.cooling_off_hours),
-            'claim', jsonb_build_object('number', c.number, 'kind', c.kind, 'name', i.name, 'recorded_at', c.recorded_at,
+            'claim', json_build_object('number', c.number, 'kind', c.kind, 'name', i.name, 'recorded_at', c.recorded_at,
                                         'confirmed_at', c.confirmed_at, 'confirmed_how', c.confirmed_how),
-            'others', (SELECT coalesce(jsonb_agg(o.number ORDER BY o.number), '[]') FROM register_claim o
+            'others', (SELECT coalesce(json_agg(o.number ORDER BY o.number), '[]') FROM register_claim o
                        WHERE o.claimant_id = s.claimant_id AND o.id <> c.id),
             'deadline', (
-                SELECT jsonb_build_object('kind', d.kind, 'due', d.due_date) FROM cases_deadline d
+                SELECT json_build_object('kind', d.kind, 'due', d.due_date) FROM cases_deadline d
                 WHERE d.case_id = k.id AND d.due_date >= (now() AT TIME ZONE 'Asia/Tokyo')::date
                   AND NOT EXISTS (SELECT FROM cases_deadline n WHERE n.supersedes_id = d.id)
                 ORDER BY d.due_date, d.id LIMIT 1),
@@ -268,10 +269,8 @@ BEGIN
 END $$;
 
 -- The first closed gate of each return of a claim that still waits, by the return's number: all at once, because
--- beginning the view costs more than a row of it.
-CREATE FUNCTION portal_first_gates(p_claim bigint) RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+-- beginning the view costs more than a row of it. Called by portal_claim alone, under its rights and settings.
+CREATE FUNCTION portal_first_gates(p_claim bigint) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
     waiting bigint[];
 BEGIN
@@ -285,14 +284,11 @@ BEGIN
     RETURN (SELECT jsonb_object_agg(return_id, closed[1]) FROM returns_gates WHERE return_id = ANY (waiting));
 END $$;
 
--- The lines of one claim with where each unit stands, the runs that share in them, and their returns.
--- In PL/pgSQL, and with one plan for all: it takes longer to plan than to run, and a plan for each page would be most
--- of the page.
-CREATE FUNCTION portal_lines(p_claim bigint, p_secret boolean, p_gates jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+-- The lines of one claim with where each unit stands, the runs that share in them, and their returns. In PL/pgSQL, so
+-- that its plan is kept. Called by portal_claim alone, under its rights and settings.
+CREATE FUNCTION portal_lines(p_claim bigint, p_secret boolean, p_gates jsonb) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN (SELECT jsonb_agg(jsonb_build_object(
+    RETURN (SELECT json_agg(json_build_object(
         'asset', a.code, 'scale', a.scale, 'step', a.payable_step::text, 'kind', a.kind, 'network', a.network,
         'class', l.claim_class,
         'recorded', l.recorded::text, 'corrected', l.corrected::text, 'lodged', l.lodged::text,
@@ -303,13 +299,13 @@ BEGIN
         'settled', p.settled::text, 'deposited', p.deposited::text,
         'rule', d.rule, 'reason', d.reason_code, 'decided_at', d.at,
         'dispute', (
-            SELECT jsonb_build_object('claimed', x.claimed::text, 'at', x.at)
+            SELECT json_build_object('claimed', x.claimed::text, 'at', x.at)
             FROM register_dispute x WHERE x.claim_line_id = l.id AND x.decision_id IS NULL),
         'cooling', (
             SELECT max(t.usable_from) FROM destinations_destination t
             WHERE t.claim_id = l.claim_id AND t.asset_id = l.asset_id AND t.state = 'cooling'),
         'destination', (
-            SELECT jsonb_build_object('state', t.state, 'network', t.network, 'usable_from', t.usable_from, 'at', t.proposed_at,
+            SELECT json_build_object('state', t.state, 'network', t.network, 'usable_from', t.usable_from, 'at', t.proposed_at,
                                       'origin', t.origin,
                                       'end', right(coalesce(t.details ->> 'address', t.details ->> 'number'), 4),
                                       'bank', t.details ->> 'bank_code', 'branch', t.details ->> 'branch_code')
@@ -318,7 +314,7 @@ BEGIN
             ORDER BY t.version DESC LIMIT 1),
         -- Runs that are declared, and one that waits for signatures: proposed, not approved.
         'shares', coalesce((
-            SELECT jsonb_agg(jsonb_build_object(
+            SELECT json_agg(json_build_object(
                 'run', u.number, 'kind', u.kind, 'approved', u.state <> 'computed', 'computed_at', u.computed_at,
                 'approved_at', q.decided_at, 'weight', e.weight::text, 'given', e.given::text, 'amount', e.amount::text,
                 'pool', m.amount::text, 'weights', m.weights::text, 'effective', m.effective::text,
@@ -330,7 +326,7 @@ BEGIN
             JOIN distribution_poolline m ON m.run_id = u.id AND m.asset_id = l.asset_id
             WHERE u.case_id = l.case_id), '[]'),
         'returns', coalesce((
-            SELECT jsonb_agg(jsonb_build_object(
+            SELECT json_agg(json_build_object(
                 'reference', r.reference, 'amount', r.amount::text, 'state', r.state, 'rail', r.rail,
                 'out', coalesce(b.state IN ('exported', 'settling', 'closed'), false),
                 'gate', portal_gate(p_gates ->> r.id::text, p_secret),
