@@ -39,11 +39,21 @@ class NotVoided(Refused):
     """Only a batch of which nothing has begun to leave the house can be voided."""
 
 
+# Gates are dear and rows are cheap: the next so many that wait are found by their rows alone, and their gates looked at.
+NEXT = """
+SELECT count(*), max(reference) FROM (
+    SELECT reference FROM returns_assetreturn
+    WHERE case_id = %(case)s AND round_id = %(round)s AND rail = %(rail)s AND state IN ('scheduled', 'held')
+      AND reference > %(after)s {lane}
+    ORDER BY reference LIMIT %(next)s) s
+"""
+
 # A gate that only the customer's destination closes leaves a return scheduled; any other holds it back by name.
 REOPEN = """
 UPDATE returns_assetreturn r SET state = 'scheduled', held_by_gate = ''
 FROM returns_gates g
 WHERE g.return_id = r.id AND r.state = 'held' AND g.state = 'held' AND g.round_id = %(round)s AND g.rail = %(rail)s
+  AND g.case_id = %(case)s AND g.reference > %(after)s AND g.reference <= %(through)s
   AND (cardinality(g.closed) = 0 OR g.closed[1] = 'destination')
 """
 
@@ -52,9 +62,10 @@ DRAFT = """
 WITH g AS MATERIALIZED (
     SELECT return_id, usable_destination_id AS destination, closed,
         CASE WHEN cardinality(closed) = 0
-            THEN count(*) FILTER (WHERE cardinality(closed) = 0) OVER (ORDER BY reference) END AS n
-    FROM returns_gates WHERE round_id = %(round)s AND rail = %(rail)s AND state = 'scheduled' {lane}
-)
+            THEN %(taken)s + count(*) FILTER (WHERE cardinality(closed) = 0) OVER (ORDER BY reference) END AS n
+    FROM returns_gates WHERE round_id = %(round)s AND rail = %(rail)s AND state = 'scheduled'
+      AND case_id = %(case)s AND reference > %(after)s AND reference <= %(through)s {lane}
+), changed AS (
 UPDATE returns_assetreturn r SET
     state = CASE WHEN g.n <= %(limit)s THEN 'batched' WHEN g.closed[1] <> 'destination' THEN 'held' ELSE 'scheduled' END,
     batch_id = CASE WHEN g.n <= %(limit)s THEN %(batch)s::bigint END,
@@ -66,6 +77,9 @@ WHERE r.id = g.return_id AND r.state = 'scheduled' AND (
     g.n <= %(limit)s OR g.closed[1] <> 'destination'
     OR g.destination IS NOT NULL AND r.destination_id IS DISTINCT FROM g.destination
 )
+RETURNING r.state
+)
+SELECT count(*), count(*) FILTER (WHERE state = 'batched') FROM changed
 """
 
 # A return is in the large lane from its asset's threshold on.
@@ -79,6 +93,7 @@ SELECT EXISTS (
       AND r.amount < coalesce((%(large_from)s::jsonb ->> r.asset_id::text)::numeric, 'Infinity'))
 """
 LANES = ("", "small", "large")
+LAST = "~"  # behind every reference
 
 COUNT = """
 SELECT count(*), coalesce(max(part), 0) FROM returns_assetreturn WHERE batch_id = %s AND state = 'batched'
@@ -117,7 +132,8 @@ def draft(
     is of one `lane`; without one, of the small returns while there are any. The first batch of a round that sends a few
     first holds those few.
 
-    Returns with a closed gate are held under its name; those that only lack a destination stay scheduled.
+    Returns with a closed gate are held under its name; those that only lack a destination stay scheduled. Nobody looks at
+    those behind the last one that was taken.
     """
     appointments.require(case, by, "returns.batch", at=at)
     stops.check(case, rail_code)
@@ -140,10 +156,7 @@ def draft(
         value_date=parts.value_date(current, rail, value_date, at=at), lane=params["lane"], canary=canary,
     )  # fmt: skip
     params |= {"batch": batch.pk, "part": limits.items_max(case, rail), "limit": limit}
-    with connection.cursor() as cursor:
-        cursor.execute(REOPEN, params)
-        cursor.execute(DRAFT.format(lane=LANE if params["lane"] else ""), params)
-        cursor.execute("SELECT returns_look_at_statistics()")
+    _fill(params)
     parts.arrange(batch, rail)
     _count(batch)
     if not batch.items:
@@ -168,12 +181,15 @@ def hold(case: Case, current: Round, rail_code: str, *, by: User, at: datetime) 
     appointments.require(case, by, "returns.batch", at=at)
     stops.check(case, rail_code)  # a stop is nobody's hold, and neither is a pause
     steering.refuse_if_paused(current)
-    params: dict[str, Any] = {"round": current.pk, "rail": rail_code, "batch": None, "part": 1, "limit": 0}
+    params: dict[str, Any] = {
+        "case": case.pk, "round": current.pk, "rail": rail_code, "batch": None, "part": 1, "limit": 0, "taken": 0,
+        "after": "", "through": LAST,
+    }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(REOPEN, params)
         changed = int(cursor.rowcount)
         cursor.execute(DRAFT.format(lane=""), params)
-        changed += int(cursor.rowcount)
+        changed += cursor.fetchone()[0]
     if changed:
         log.append(
             case, "round.gates_looked_at", subject=current, by=by, at=at,
@@ -325,6 +341,27 @@ def of_lane(current: Round, rail: str, lane: str) -> dict[str, Any]:
             (small,) = cursor.fetchone()
         params["lane"] = "small" if small else "large"
     return params
+
+
+def _fill(params: dict[str, Any]) -> None:
+    """
+    Put returns into a batch until it is full or none is left, looking at the gates of few more than it takes.
+
+    So many as are missing, and a tenth of those looked at before: where many gates are closed the steps become longer.
+    """
+    lane, limit = LANE if params["lane"] else "", params["limit"]
+    taken, seen, after = 0, 0, ""
+    with connection.cursor() as cursor:
+        while taken < limit:
+            step = {**params, "after": after, "next": limit - taken + seen // 10, "taken": taken}
+            cursor.execute(NEXT.format(lane=lane), step)
+            count, through = cursor.fetchone()
+            if not count:
+                break
+            cursor.execute(REOPEN, {**step, "through": through})
+            cursor.execute(DRAFT.format(lane=lane), {**step, "through": through})
+            taken, seen, after = taken + cursor.fetchone()[1], seen + count, through
+        cursor.execute("SELECT returns_look_at_statistics()")
 
 
 def _count(batch: Batch) -> None:

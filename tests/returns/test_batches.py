@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import pytest
+from django.db import connection
 
 from administration.cases import approvals, stops
 from administration.cases.appointments import NotEmpowered
@@ -37,6 +38,31 @@ def test_what_does_not_fit_waits_for_the_next_batch(world):
     with pytest.raises(batches.NothingToBatch, match="why CLAIM"):
         world.drafted()
     assert [batch.reference for batch in Batch.objects.order_by("pk")] == ["T-1-B01-001", "T-1-B01-002"]
+
+
+def test_a_batch_looks_at_the_gates_of_few_more_returns_than_it_takes(world):
+    world.scheduled()
+    rows = world.returns()
+    hold(world, rows[0].claim_line.claim)  # three of the twelve
+    looked_at = []
+
+    def watch(execute, sql, params, many, context):
+        if sql.lstrip().startswith("WITH g AS"):
+            bounds = {"reference__gt": params["after"], "reference__lte": params["through"]}
+            looked_at.append([row.reference for row in world.returns(state__in=["scheduled", "held"], **bounds)])
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(watch):
+        first = world.drafted(limit=4)
+        assert looked_at == [[row.reference for row in rows[:4]], [row.reference for row in rows[4:7]]]
+        second = world.drafted(limit=4)
+
+    assert (first.items, second.items) == (4, 4)
+    assert looked_at[2:] == [[row.reference for row in rows[:3] + rows[7:8]], [row.reference for row in rows[8:11]]]
+    assert [(row.state, row.held_by_gate) for row in world.returns()][::3] == [
+        ("held", "lien"), ("batched", ""), ("batched", ""), ("batched", "")
+    ]  # fmt: skip
+    assert world.drafted().items == 1
 
 
 def test_the_manifest_is_canonical_json_of_everything_the_batch_says(world):
