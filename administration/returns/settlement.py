@@ -289,6 +289,15 @@ def doubt_undebited(case: Case, *, at: datetime) -> None:
 
 # --- closing ------------------------------------------------------------------------------------
 
+# A statement may be quicker than the answer to the call: such a part was spoken of to the end before it was accepted.
+SPOKEN_OF = """
+SELECT submission_step(coalesce(array_agg(s.id), '{}'), 'accepted', 'final')
+FROM returns_submission s JOIN returns_batch b ON b.id = s.batch_id
+WHERE b.case_id = %s AND b.state IN ('exported', 'settling') AND s.state = 'accepted' AND NOT EXISTS (
+    SELECT FROM returns_attempt t
+    WHERE t.batch_id = s.batch_id AND t.part = s.part AND t.state IN ('pending', 'unknown'))
+"""
+
 OUT = """
 UPDATE returns_batch b SET state = 'settling'
 WHERE b.case_id = %s AND b.state = 'exported' AND NOT EXISTS (
@@ -308,6 +317,7 @@ ORDER BY b.id
 def close(case: Case, *, by: User | None, at: datetime) -> None:
     """Close the batches of which nothing is open."""
     with connection.cursor() as cursor:
+        cursor.execute(SPOKEN_OF, [case.pk])
         cursor.execute("SELECT FROM returns_batch WHERE case_id = %s ORDER BY id FOR NO KEY UPDATE", [case.pk])
         cursor.execute(OUT, [case.pk])
         cursor.execute(DONE, [case.pk])

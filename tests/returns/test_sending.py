@@ -97,6 +97,29 @@ def test_a_silent_rail_is_said_and_nothing_is_lost(world, monkeypatch):
     assert Submission.objects.get().state == "accepted"
 
 
+def test_a_part_of_which_the_statement_spoke_before_its_answer_was_written_down_is_final_and_its_batch_closes(world, monkeypatch):
+    batch = world.exported(limit=2)
+    said = "".join(
+        f'{{"line_ref":"{n}","reference":"{row.reference}","key":"T-1-B01-001/1","kind":"settled","asset":"{row.asset.code}",'
+        f'"amount":"{row.amount}","at":"2026-11-20T10:00:00+09:00"}}\n'
+        for n, row in enumerate(world.returns(state="batched"), start=1)
+    )
+
+    def settled_meanwhile(self, content, key):
+        evidence.receive(world.case, "rehearsal", name="quick", data=said.encode(), by=world.goto, at=db_now())
+        done(settlement.settle(world.case, by=world.goto, at=db_now()))
+        return Accepted()
+
+    monkeypatch.setattr(Rehearsal, "submit", settled_meanwhile)
+    submit(world, batch)
+    assert (Submission.objects.get().state, AssetReturn.objects.filter(state="settled").count()) == ("accepted", 2)
+
+    done(settlement.settle(world.case, by=world.goto, at=db_now()))
+
+    batch.refresh_from_db()
+    assert (Submission.objects.get().state, batch.state) == ("final", BatchState.CLOSED)
+
+
 def test_what_cannot_be_asked_is_never_sent_again_by_machine(world, monkeypatch):
     called = answers(monkeypatch, Unknown("timeout"))
     monkeypatch.setattr(Rehearsal, "rail_class", RailClass.R3)
