@@ -101,11 +101,11 @@ RULES = {
 }
 
 # A word in an address that names a thing of another case → its values there; filled in by `two_cases`.
-FOREIGN = ("pk", "batch", "return_reference", "object_id", "number", "claim", "size", "pull", "token", "reference", "sha256")
+FOREIGN = ("pk", "batch", "return_reference", "object_id", "number", "claim", "size", "pull", "token", "reference", "sha256", "thing")
 # Words that name no thing of a case of its own, and a value for them.
 HARMLESS = {
     "rail": "rehearsal", "item": "keys", "machine": "attempt", "part": 1, "version": 1, "form": "csv", "asset": "BTC",
-    "app_label": "cases", "content_type_id": 1, "url": "nowhere", "claim_class": "priority_segregated",
+    "app_label": "cases", "content_type_id": 1, "url": "nowhere", "claim_class": "priority_segregated", "matter": "return",
 }  # fmt: skip
 
 
@@ -234,6 +234,7 @@ def things_of(theirs: World, mine: World) -> dict[str, list[Any]]:
         "object_id": pks,
         "batch": list(theirs.case.batches.values_list("reference", flat=True)),
         "return_reference": sorted(references - known)[-1:],
+        "thing": sorted(references - known)[-1:],
         "claim": claims[-1:],
         "number": [THEIRS + 1],
         "pull": [THEIRS + 1],

@@ -49,6 +49,7 @@ EVENTS: dict[str, Any] = {
     "evidence.fee_decided": _("A fee that a bank kept was decided on"),
     "evidence.queued": _("Lines of evidence wait for a person"),
     "evidence.received": _("Evidence was received"),
+    "exception.assigned": _("Somebody was named to look after something that waits"),
     "failure.release_proposed": _("The release of a failed return was proposed"),
     "failure.released": _("A failed return was released"),
     "forfeiture.carried_out": _("What nobody claims was given to the others"),

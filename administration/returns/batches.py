@@ -189,7 +189,7 @@ def hold(case: Case, current: Round, rail_code: str, *, by: User, at: datetime) 
         cursor.execute(REOPEN, params)
         changed = int(cursor.rowcount)
         cursor.execute(DRAFT.format(lane=""), params)
-        changed += cursor.fetchone()[0]
+        changed += int(cursor.fetchone()[0])
     if changed:
         log.append(
             case, "round.gates_looked_at", subject=current, by=by, at=at,

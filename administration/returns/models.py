@@ -24,8 +24,8 @@ from administration.returns.pace_models import (  # one room, two files
 )
 
 __all__ = [
-    "BookMove", "Cancellation", "Carried", "ClosedDay", "CourtDeposit", "DepositFiling", "FailureReason",
-    "ForcedSale", "ForfeitedLine", "Forfeiture", "GoAhead", "Ground", "LimitKind", "MoveChoice", "Overpayment",
+    "Assignment", "BookMove", "Cancellation", "Carried", "ClosedDay", "CourtDeposit", "DepositFiling", "FailureReason",
+    "ForcedSale", "ForfeitedLine", "Forfeiture", "GoAhead", "Ground", "LimitKind", "Matter", "MoveChoice", "Overpayment",
     "PaceChange", "Policy", "RailLimit", "RailWindow", "Recovery", "RecoveryKind", "Release", "Residue",
     "ResidueLine", "RoundClosing", "RoundPause", "SaleShare", "SanctionedName", "SanctionsList", "Screening",
     "TailState", "Terms",
@@ -390,6 +390,7 @@ class Home(models.Model):
 
 
 from administration.returns.tail import (  # noqa: E402 - rows of this room, in a file of their own
+    Assignment,
     CourtDeposit,
     DepositFiling,
     FailureReason,
@@ -397,6 +398,7 @@ from administration.returns.tail import (  # noqa: E402 - rows of this room, in 
     ForfeitedLine,
     Forfeiture,
     Ground,
+    Matter,
     Overpayment,
     Policy,
     Recovery,

@@ -326,3 +326,30 @@ class Release(models.Model):
                 fields=["attempt"], condition=Q(state__in=["proposed", "approved", "done"]), name="failure_is_released_once"
             )
         ]
+
+
+class Matter(models.TextChoices):
+    """What kind of thing waits for a person, and how it is named."""
+
+    PART = "part", pgettext_lazy("what waits", "A part of a batch")  # by its key at the rail
+    LINE = "line", pgettext_lazy("what waits", "A line of evidence")  # by its number
+    RETURN = "return", pgettext_lazy("what waits", "A return")  # by its reference
+    OVERPAYMENT = "overpayment", pgettext_lazy("what waits", "An over-payment")  # by its number
+    GATE = "gate", pgettext_lazy("what waits", "What one gate keeps back")  # by the gate
+
+
+class Assignment(models.Model):
+    """One person looks after one thing that waits. The newest row about a thing counts; none is changed."""
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="assignments")
+    matter = models.CharField(max_length=11, choices=Matter)
+    thing = models.CharField(max_length=80)
+    owner = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["case", "matter", "thing"], name="assignment_of_a_thing")]
+        constraints = [
+            models.CheckConstraint(condition=Q(matter__in=Matter.values), name="assignment_is_of_a_known_matter"),
+        ]

@@ -1,22 +1,27 @@
 """What needs a person: unknown, returned, held, mismatched, unmatched; each with its owner, age and next step."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from django import forms
 from django.db.models import F
+from django.http import Http404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from administration import wording
 from administration.office import readable
+from administration.office.entering import OfCase, offer
+from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import CasePage, page
 from administration.office.pages.evidencing import LINE_KINDS, STEPS, money_of
 from administration.office.pages.returning import OWNERS, assets_of, gate_sentence, people_in_charge, rail_name, rows_of
 from administration.office.pages.scheduling import KEPT_BACK
+from administration.people.models import User
 from administration.rails.interface import RailClass
-from administration.returns import failures, gates, matching, routes
-from administration.returns.models import AssetReturn, Attempt, EvidenceLine, Match, Submission, SubmissionState
+from administration.returns import failures, gates, matching, owners, routes
+from administration.returns.models import AssetReturn, Attempt, EvidenceLine, Match, Matter, Submission, SubmissionState
 
 SHOWN = 50  # of each kind; the lists have all
 # What a rail or bank did of which nothing of ours is the cause.
@@ -67,6 +72,7 @@ class Waiting:
     step: str
     acts: list[tuple[Any, str]] = field(default_factory=list)
     beside: list[tuple[str, str]] = field(default_factory=list)  # lines of evidence: words, address
+    about: tuple[str, str] = ("", "")  # what it can be assigned by: Matter, name
 
 
 @page("exceptions/", name="exceptions", menu="returns", icon="report", order=15)
@@ -88,7 +94,16 @@ class Exceptions(CasePage):
             ("held", _("Held back"), self.held()),
             ("overpaid", _("Over-paid, not recovered yet"), self.overpaid()),
         ]
+        owners_now, may = owners.of(self.case, at=self.at), self.may(owners.POWER)
+        kinds = [(key, heading, [self.owned(one, owners_now, may=may) for one in found]) for key, heading, found in kinds]
         return {"kinds": kinds, "shown": SHOWN, "count": sum(len(found) for _key, _title, found in kinds)}
+
+    def owned(self, one: Waiting, owners_now: dict[tuple[str, str], User], *, may: bool) -> Waiting:
+        """With the person who was named for it, and the act that names one."""
+        person = owners_now.get(one.about)
+        matter, thing = one.about
+        acts = [*one.acts, (_("Assign it"), self.url("exception-assign", matter=matter, thing=thing))] if may else one.acts
+        return replace(one, owner=called(person) if person else one.owner, acts=acts)
 
     def age(self, since: datetime | None) -> str:
         return readable.seconds(max(0.0, (self.at - since).total_seconds())) if since else "–"
@@ -118,6 +133,7 @@ class Exceptions(CasePage):
                     % {"key": part.rail_key, "count": f"{part.items:,}", "rail": rail_name(part.batch.rail)},
                     said, self.charge, part.sent_at, self.age(part.sent_at),
                     str(NEXT_FOR[rail.rail_class]) if rail else "", acts, [self.beside(line) for line in lines],
+                    (Matter.PART, part.rail_key),
                 )
             )  # fmt: skip
         return found
@@ -129,7 +145,7 @@ class Exceptions(CasePage):
             Waiting(
                 matching.sentence(line), f"{line.reference or '–'} · {money_of(self.assets, line.asset_code, line.amount)}",
                 self.charge, line.evidence.received_at, self.age(line.evidence.received_at), str(STEPS.get(line.problem, "")),
-                [(_("Compare and decide"), self.url("evidence-line", pk=line.pk))], [self.beside(line)],
+                [(_("Compare and decide"), self.url("evidence-line", pk=line.pk))], [self.beside(line)], (Matter.LINE, str(line.pk)),
             )
             for line in rows
         ]  # fmt: skip
@@ -154,7 +170,7 @@ class Exceptions(CasePage):
                 Waiting(
                     f"{row.reference} · {readable.money(row.amount, attempt.asset_return.asset)}",
                     _("%(what)s · tries: %(tries)s, the last on %(rail)s") % {"what": what, "tries": row.tries, "rail": rail_name(attempt.batch.rail)},
-                    self.charge, since, self.age(since), step, acts, [self.beside(line)] if line else [],
+                    self.charge, since, self.age(since), step, acts, [self.beside(line)] if line else [], (Matter.RETURN, row.reference),
                 )
             )  # fmt: skip
         return found
@@ -178,7 +194,7 @@ class Exceptions(CasePage):
                     f"{reference} · {readable.money(int(units), self.assets[code])}",
                     _("Claim %(claim)s · the rail says: %(reason)s") % {"claim": claim, "reason": reason or "–"},
                     str(OWNERS["office"] if usable else OWNERS["customer"]) + f" · {self.charge}", since, self.age(since), step, acts,
-                    [(_("The line that says so"), self.url("evidence-line", pk=line))],
+                    [(_("The line that says so"), self.url("evidence-line", pk=line))], (Matter.RETURN, reference),
                 )
             )  # fmt: skip
         return found
@@ -193,7 +209,7 @@ class Exceptions(CasePage):
                 Waiting(
                     gate_sentence(code), _("%(count)s returns") % {"count": f"{count:,}"},
                     f"{owner} · {self.charge}" if owner != str(OWNERS["customer"]) else owner, oldest.get(code), self.age(oldest.get(code)),
-                    str(gate.next_act) if gate else "", [(_("Show them"), f"{self.url('returns')}?gate={code}"), (_("Held back"), self.url("held"))],
+                    str(gate.next_act) if gate else "", [(_("Show them"), f"{self.url('returns')}?gate={code}"), (_("Held back"), self.url("held"))], [], (Matter.GATE, code),
                 )
             )  # fmt: skip
         return found
@@ -205,7 +221,55 @@ class Exceptions(CasePage):
                 f"{row.attempt.asset_return.reference} · {readable.money(row.amount - row.recovered, row.asset)}", _("paid although another attempt held the return"),
                 self.charge, row.at, self.age(row.at), str(STEPS["overpaid"]),
                 [(_("Recover it"), self.url("overpayment", pk=row.pk)), (_("Its story"), self.url("return", return_reference=row.attempt.asset_return.reference))],
-                [self.beside(row.line)],
+                [self.beside(row.line)], (Matter.OVERPAYMENT, str(row.pk)),
             )
             for row in rows[:SHOWN]
         ]  # fmt: skip
+
+
+def called(user: User) -> str:
+    return user.first_name or user.username
+
+
+class Assigning(OfCase):
+    owner = forms.ChoiceField(label=lazy("Who looks after it"))
+
+
+@page("exceptions/<str:matter>/<path:thing>/assign/", name="exception-assign")
+class AssignException(ActPage):
+    """owners.assign"""
+
+    title = lazy("Assign what waits to a person")
+    power = owners.POWER
+    form_class = Assigning
+    intro = lazy("Whoever is named sees to it that it ends. The record says who had it when.")
+
+    def form_arguments(self) -> dict[str, Any]:
+        if self.kwargs["matter"] not in Matter.values or not owners.there_is(self.case, self.kwargs["matter"], self.kwargs["thing"]):
+            raise Http404
+        return {"case": self.case}
+
+    def form(self, data: Any = None, files: Any = None) -> Any:
+        made = super().form(data, files)
+        offer(made, "owner", [(user.username, called(user)) for user in owners.able(self.case, at=self.at)])  # type: ignore[arg-type]
+        return made
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        before = owners.of(self.case, at=self.at).get((self.kwargs["matter"], self.kwargs["thing"]))
+        return Effect(
+            _("From now on %(person)s looks after it.") % {"person": called(User.objects.get(username=data["owner"]))}, _("Assign it"),
+            figures=[
+                (Matter(self.kwargs["matter"]).label, self.named()),
+                (_("Owner until now"), called(before) if before else people_in_charge(self.case, self.at)),
+            ],
+        )  # fmt: skip
+
+    def named(self) -> str:
+        return gate_sentence(self.kwargs["thing"]) if self.kwargs["matter"] == Matter.GATE else self.kwargs["thing"]
+
+    def act(self, data: dict[str, Any]) -> Any:
+        owner = User.objects.get(username=data["owner"])
+        return owners.assign(self.case, self.kwargs["matter"], self.kwargs["thing"], owner=owner, by=self.user, at=self.at)
+
+    def back(self) -> str:
+        return self.url("exceptions")

@@ -761,6 +761,22 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='Assignment',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('matter', models.CharField(choices=[('part', 'A part of a batch'), ('line', 'A line of evidence'), ('return', 'A return'), ('overpayment', 'An over-payment'), ('gate', 'What one gate keeps back')], max_length=11)),
+                ('thing', models.CharField(max_length=80)),
+                ('at', models.DateTimeField()),
+                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='assignments', to='cases.case')),
+                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'indexes': [models.Index(fields=['case', 'matter', 'thing'], name='assignment_of_a_thing')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('matter__in', ['part', 'line', 'return', 'overpayment', 'gate'])), name='assignment_is_of_a_known_matter')],
+            },
+        ),
+        migrations.CreateModel(
             name='Residue',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

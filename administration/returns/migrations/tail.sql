@@ -406,3 +406,44 @@ LEFT JOIN LATERAL (
 ) m ON true;
 
 SET CONSTRAINTS ALL IMMEDIATE;
+
+-- --- Who looks after what waits ----------------------------------------------------------------------
+
+CREATE TRIGGER assignment_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON returns_assignment
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+REVOKE UPDATE, DELETE ON returns_assignment FROM henkan_app;
+
+-- Is there such a thing in the case?
+CREATE FUNCTION there_is_a_matter(p_case bigint, p_matter text, p_thing text) RETURNS boolean LANGUAGE sql STABLE
+SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT CASE p_matter
+        WHEN 'part' THEN EXISTS (
+            SELECT FROM returns_submission s JOIN returns_batch b ON b.id = s.batch_id WHERE s.rail_key = p_thing AND b.case_id = p_case)
+        WHEN 'return' THEN EXISTS (SELECT FROM returns_assetreturn r WHERE r.case_id = p_case AND r.reference = p_thing)
+        WHEN 'line' THEN p_thing ~ '^[0-9]{1,18}$' AND EXISTS (
+            SELECT FROM returns_evidenceline e
+            WHERE e.id = CASE WHEN p_thing ~ '^[0-9]{1,18}$' THEN p_thing::bigint END AND e.case_id = p_case)
+        WHEN 'overpayment' THEN p_thing ~ '^[0-9]{1,18}$' AND EXISTS (
+            SELECT FROM returns_overpayment o
+            WHERE o.id = CASE WHEN p_thing ~ '^[0-9]{1,18}$' THEN p_thing::bigint END AND o.case_id = p_case)
+        WHEN 'gate' THEN p_thing ~ '^[a-z]{1,20}$'
+        ELSE false END
+$$;
+
+CREATE FUNCTION assignment_is_founded() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF NOT there_is_a_matter(NEW.case_id, NEW.matter, NEW.thing) THEN
+        RAISE EXCEPTION 'assignment_is_of_a_thing_of_its_case: % %', NEW.matter, NEW.thing USING ERRCODE = '23514';
+    END IF;
+    IF NOT EXISTS (
+        SELECT FROM cases_appointment a
+        WHERE a.case_id = NEW.case_id AND a.user_id = NEW.owner_id AND 'returns.evidence' = ANY (a.powers)
+          AND cases_runs(a.from_at, a.to_at, clock_timestamp())
+    ) THEN
+        RAISE EXCEPTION 'assignment_is_to_somebody_who_may_act: %', NEW.owner_id USING ERRCODE = '23514';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER assignment_is_founded BEFORE INSERT ON returns_assignment
+    FOR EACH ROW EXECUTE FUNCTION assignment_is_founded();
