@@ -43,11 +43,6 @@ NAMES = {
     "ignored stop": "sending goes on while it is stopped",
 }
 
-# These need a chance that a storm of 200 returns seldom gives; each was missed at least once. The others are asked in turn
-# by CI, all of them by command.
-SHY = ("ignored stop", "no fence", "reused conflict key")
-RELIABLE = sorted(set(NAMES) - set(SHY))
-
 
 def in_a_worker(name: str) -> None:
     _in_a_worker.get(name, lambda: None)()

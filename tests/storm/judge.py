@@ -12,7 +12,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from psycopg import OperationalError
 
 from administration.fields import db_now
@@ -46,14 +46,19 @@ def judge(plant: Plant, office: Office, *, returns: int, began_at: datetime, mov
     of_approvals(verdict, found, office)
     of_both_sides(verdict, found)
     records.of_the_books(verdict, found, office)
+    office.look("judged what was paid")
     records.of_the_record(verdict, office)
     records.of_clocks(verdict, began_at)
     records.of_stops(verdict, found, office, plant)
+    office.look("judged the record")
     if moving:
         of_replays(verdict, plant, office)
+        office.look("judged what was said again")
         records.of_pages(verdict, office)
+        office.look("judged the pages")
         if not plant.bug:
             records.of_an_export(verdict, office)
+            office.look("judged an export")
     return verdict
 
 
@@ -84,8 +89,11 @@ def smells(plant: Plant, office: Office) -> bool:
         there = {name for (name,) in plant.sql("SELECT indexrelid::regclass::text FROM pg_index WHERE indisunique AND indisvalid")}
     except OperationalError:
         return False
-    connection.close()  # it may be of a server that was crashed since
-    owed = truth.owed()
+    try:
+        connection.close()  # it may be of a server that was crashed since
+        owed = truth.owed()
+    except DatabaseError:
+        return False
     over = any(units > owed.get(claim, 0) for claim, units in truth.read(plant).net().items())
     return bool(over or office.wrongly_accepted or set(BELTS) - there)
 

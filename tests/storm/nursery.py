@@ -1,5 +1,5 @@
 """
-The nursery: imports everything once and forks Celery workers and beats, so that a killed one is back in no time.
+The nursery: has imported everything and forks Celery workers and beats, so that a killed one is back in no time.
 
 Reads commands from standard input, one a line ("worker NAME", "skewed NAME", "beat NAME"), and says on standard output what
 happens ("born NAME PID", "died NAME SIGNAL", "stopped NAME"). Dies with its parent, and its children with it.
@@ -12,11 +12,10 @@ import json
 import os
 import select
 import signal
-import sys
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 SKEW = timedelta(days=1, hours=3)
 # What a worker would import only once it runs.
@@ -28,12 +27,22 @@ AHEAD = (
 )  # fmt: skip
 
 
-def main() -> int:
-    folder = Path(sys.argv[1])
-    scale = json.loads((folder / "scale.json").read_text())
-    import django
+def serve(folder: Path) -> NoReturn:
+    """The rest of a forked process's life."""
+    code = 1
+    try:
+        raise_workers(folder)
+        code = 0
+    except BaseException:  # noqa: BLE001 - it goes into the log, and the process ends
+        import traceback
 
-    django.setup()
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def raise_workers(folder: Path) -> None:
+    scale = json.loads((folder / "scale.json").read_text())
     from config.celery import app
     from tests.storm import bugs, failpoints
 
@@ -62,7 +71,7 @@ def main() -> int:
                 for pid in children:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-                return 0
+                return
             waiting += chunk
             *lines, waiting = waiting.split(b"\n")
             for line in lines:
@@ -159,7 +168,3 @@ def skew() -> None:
 
 def say(*words: str) -> None:
     print(*words, flush=True)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

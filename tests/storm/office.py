@@ -12,7 +12,7 @@ import random
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +22,7 @@ from administration.cases import approvals, stops
 from administration.cases.models import ApprovalRequest, Stop
 from administration.errors import Refused
 from administration.fields import db_now
+from administration.record.models import Event
 from administration.returns import batches, corrections, evidence, rounds, settlement, submissions
 from administration.returns.models import AssetReturn, Attempt, Batch, Submission
 from administration.work.models import Job
@@ -33,7 +34,7 @@ from tests.storm.visitors import Visitors
 R3 = "rehearsal-r3"
 PAGE = 5_000
 PATIENCE = 40.0  # seconds that a person waits for a job before looking again
-GLANCE = 1.0  # seconds that a person waits for a rail, while other batches can be prepared
+GLANCE = 0.8  # seconds that people wait for what they began in a day, while other batches can be prepared
 OVERLAP = 40  # lines of an earlier statement that the next one says again
 
 
@@ -63,6 +64,11 @@ class Office:
         """Where the day stands, for whoever wants to see where a storm spends its time."""
         if os.environ.get("STORM_DIARY"):
             print(f"{time.monotonic():.2f} {self.progress():.2f} {what} {self.count['batches']} {self.count['scheduled again']}", file=sys.stderr, flush=True)
+
+    @property
+    def many(self) -> bool:
+        """Whether there is so much to send that what is begun goes on for a while."""
+        return self.limit > 50
 
     @property
     def share(self) -> float:
@@ -102,7 +108,7 @@ class Office:
 
     def glance(self, begun: list[Job | None]) -> None:
         """Wait a little for all of these together; what is not done goes on while something else is looked at."""
-        until = time.monotonic() + GLANCE * self.plant.slow
+        until = time.monotonic() + GLANCE
         for job in begun:
             self.wait(job, max(0.0, until - time.monotonic()) / self.plant.slow)
 
@@ -130,23 +136,22 @@ class Office:
             self.wait(self.press(lambda: rounds.schedule(self.world.case, self.world.run, rails=RAILS, by=by, at=db_now())))
             return
         self.lift_what_the_machine_stopped()
-        begun = [self.send_some(rail) for rail in RAILS.values()]
+        ready = [batch for rail in RAILS.values() for batch in self.make_ready(rail)]
+        begun = [self.send(batch) for batch in ready]
         self.look("begun")
         if self.asked_to_stop and any(begun):
             self.asked_to_stop -= 1
-            time.sleep(self.rng.random() * 0.5 if self.limit > 50 else 0)  # a small batch is out in no time
+            time.sleep(self.rng.random() * 0.5 if self.many else 0)  # a small batch is out in no time
             self.stop_and_resume()
-        self.glance(begun)
-        self.look("sent")
-        asked = [
+        begun += [
             self.press(lambda rail=rail: evidence.observe(self.world.case, rail, by=by, at=db_now()))
             for rail in ("rehearsal", "rehearsal-r2")
         ]
         self.read_the_paper_statement()
-        self.glance(asked)
+        begun.append(self.press(lambda: settlement.settle(self.world.case, by=by, at=db_now())))
         self.look("asked")
-        self.glance([self.press(lambda: settlement.settle(self.world.case, by=by, at=db_now()))])
-        self.look("settled")
+        self.glance(begun)
+        self.look("glanced")
         self.press(self.decide_doubt)
         self.press(self.follow_what_came_back)
         if self.rng.random() < 0.3:
@@ -155,8 +160,8 @@ class Office:
                 self.visitors.press_again(1)
         time.sleep(0.05)
 
-    def send_some(self, rail: str) -> Job | None:
-        """A batch at a time, while the weather lasts: the last ones are kept until it has passed."""
+    def make_ready(self, rail: str) -> list[Batch]:
+        """A batch at a time, signed, while the weather lasts: the last ones are kept until it has passed."""
         case, by = self.world.case, self.world.goto
 
         def waiting() -> tuple[int, int]:
@@ -166,17 +171,17 @@ class Office:
         left, total = self.press(waiting) or (0, 1)
         self.shares[rail] = (total - left) / total
         if left and total - left > total * (self.progress() + 0.1):
-            return None
+            return []
         unsigned = self.press(lambda: list(Batch.objects.filter(case=case, rail=rail, state__in=["draft", "frozen", "approved"])))
         if unsigned:
-            return [self.carry(batch) for batch in unsigned][-1]
+            return [batch for batch in unsigned if self.sign(batch)]
         current = self.press(lambda: case.rounds.latest("number"))
         batch = self.press(lambda: batches.draft(case, current, rail, by=by, at=db_now(), limit=self.limit))
         self.look("drafted")
-        return self.carry(batch) if batch is not None else None
+        return [batch] if batch is not None and self.sign(batch) else []
 
-    def carry(self, batch: Batch) -> Job | None:
-        """Freeze, sign, export and send; whatever of that was done already is refused and passed over."""
+    def sign(self, batch: Batch) -> bool:
+        """Freeze and sign; whatever of that was done already is refused and passed over."""
         by = self.world.goto
         batch = self.press(lambda: Batch.objects.get(pk=batch.pk)) or batch
         if batch.state == "draft":
@@ -185,13 +190,17 @@ class Office:
         if batch.state in ("draft", "frozen"):
             request = self.press(lambda: ApprovalRequest.objects.filter(act=batches.ACT, object_id=batch.pk).last())
             if request is None:
-                return None
+                return False
             self.show_a_stale_hash(request)
             self.press(lambda: approvals.sign(request, by=self.world.people.aoki, at=db_now()))
             if not (self.visitors and (self.rng.random() < 0.2 or not self.visitors.captured) and self.visitors.sign(request)):
                 self.press(lambda: approvals.sign(request, by=self.world.people.baba, at=db_now()))
             self.look("signed")
-        job = self.press(lambda: submissions.export(batch, by=by, at=db_now(), submit=True))
+        return True
+
+    def send(self, batch: Batch) -> Job | None:
+        """Export a signed batch, and let it be sent."""
+        job = self.press(lambda: submissions.export(batch, by=self.world.goto, at=db_now(), submit=True))
         if job is not None:
             self.count["batches"] += 1
         return job if isinstance(job, Job) else None
@@ -275,39 +284,43 @@ class Office:
         """Another destination for what came back, and a new return; days go by so that what will come back does."""
         case = self.world.case
         back = list(
-            AssetReturn.objects.filter(case=case, state="returned", followed_by=None).select_related("claim_line", "asset")
+            AssetReturn.objects.filter(case=case, state="returned", followed_by=None).select_related("claim_line__claim", "asset")
         )
+        self.press(lambda: self.give_others(back))
         for row in back:
-            claim = row.claim_line.claim_id
-
-            def another(row: AssetReturn = row, claim: int = claim) -> None:
-                if not row.claim_line.claim.destinations.filter(asset=row.asset, state="usable").exists():
-                    version = row.claim_line.claim.destinations.filter(asset=row.asset).count() + 1
-                    self.world.give_destinations([claim], version=version, asset=row.asset.code)
-                rounds.schedule_again(row, by=self.world.goto, at=db_now())
-
-            self.press(another)
+            self.press(lambda row=row: rounds.schedule_again(row, by=self.world.goto, at=db_now()))
             self.count["scheduled again"] += 1
         waiting = Attempt.objects.filter(batch__case=case, state__in=["pending", "unknown"])
-        if self.rng.random() < self.day_passes or not waiting.exists():
+        if self.rng.random() < self.day_passes or self.progress() >= 1 or not waiting.exists():
             with contextlib.suppress(OSError):
                 self.plant.ask_rail("POST", "/days?pass=1")
+
+    def give_others(self, back: list[AssetReturn]) -> None:
+        """Another destination for each of these that has none any more, in the version whose turn it is."""
+        lacking: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for row in back:
+            theirs = row.claim_line.claim.destinations.filter(asset=row.asset)
+            if not theirs.filter(state="usable").exists():
+                lacking[row.asset.code, theirs.count() + 1].append(row.claim_line.claim_id)
+        for (asset, version), claims in lacking.items():
+            self.world.give_destinations(claims, version=version, asset=asset)
 
     # --- stops
 
     def stop_and_resume(self) -> None:
         """Somebody presses stop in the middle of it; two resume a few seconds later."""
-        rail = self.rng.choice(["", *RAILS.values()])
+        rail = self.rng.choice(["", *RAILS.values()]) if self.many else ""
         case, people = self.world.case, self.world.people
         stop = None
-        if self.visitors and self.visitors.stop(rail):
+        if self.many and self.visitors and self.visitors.stop(rail):
             stop = self.press(lambda: Stop.objects.filter(case=case, rail=rail, by=people.baba, lifted_at=None).last())
             self.count["stops on the page"] += stop is not None
         if stop is None:
             stop = self.press(lambda: stops.stop(case, reason="a doubt", rail=rail, by=people.baba, at=db_now()))
         if stop is None:
             return
-        pressed = self.press(db_now)
+        # Written down once whoever had passed the check before it was through: nothing may be claimed after this instant.
+        pressed = self.press(lambda: Event.objects.get(kind="stop.made", subject_id=str(stop.pk)).recorded_at)
         self.count["emergency stops"] += 1
         time.sleep(3.0)
         lifted = self.press(db_now)

@@ -24,6 +24,7 @@ from config.servers import Servers, die_with_parent, footing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORKERS = 4
+SLEEPS_MAX = 5.0  # seconds beyond its lease that a worker sleeps though nobody has taken over what it holds
 CHUNK = 500  # rows of one transaction of a job
 TEMPLATE = "HENKAN_STORM_TEMPLATE"  # a directory in which the tests keep a migrated database from one storm to the next
 # Who has something in hand at this moment: a job's lock, or a part that is being sent.
@@ -58,6 +59,7 @@ class Plant:
     web: "subprocess.Popen[bytes] | None" = None
     web_port: int = 0
     slept: int = 0  # workers that were stopped
+    looked_at: float = 0.0  # for sleepers that are due
 
     def start(self, migrate: Callable[[], None], build: Callable[[], Any]) -> Any:
         self.servers = Servers(self.folder, durable=False)
@@ -82,18 +84,15 @@ class Plant:
         from tests.storm import failpoints
 
         self.page = failpoints.Page(self.folder / "failpoints")
-        self.nursery = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "tests.storm.nursery", str(self.folder)],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(self.folder / "nursery.log").open("ab"),
-        )  # fmt: skip
         self.start_rail()
+        self.nursery = Nursery(self.folder)  # before anything is connected, or a thread begun
         if not migrated:
             migrate()
             self._keep_as_migrated()
-        self.web_port = free_port()
-        self.start_web()
+        if not self.bug:  # what is looked for then is not on a page
+            self.web_port = free_port()
+            self.start_web()
         built = build()  # meanwhile the nursery imports
-        assert self.nursery.stdout is not None
         ready = self.nursery.stdout.readline()
         if not ready.startswith(b"ready"):
             raise RuntimeError((self.folder / "nursery.log").read_text()[-2000:])
@@ -134,7 +133,6 @@ class Plant:
             self.started += 1
             name = f"{kind}-{self.started}"
             self.names[name] = 0
-        assert self.nursery.stdin is not None
         self.nursery.stdin.write(f"{kind} {name}\n".encode())
         self.nursery.stdin.flush()
 
@@ -160,15 +158,28 @@ class Plant:
                 self.born(again)
 
     def wake_sleepers(self) -> None:
-        """Whoever was stopped goes on once its lease, and the job's, have lapsed."""
+        """Whoever was stopped goes on once its lease, and the job's, have lapsed and somebody has noticed."""
+        now = time.monotonic()
         with self.lock:
-            due = [n for n, since in self.stopped_since.items() if time.monotonic() - since > self.lease + 1.5]
+            slept = {name: now - since for name, since in self.stopped_since.items()}
+        if not any(seconds > self.lease + 1.5 for seconds in slept.values()) or now < self.looked_at + 0.25:
+            return
+        self.looked_at = now
+        enough = self.lease + (1.5 if self.lapses_are_noticed() else SLEEPS_MAX)
+        with self.lock:
+            due = [name for name, seconds in slept.items() if seconds > enough and name in self.stopped_since]
             pids = [self.names[name] for name in due if self.names.get(name)]
             for name in due:
                 del self.stopped_since[name]
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+    def lapses_are_noticed(self) -> bool:
+        """Nothing is in the hands of somebody whose lease has lapsed: then what a sleeper holds was taken over."""
+        with contextlib.suppress(psycopg.Error):
+            return not self.sql("SELECT FROM returns_submission WHERE state = 'submitting' AND lease_until < clock_timestamp() LIMIT 1")
+        return False
 
     def some(self, rng: random.Random, *, busy: bool, kinds: tuple[str, ...] = ("worker", "skewed")) -> int:
         """The pid of one of them, somebody with something in hand if there is; 0 when none lives."""
@@ -237,8 +248,9 @@ class Plant:
         )  # fmt: skip
 
     def crash_web(self) -> None:
-        self._end_web()
-        self.start_web()
+        if self.web is not None:
+            self._end_web()
+            self.start_web()
 
     def _end_web(self) -> None:
         if self.web is not None:
@@ -309,6 +321,38 @@ class Plant:
                 process.kill()
                 process.wait()
         self.servers.stop()
+
+
+class Nursery:
+    """A child of this process that has its imports, with a pipe to it and one from it."""
+
+    def __init__(self, folder: Path) -> None:
+        import django
+
+        django.setup()
+        tie = die_with_parent(signal.SIGKILL)
+        theirs, to_it = os.pipe()
+        from_it, said = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            tie()
+            log = os.open(folder / "nursery.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            for number, end in enumerate((theirs, said, log)):
+                os.dup2(end, number)
+            for end in (theirs, to_it, from_it, said, log):
+                os.close(end)
+            from tests.storm import nursery
+
+            nursery.serve(folder)
+        os.close(theirs)
+        os.close(said)
+        self.stdin, self.stdout = os.fdopen(to_it, "wb"), os.fdopen(from_it, "rb")
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> None:
+        os.waitpid(self.pid, 0)
 
 
 def free_port() -> int:

@@ -20,7 +20,7 @@ from tests.storm.plant import TEMPLATE
 
 SEED = os.environ.get("HENKAN_SEED", "64")
 TODAY = int(os.environ.get("HENKAN_BUGS") or datetime.datetime.now(datetime.UTC).strftime("%j"))
-IN_ROTATION = [bugs.RELIABLE[(2 * TODAY + n) % len(bugs.RELIABLE)] for n in range(2)]
+IN_ROTATION = [sorted(bugs.NAMES)[(2 * TODAY + n) % len(bugs.NAMES)] for n in range(2)]
 
 
 @pytest.fixture(scope="module")

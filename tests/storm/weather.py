@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +22,8 @@ GAP = 0.2  # seconds between faults, on average
 ARMED = 0.6  # seconds an armed point may wait for somebody to pass it
 AHEAD = 0.1  # how much further than the people the weather may be
 WAITS = 4.0  # seconds that it waits for them before a fault
+FEW = 40  # so few faults that none may be wasted
+CHANCE = 6.0  # seconds that one of few waits for somebody it can hurt, and the next until who sleeps is awake
 HEARD_MAX = 200
 
 
@@ -65,13 +67,17 @@ def faults_of(kills: int, rng: random.Random) -> list[str]:
         "kill the web": 1 + kills // 60,
         "emergency stop": 1 + kills // 50,
     }
+    early: list[str] = []  # while there is still much to send
     if kills <= 10:  # ten kills leave little time
         other = {name: 1 for name in other if name not in ("kill the broker", "second beat", "poison", "kill the beat", "kill the web")}
-        other["stop and go on"] = 2
+        early = ["emergency stop", "stop and go on", "stop and go on"]
+        del other["emergency stop"], other["stop and go on"]
     else:
         other["poison"] = max(len(POISON), other["poison"])
     order = ["kill"] * kills + [name for name, many in other.items() for _n in range(many)]
     rng.shuffle(order)
+    for name in early:
+        order.insert(rng.randrange(len(order) // 2), name)
     return order
 
 
@@ -85,29 +91,41 @@ class Weather:
         self.faults = faults_of(kills, self.rng)
         self.done = 0
         self.count: Counter[str] = Counter()
+        self.spent: dict[str, float] = defaultdict(float)  # seconds on each kind of fault, and on waiting
         self.last_fault = 0.0
         self.heard: list[bytes] = []  # messages that waited or were in hand at some time
         self.poisoned = 0
         self.passed = threading.Event()
+        self.enough = threading.Event()  # what it was made for has been seen
+        self.few = len(self.faults) < FEW
+        self.waits_for_a_call = False
 
     @property
     def progress(self) -> float:
-        return 1.0 if self.passed.is_set() else min(0.99, self.done / len(self.faults))
+        """How far it has come, from 0 to 1; the people may be as far. A fault that needs somebody at work lets them go ahead."""
+        if self.passed.is_set():
+            return 1.0
+        return min(0.99, self.done / len(self.faults) + 0.3 * self.waits_for_a_call)
 
     def rage(self, *, until: float) -> None:
         """All of it, one after the other; `until` is when the patience of the harness ends."""
-        if len(self.faults) < 40 and self.plant.bug != "early cursor":  # few faults: none is wasted on a round not even scheduled
-            while not (self.office and self.office.count["batches"]) and time.monotonic() < until:
-                self.breathe(0.05)
+        if self.few and self.plant.bug != "early cursor":  # few faults: none is wasted on a round not even scheduled
+            self.wait_for(lambda: bool(self.office and self.office.count["batches"]), until - time.monotonic())
         for fault in self.faults:
-            if time.monotonic() > until:
+            if time.monotonic() > until or self.enough.is_set():
                 break
             self.breathe(self.rng.expovariate(1 / GAP))
+            began = time.monotonic()
             self.keep_step()
+            if self.few:  # nobody is killed, or loses its connection, with an answer that it should come back with
+                self.wait_for(lambda: not self.plant.stopped_since, CHANCE * self.plant.slow)
+            self.spent["waiting for people"] += time.monotonic() - began
+            began = time.monotonic()
             getattr(self, fault.replace(" ", "_"))()
+            self.spent[fault] += time.monotonic() - began
             self.count[fault] += 1
             self.done += 1
-        while self.plant.killed < self.kills and time.monotonic() < until:  # an armed point nobody passed
+        while self.plant.killed < self.kills and time.monotonic() < until and not self.enough.is_set():  # an armed point nobody passed
             self.kill()
             self.breathe(0.1)
         self.plant.page.disarm()
@@ -116,9 +134,14 @@ class Weather:
 
     def keep_step(self) -> None:
         """Faults are for those at work: if the people are behind, the weather waits a little."""
-        until = time.monotonic() + WAITS * self.plant.slow * (len(self.faults) >= 40)
-        while self.office and self.office.share + AHEAD < self.done / len(self.faults) and time.monotonic() < until:
-            self.breathe(0.05)
+        if self.office and not self.few:
+            office = self.office
+            self.wait_for(lambda: office.share + AHEAD >= self.done / len(self.faults), WAITS * self.plant.slow)
+
+    def wait_for(self, what: Callable[[], bool], seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not what() and time.monotonic() < until and not self.enough.is_set():
+            self.breathe(0.03)
 
     def breathe(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -146,18 +169,16 @@ class Weather:
                 self.until_died(before, 1.0)
 
     def until_died(self, before: int, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while self.plant.killed == before and time.monotonic() < until:
-            self.breathe(0.02)
+        self.wait_for(lambda: self.plant.killed > before, seconds)
 
     def stop_and_go_on(self) -> None:
         """Asleep past its lease, then awake again with what it had in hand."""
         before = self.plant.slept
-        with_an_answer = self.rng.random() < 0.7  # in its hands, and not yet written down
+        with_an_answer = self.few or self.rng.random() < 0.7  # in its hands, and not yet written down
         self.plant.page.arm(signal.SIGSTOP, 1 if with_an_answer else self.rng.randint(1, 8), after_a_call=with_an_answer)
-        until = time.monotonic() + 2 * ARMED * self.plant.slow
-        while self.plant.slept == before and time.monotonic() < until:
-            self.breathe(0.02)
+        self.waits_for_a_call = self.few
+        self.wait_for(lambda: self.plant.slept > before, (CHANCE if self.few else 2 * ARMED) * self.plant.slow)
+        self.waits_for_a_call = False
         self.plant.page.disarm()
         if self.plant.slept == before:
             pid = self.plant.some(self.rng, busy=True)
