@@ -13,19 +13,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from administration.books.models import Asset
 from administration.errors import Refused
 from administration.ledger import entries, inspection, package, setting_aside, staging, takeover
+from administration.ledger.control_totals import WORK_MEM
 from administration.ledger.models import Intake, IntakeState, NegativePolicy
 from administration.people.models import User
 from administration.record import covers, log
 from administration.work import jobs
 from administration.work.models import Job
 
-ROWS = 50_000  # written by one step
+ROWS = 1_000_000  # written by one step; of a larger ledger half as many as it has accounts, which each step joins with all of
+KEPT_TABLES = ("ledger_identity", "ledger_ledgeraccount", "ledger_ledgerbalance", "ledger_handedoverdestination")
 BALANCES, EXCLUDED = "ledger.balances", "ledger.negatives_excluded"
 NEGATIVE = "negative_balance_excluded"
 
@@ -50,16 +52,23 @@ ORDER BY account.account_ref COLLATE "C", asset.code COLLATE "C", adjustment.pro
 
 @dataclass(frozen=True)
 class Part:
-    """One kind of rows: the table of the package they come from, and the statement that writes a range of them."""
+    """
+    One kind of rows: the table of the package they come from, and the statement that writes a range of them.
+
+    `ends` names the table that is complete once these are written: its keys are put back.
+    """
 
     table: package.Table
     insert: str
+    ends: str = ""
 
 
-_IN_RANGE = 'staged.intake = %(intake)s AND staged."row" > %(after)s AND staged."row" <= %(upto)s ORDER BY staged."row"'
+_IN_RANGE = 'staged.intake = %(intake)s AND staged."row" > %(after)s AND staged."row" <= %(upto)s'
 _ACCOUNT = "JOIN ledger_ledgeraccount account ON account.case_id = %(case)s AND account.account_ref = staged.account_id"
-_ASSET = "JOIN books_asset asset ON asset.case_id = %(case)s AND asset.code = staged.asset"
-_UNITS = "(staged.amount * ('1e' || asset.scale)::numeric)::numeric(78,0)"
+# OFFSET 0: the factor is worked out for each asset, not for each row
+_ASSET = """JOIN (SELECT id, code, ('1e' || scale)::numeric AS factor FROM books_asset WHERE case_id = %(case)s OFFSET 0) asset
+            ON asset.code = staged.asset"""
+_UNITS = "(staged.amount * asset.factor)::numeric(78,0)"
 
 PARTS = (
     Part(
@@ -72,6 +81,7 @@ PARTS = (
             residence_country, postcode, address, address_kana, phone, email, corporate_number, kyc_status, language,
             %(file)s, "row"
         FROM ledger_staging_customers staged WHERE {_IN_RANGE}""",
+        ends="ledger_identity",
     ),
     Part(
         package.ACCOUNTS,
@@ -82,6 +92,7 @@ PARTS = (
         FROM ledger_staging_accounts staged
         JOIN ledger_identity identity ON identity.case_id = %(case)s AND identity.customer_ref = staged.customer_id
         WHERE {_IN_RANGE}""",
+        ends="ledger_ledgeraccount",
     ),
     Part(
         package.BALANCES,
@@ -90,6 +101,7 @@ PARTS = (
         SELECT %(case)s, account.id, asset.id, staged.product, {_UNITS}, %(file)s, staged."row"
         FROM ledger_staging_balances staged {_ACCOUNT} {_ASSET}
         WHERE {_IN_RANGE}""",
+        ends="ledger_ledgerbalance",
     ),
     Part(
         package.BANK_ACCOUNTS,
@@ -112,6 +124,7 @@ PARTS = (
             %(file)s, staged."row"
         FROM ledger_staging_withdrawal_addresses staged {_ACCOUNT} {_ASSET}
         WHERE {_IN_RANGE}""",
+        ends="ledger_handedoverdestination",
     ),
     Part(
         package.HOLDS,
@@ -189,6 +202,9 @@ def _assets(work: _Work, state: dict[str, Any]) -> None:
         for asset in work.intake.manifest["assets"]
         if asset["code"] not in known
     )  # fmt: skip
+    with connection.cursor() as cursor:
+        for table in KEPT_TABLES:
+            cursor.execute("SELECT ledger_lay_aside(%s)", [table])
     state["stage"] = "rows"
 
 
@@ -196,30 +212,32 @@ def _rows(work: _Work, state: dict[str, Any]) -> None:
     """The next rows of a part. If the server lost the staging in a crash, read the files again first."""
     part = PARTS[state["part"]]
     last = work.rows[part.table.file] + 1  # the header is row 1
-    after, upto = state["row"], min(state["row"] + ROWS, last)
+    after, upto = state["row"], min(state["row"] + max(ROWS, work.rows[package.ACCOUNTS.file] // 2), last)
+    expected = upto - after - setting_aside.between(work.intake.pk, part.table.file, after, upto)
+    file = work.intake.files.get(name=part.table.file)
+    params = {"intake": work.intake.pk, "case": work.intake.case_id, "file": file.pk, "after": after, "upto": upto}
     with connection.cursor() as cursor:
-        # One row at a time through the indexes: a hash of all accounts for every range would grow with the square.
-        cursor.execute("SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)")
-        cursor.execute(
-            f'SELECT count(*) FROM {staging.TABLES[part.table.file]} WHERE intake = %s AND "row" > %s AND "row" <= %s',
-            [work.intake.pk, after, upto],
-        )
-        expected = upto - after - setting_aside.between(work.intake.pk, part.table.file, after, upto)
-        if cursor.fetchone()[0] != expected:
-            _begin_again(work, state)
-            return
-        file = work.intake.files.get(name=part.table.file)
-        cursor.execute(
-            part.insert,
-            {"intake": work.intake.pk, "case": work.intake.case_id, "file": file.pk, "after": after, "upto": upto},
-        )
-        if cursor.rowcount != expected:
+        cursor.execute("SELECT set_config('work_mem', %s, true)", [WORK_MEM])
+        before = transaction.savepoint()
+        cursor.execute(part.insert, params)
+        written = cursor.rowcount
+        if written != expected:
+            transaction.savepoint_rollback(before)
+            cursor.execute(
+                f'SELECT count(*) FROM {staging.TABLES[part.table.file]} WHERE intake = %s AND "row" > %s AND "row" <= %s',
+                [work.intake.pk, after, upto],
+            )
+            if cursor.fetchone()[0] != expected:
+                _begin_again(work, state)
+                return
             raise NotAccepted(
                 _("%(file)s: only %(many)d of rows %(first)d to %(last)d fit what is written already.")
-                % {"file": part.table.file, "many": cursor.rowcount, "first": after + 1, "last": upto}
+                % {"file": part.table.file, "many": written, "first": after + 1, "last": upto}
             )
-        if upto == last and part.table in (package.CUSTOMERS, package.ACCOUNTS):
-            cursor.execute("SELECT ledger_analyze()")  # the next part looks them up
+        transaction.savepoint_commit(before)
+        if upto == last and part.ends:
+            cursor.execute("SELECT ledger_put_back(%s)", [part.ends])
+            cursor.execute("SELECT ledger_analyze(%s)", [part.ends])  # the next part looks it up
     state.update(row=upto, done=state["done"] + upto - after)
     if upto == last:
         state.update(part=state["part"] + 1, row=1)
@@ -302,8 +320,6 @@ def _accept(work: _Work, state: dict[str, Any]) -> dict[str, Any]:
     if moved != 1:
         raise NotAccepted(_("%(intake)s is not being accepted. Reload it and look again.") % {"intake": intake})
     staging.clear(intake.pk)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT ledger_analyze()")
     covered = covers.cover(BALANCES, case=case.reference)
     content = bytes(intake.content_sha256 or b"").hex()
     log.append(

@@ -27,14 +27,30 @@ _BANK_COLUMNS = {
 }
 
 
+def plainly_good(file: str, lines: Sequence[str]) -> list[bool]:
+    """Of each row of a table whether it is plainly good, which nearly all are. Of others the whole check says what is wrong."""
+    good = _bank_is_plainly_good if file == package.BANK_ACCOUNTS.file else _address_is_plainly_good
+    return ['"' not in line and good(line.split(",")) for line in lines]
+
+
+def _bank_is_plainly_good(fields: Sequence[str]) -> bool:
+    _account, bank, branch, kind, number, holder = fields
+    return (
+        (bank, branch) in _branches() and kind in accounts.KINDS and len(number) == 7 and number.isascii()
+        and number.isdigit() and _is_party_name(holder)
+    )  # fmt: skip
+
+
+def _address_is_plainly_good(fields: Sequence[str]) -> bool:
+    _account, asset, network, address, memo, _day = fields
+    return quick.plainly_good(asset, network, address, memo)
+
+
 def bank_problem(fields: Sequence[str]) -> Problem | None:
     """What is wrong with one row of bank_accounts.csv: account, bank, branch, kind, number, holder."""
     _account, bank, branch, kind, number, holder = fields
-    if (
-        (bank, branch) in _branches() and kind in accounts.KINDS and len(number) == 7 and number.isascii()
-        and number.isdigit() and _is_party_name(holder)
-    ):  # fmt: skip
-        return None  # nearly all of them; the whole check says the same, but slower
+    if _bank_is_plainly_good(fields):
+        return None  # the whole check says the same, but slower
     found = accounts.check(bank, branch, kind, number, holder)
     for remark in found.errors or [remark for remark in found.warnings if remark.code in _BANK_COLUMNS]:
         return remark.code, _BANK_COLUMNS.get(remark.code, "holder_kana"), remark.text

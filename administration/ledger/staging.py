@@ -1,7 +1,8 @@
 """
-Reading the tables of a package into staging, a block at a time, as they stand.
+Reading the tables of a package into staging, a stretch at a time, as they stand.
 
-A block goes in by one COPY. Only where the database cannot read it is it taken apart, record by record.
+A stretch goes in by one COPY: while the database takes one block of it, the next is looked at. Only where the database
+cannot read one is it taken apart, record by record.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,13 +13,15 @@ from typing import Any
 
 import psycopg
 from django.db import connection, transaction
+from psycopg.copy import QueuedLibpqWriter
 
-from administration.ledger import destinations, package, reading
+from administration.ledger import beside, destinations, package, reading
 from administration.ledger.findings import REFUSE, STAGED, WARN, Findings, Found, from_faults
 from administration.ledger.package import Manifest, Table, Type
 from administration.ledger.reading import Block, Values
 
-BLOCK_BYTES = 4 * 1024 * 1024
+BLOCK_BYTES = 1024 * 1024  # looked at in one go
+STRETCH_BYTES = 16 * BLOCK_BYTES  # read by one step
 SCRATCH = 0  # the number of a package that is only validated: no intake has it
 TABLES = {table.file: f"ledger_staging_{table.file.removesuffix('.csv')}" for table in package.BY_FILE.values()}
 
@@ -50,16 +53,18 @@ def read(this: Package, state: dict[str, Any]) -> bool:
         if faults:
             Findings(this.key).add(from_faults(faults))
             return _next_table(this, state)
+    ended = None
     try:
-        block = next(reading.blocks(path, table, offset=state["offset"], row=state["row"], size=BLOCK_BYTES))
-    except reading.Unreadable:
-        Findings(this.key).add(from_faults([reading.unreadable_end(table, state["row"])]))
-        return _next_table(this, state)
-    _stage(this, table, block)
-    state.update(offset=block.offset, row=block.row, done=state["done"] + block.rows)
-    if not block.ended:
+        with transaction.atomic():
+            ended = _stage_stretch(this, table, state)
+    except psycopg.DataError:  # a day such as 30 February: the form of a date, and none
+        ended = _stage_blocks(this, table, state)
+    if ended is None:
         return False
-    _count_rows(this, table, block.row - 2)
+    if not ended:
+        Findings(this.key).add(from_faults([reading.unreadable_end(table, state["row"])]))
+    else:
+        _count_rows(this, table, state["row"] - 2)
     return _next_table(this, state)
 
 
@@ -68,17 +73,68 @@ def _next_table(this: Package, state: dict[str, Any]) -> bool:
     return bool(state["table"] == len(this.manifest.tables))
 
 
+def _stretch(path: Path, table: Table, state: dict[str, Any]) -> Iterator[Block]:
+    """The next blocks of a table, about as many as one step reads."""
+    until = state["offset"] + STRETCH_BYTES
+    for block in reading.blocks(path, table, offset=state["offset"], row=state["row"], size=BLOCK_BYTES):
+        yield block
+        if block.offset >= until:
+            return
+
+
+def _stage_stretch(this: Package, table: Table, state: dict[str, Any]) -> bool | None:
+    """
+    Copy the next stretch into staging as it stands: True when the table ended, False when it cannot be read on.
+
+    `state` moves on once all of it is there.
+    """
+    found: list[Found] = []
+    odd: list[tuple[int, Values]] = []
+    ended: bool | None = None
+    at, rows = (state["offset"], state["row"]), 0
+    checked = table.file in destinations.PROBLEMS
+    with connection.cursor() as cursor, cursor.copy(_copy_sql(table), writer=QueuedLibpqWriter(cursor.cursor)) as copy:
+        try:
+            for block in _stretch(this.directory / table.file, table, state):
+                records = _checked(this, block.records, table, found) if checked else block.records
+                copy.write(_lines(this, records))
+                odd += block.odd
+                found += from_faults(block.faults)
+                at, rows = (block.offset, block.row), rows + block.rows
+                ended = True if block.ended else None
+        except reading.Unreadable:
+            ended = False
+    if odd:
+        _copy(this, table, _spelled(odd, table, checked=checked))
+    Findings(this.key).add(found)
+    state.update(offset=at[0], row=at[1], done=state["done"] + rows)
+    return ended
+
+
+def _stage_blocks(this: Package, table: Table, state: dict[str, Any]) -> bool | None:
+    """The same block by block, with those taken apart that the database cannot read."""
+    ended = None
+    try:
+        for block in _stretch(this.directory / table.file, table, state):
+            _stage(this, table, block)
+            state.update(offset=block.offset, row=block.row, done=state["done"] + block.rows)
+            ended = True if block.ended else None
+    except reading.Unreadable:
+        ended = False
+    return ended
+
+
 def _stage(this: Package, table: Table, block: Block) -> None:
     """Copy a block into staging as it stands; take it apart only if the database cannot read it."""
-    findings = Findings(this.key)
-    problem = destinations.PROBLEMS.get(table.file)
+    found: list[Found] = []
+    checked = table.file in destinations.PROBLEMS
     records: Iterable[tuple[int, str]] = block.records
-    if problem is not None:
-        records = list(_checked(block.records, table, findings))
+    if checked:
+        records = list(_checked(this, block.records, table, found))
     try:
         with transaction.atomic():
             _copy(this, table, records)
-    except psycopg.DataError:  # a day such as 30 February: the form of a date, and none
+    except psycopg.DataError:
         records, odd = [], []
         for row, record in block.records:
             faults, values = reading.diagnose(table, row, record)
@@ -87,27 +143,38 @@ def _stage(this: Package, table: Table, block: Block) -> None:
                 odd.append((row, values))
         block.odd = sorted(odd + block.odd, key=lambda pair: pair[0])
     if block.odd:
-        _copy(this, table, _spelled(block.odd, table, checked=problem is not None))
-    findings.add(from_faults(block.faults))
+        _copy(this, table, _spelled(block.odd, table, checked=checked))
+    Findings(this.key).add([*found, *from_faults(block.faults)])
 
 
 def _copy(this: Package, table: Table, records: Iterable[tuple[int, str]]) -> None:
+    with connection.cursor() as cursor, cursor.copy(_copy_sql(table)) as copy:
+        copy.write(_lines(this, records))
+
+
+def _copy_sql(table: Table) -> str:
     names = ["intake", "row", *table.header, *(["problem"] if table.file in destinations.PROBLEMS else [])]
     texts = [column.name for column in table.columns if _is_text(column)]
-    sql = (
+    return (
         f"COPY {TABLES[table.file]} ({', '.join(map(_quoted, names))}) FROM STDIN"
         f" (FORMAT csv, FORCE_NOT_NULL ({', '.join(map(_quoted, texts))}))"
     )
+
+
+def _lines(this: Package, records: Iterable[tuple[int, str]]) -> bytes:
     key = this.key
-    with connection.cursor() as cursor, cursor.copy(sql) as copy:
-        copy.write("".join([f"{key},{row},{record}\n" for row, record in records]).encode())
+    return "".join([f"{key},{row},{record}\n" for row, record in records]).encode()
 
 
-def _checked(records: Sequence[tuple[int, str]], table: Table, findings: Findings) -> Iterator[tuple[int, str]]:
+def _checked(this: Package, records: Sequence[tuple[int, str]], table: Table, found: list[Found]) -> Iterator[tuple[int, str]]:
     """The records with what is wrong with their destination as a last field."""
     problem_of = destinations.PROBLEMS[table.file]
-    found = []
-    for row, record in records:
+    size = (this.directory / table.file).stat().st_size
+    good = beside.plainly_good(table.file, [record for _row, record in records], bytes_of_file=size)
+    for (row, record), plainly_good in zip(records, good, strict=True):
+        if plainly_good:
+            yield row, f"{record},"
+            continue
         fields = reading.split(record)
         problem = problem_of(fields)
         if problem is None:
@@ -119,7 +186,6 @@ def _checked(records: Sequence[tuple[int, str]], table: Table, findings: Finding
             place = table.header.index("address")
             record = reading.line([*fields[:place], "", *fields[place + 1 :]])
         yield row, f"{record},{reading.line([reason])}"
-    findings.add(found)
 
 
 def _spelled(odd: Sequence[tuple[int, Values]], table: Table, *, checked: bool) -> Iterator[tuple[int, str]]:

@@ -9,12 +9,14 @@ Taking over the exchange's customer ledger: receive the package, inspect it, acc
 A refused package leaves no row and no file. What is accepted never changes again: corrections are adjustments.
 """
 
+import fcntl
 import json
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -53,6 +55,7 @@ from administration.work.models import Job, JobState
 POWER = "ledger.take_over"
 INSPECT, ACCEPT, SUSPENSE = "ledger.inspect", "ledger.accept", "ledger.suspense"
 DELIVERED = "delivered/"  # before the names of files as the exchange delivered them, beside those made of them
+ARRIVING = "arriving-"  # before the name of a folder that is not copied whole yet
 CONCLUDE = "conclude"  # the cursor of an inspection's last step
 
 
@@ -92,28 +95,48 @@ def receive(
     securing.require_completed(case)
     refuse_second_intake(case)
     decided = setting_aside.checked(outcomes)
-    kept = Path(str(case.pk)) / "handover" / secrets.token_hex(8)
-    archive = archive_of(kept)
-    try:
-        manifest, package_sha256 = _copy(Path(directory), archive)
-        with transaction.atomic():
-            return Intake.objects.create(
-                case=case,
-                manifest=json.loads((archive / package.MANIFEST).read_bytes()),
-                package_sha256=package_sha256,
-                directory=str(kept),
-                cutoff_at=manifest.cutoff_at,
-                differences=Differences(differences),
-                outcomes=decided,
-                delivery=delivery,
-                received_by=by,
-                received_at=at,
-            )
-    except BaseException as trouble:
-        shutil.rmtree(archive, ignore_errors=True)
-        if isinstance(trouble, IntegrityError):
-            refuse_second_intake(case)
-        raise
+    with _receiving(case) as folder:
+        name = secrets.token_hex(8)
+        arriving, archive = folder / f"{ARRIVING}{name}", folder / name
+        try:
+            manifest, package_sha256 = _copy(Path(directory), arriving)
+            arriving.rename(archive)
+            with transaction.atomic():
+                return Intake.objects.create(
+                    case=case,
+                    manifest=json.loads((archive / package.MANIFEST).read_bytes()),
+                    package_sha256=package_sha256,
+                    directory=str(archive.relative_to(archive_of(""))),
+                    cutoff_at=manifest.cutoff_at,
+                    differences=Differences(differences),
+                    outcomes=decided,
+                    delivery=delivery,
+                    received_by=by,
+                    received_at=at,
+                )
+        except BaseException as trouble:
+            shutil.rmtree(arriving, ignore_errors=True)
+            shutil.rmtree(archive, ignore_errors=True)
+            if isinstance(trouble, IntegrityError):
+                refuse_second_intake(case)
+            raise
+
+
+@contextmanager
+def _receiving(case: Case) -> Iterator[Path]:
+    """The folder of a case's packages, for one who receives at a time. What somebody who was killed left half copied goes."""
+    folder = archive_of(Path(str(case.pk)) / "handover")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(folder / ".receiving", "a", opener=_private) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NotReceived(
+                _("A package of case %(case)s is being received at this moment. Wait until it is there.") % {"case": case}
+            ) from None
+        for left in folder.glob(f"{ARRIVING}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield folder
 
 
 def refuse_second_intake(case: Case) -> None:

@@ -3,7 +3,7 @@ The plainly good, at once: for ledgers with hundreds of thousands of addresses.
 
 `plainly_good` says True only of the common spellings whose checksum fits; `addresses.check` would find nothing wrong
 with them. Of anything else it says False, which means: look properly. A test holds the two together. The checksums of
-bech32 are linear, so the one of a whole address is the XOR of what each of its characters does to it.
+bech32 are linear: each of its bits is a sum, modulo two, of bits of the address's characters.
 """
 
 import re
@@ -36,9 +36,9 @@ def _bitcoin(asset: str, address: str, memo: str) -> bool:
     if memo:
         return False
     if address.startswith("bc1q") and len(address) == 42:
-        return _bech32_rest(address) == _BECH32_REST
+        return _bech32_fits(address, _BECH32_REST)
     if address.startswith("bc1p") and len(address) == 62:
-        return _bech32_rest(address) == _BECH32M_REST and address[-7] in "qs"  # four bits of padding, all zero
+        return _bech32_fits(address, _BECH32M_REST) and address[-7] in "qs"  # four bits of padding, all zero
     return address[:1] in ("1", "3") and _version(address, _pairs(_BITCOIN), "1") in (0, 5)
 
 
@@ -106,40 +106,34 @@ def _step(state: int, value: int) -> int:
 
 
 @cache
-def _bech32_tables(size: int) -> tuple[int, tuple[dict[str, int], ...]]:
-    """What the prefix alone leaves, and what each pair of characters of `size` adds to it by where it stands."""
-    start = 1
+def _bech32_parities(size: int, wanted: int) -> tuple[tuple[int, int], ...]:
+    """For each of the checksum's 30 bits: which bits of the characters it adds up, and what that sum must be."""
+    rest = 1
     for value in (3, 3, 0, 2, 3):  # "bc", expanded
-        start = _step(start, value)
+        rest = _step(rest, value)
     for _ in range(size):
-        start = _step(start, 0)
-    alone = []
+        rest = _step(rest, 0)
+    masks = [0] * 30
     for place in range(size):
-        row = []
-        for value in range(32):
-            state = value
+        for bit in range(5):
+            state = 1 << bit
             for _ in range(size - place - 1):
                 state = _step(state, 0)
-            row.append(state)
-        alone.append(row)
-    tables = []
-    for place in range(0, size - size % 2, 2):
-        first, second = alone[place], alone[place + 1]
-        tables.append({a + b: first[i] ^ second[j] for i, a in enumerate(_BECH32) for j, b in enumerate(_BECH32)})
-    if size % 2:
-        tables.append({a: alone[-1][i] for i, a in enumerate(_BECH32)})
-    return start, tuple(tables)
+            for at in range(30):
+                if state >> at & 1:
+                    masks[at] |= 1 << (8 * (size - place - 1) + bit)
+    return tuple((mask, (rest ^ wanted) >> at & 1) for at, mask in enumerate(masks))
 
 
-def _bech32_rest(address: str) -> int:
-    data = address[3:]
-    rest, tables = _bech32_tables(len(data))
-    try:
-        for at, table in enumerate(tables):
-            rest ^= table[data[2 * at : 2 * at + 2]]
-    except KeyError:
-        return -1
-    return rest
+_BECH32_VALUES = bytes(_BECH32.index(chr(code)) if chr(code) in _BECH32 else 255 for code in range(256))
+
+
+def _bech32_fits(address: str, wanted: int) -> bool:
+    data = address[3:].encode("latin-1", "replace").translate(_BECH32_VALUES)
+    if b"\xff" in data:
+        return False
+    number = int.from_bytes(data, "big")
+    return all((number & mask).bit_count() & 1 == odd for mask, odd in _bech32_parities(len(data), wanted))
 
 
 @cache

@@ -21,13 +21,20 @@ TEXTS = (25, 1043)  # the types text and varchar, as PostgreSQL numbers them
 
 # An array of texts in PostgreSQL's binary form is a head of 20 bytes and then the frames of its texts.
 SIZE = 1024
+WORK_MEM = "64MB"  # for putting them in order
+
+# The frames of a thousand rows one after the other, a message each; then how many rows there are of each asset, and how
+# much. Put in order once for both.
 TOGETHER = """COPY (
-    SELECT string_agg(said, ''::bytea ORDER BY n), count(*) FROM (
-        SELECT substring(array_send(ARRAY[{columns}]) FROM 21) AS said, row_number() OVER () AS n
-        FROM ({covered} OFFSET 0) covered
-    ) rows GROUP BY n / {size} ORDER BY n / {size}
+    WITH covered AS MATERIALIZED ({covered})
+    (
+        SELECT string_agg(said, ''::bytea ORDER BY n), NULL::text, count(*), NULL::text FROM (
+            SELECT substring(array_send(ARRAY[{columns}]) FROM 21) AS said, row_number() OVER () AS n FROM covered
+        ) rows GROUP BY n / {size} ORDER BY n / {size}
+    )
+    UNION ALL
+    SELECT NULL, {asset}, count(*), sum({amount})::text FROM covered GROUP BY 2
 ) TO STDOUT (FORMAT BINARY)"""
-SUMMED = """SELECT {asset}, count(*), sum({amount})::text FROM ({covered}) covered GROUP BY 1"""
 
 _queries: dict[str, str] = {}
 
@@ -62,15 +69,19 @@ def register(name: str, sql: str) -> None:
 def cover(name: str, **params: object) -> Cover:
     """Read the rows through once and say what they are. In bounded memory, however many."""
     rows = Rows(name, **params)
-    count, sums = rows.summed()
     digest = hashlib.sha256()
-    hashed = 0
-    for encoded, many in rows.together():
-        digest.update(encoded)
-        hashed += many
+    hashed = count = 0
+    sums: dict[str, int] = {}
+    for encoded, asset, many, units in rows.together():
+        if encoded is not None:
+            digest.update(encoded)
+            hashed += many
+        else:
+            count += many
+            sums[asset or ""] = int(units or 0)
     if hashed != count:
-        raise RuntimeError(f"Rows that {name!r} covers came or went while they were read.")
-    return Cover(name, rows.params, count, digest.hexdigest(), sums)
+        raise RuntimeError(f"Of the rows that {name!r} covers, {count} were added up and {hashed} hashed.")
+    return Cover(name, rows.params, count, digest.hexdigest(), dict(sorted(sums.items())) if rows.value else {})
 
 
 class Rows:
@@ -97,22 +108,16 @@ class Rows:
         """The frames of each row."""
         return stream.frames("COPY (" + self.sql + ") TO STDOUT (FORMAT BINARY)", self.params)
 
-    def together(self) -> Iterator[tuple[bytes, int]]:
-        """The frames of about a thousand rows one after the other, and how many they are: made by the database."""
+    def together(self) -> Iterator[tuple[bytes | None, str | None, int, str | None]]:
+        """The frames of about a thousand rows one after the other, and how many; at the end each asset with its rows and sum."""
         columns = ", ".join(connection.ops.quote_name(column) + "::text" for column in self.columns)
-        sql = TOGETHER.format(columns=columns, covered=self.sql, size=SIZE)
-        with connection.cursor() as cursor, cursor.copy(sql, self.params) as copy:
-            copy.set_types(["bytea", "int8"])
-            yield from copy.rows()
-
-    def summed(self) -> tuple[int, dict[str, int]]:
-        """How many rows there are, and the sum of each asset where they have a value."""
         asset, amount = ("coalesce(asset, '')", "coalesce(nullif(amount, ''), '0')::numeric") if self.value else ("NULL::text", "0")
+        sql = TOGETHER.format(columns=columns, asset=asset, amount=amount, covered=self.sql, size=SIZE)
         with connection.cursor() as cursor:
-            cursor.execute(SUMMED.format(asset=asset, amount=amount, covered=self.sql), self.params)
-            found = cursor.fetchall()
-        count = sum(many for _asset, many, _units in found)
-        return count, {code: int(units) for code, _many, units in sorted(found)} if self.value else {}
+            cursor.execute("SELECT set_config('work_mem', %s, true)", [WORK_MEM])  # to the end of this transaction
+            with cursor.copy(sql, self.params) as copy:
+                copy.set_types(["bytea", "text", "int8", "text"])
+                yield from copy.rows()
 
     def __iter__(self) -> Iterator[list[str | None]]:
         return map(unframe, self.encoded())

@@ -2,21 +2,21 @@
 
 CREATE UNLOGGED TABLE ledger_staging_fiat_ledger (
     intake bigint NOT NULL, "row" bigint NOT NULL,
-    entry_id text, account_id text, "at" timestamptz, kind text, asset text, amount numeric, balance numeric, reference text,
-    PRIMARY KEY (intake, "row")
+    entry_id text, account_id text, "at" timestamptz, kind text, asset text, amount numeric, balance numeric, reference text
 );
 CREATE UNLOGGED TABLE ledger_staging_crypto_ledger (
     intake bigint NOT NULL, "row" bigint NOT NULL,
     entry_id text, account_id text, "at" timestamptz, kind text, asset text, amount numeric, balance numeric, reference text,
-    address text, manager text,
-    PRIMARY KEY (intake, "row")
+    address text, manager text
 );
 CREATE UNLOGGED TABLE ledger_staging_trades (
     intake bigint NOT NULL, "row" bigint NOT NULL,
     trade_id text, account_id text, "at" timestamptz, asset text, quantity numeric, against text, paid numeric, fee_asset text,
-    fee numeric,
-    PRIMARY KEY (intake, "row")
+    fee numeric
 );
+CREATE INDEX ledger_staging_fiat_ledger_rows ON ledger_staging_fiat_ledger USING brin (intake, "row") WITH (pages_per_range = 32);
+CREATE INDEX ledger_staging_crypto_ledger_rows ON ledger_staging_crypto_ledger USING brin (intake, "row") WITH (pages_per_range = 32);
+CREATE INDEX ledger_staging_trades_rows ON ledger_staging_trades USING brin (intake, "row") WITH (pages_per_range = 32);
 REVOKE SELECT ON ledger_staging_fiat_ledger, ledger_staging_crypto_ledger, ledger_staging_trades FROM henkan_reader;
 
 CREATE TRIGGER kept_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_keptentry

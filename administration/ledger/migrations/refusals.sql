@@ -6,57 +6,59 @@
 -- What is read of a package stands here until it is accepted or refused, under the number of its intake. Not
 -- logged: after a crash of the server they are empty, and the files are read again from the archive. They
 -- have no foreign keys and no checks, because what is wrong with a package is to be found and said, not to fail.
--- A validation without a case makes temporary tables of the same names, which hide these.
+-- A validation without a case makes temporary tables of the same names, which hide these. Rows lie in the order they
+-- were read in, so what finds a range of them is a few numbers a block (see ledger_analyze_staging), not an index of each.
 CREATE UNLOGGED TABLE ledger_staging_customers (
     intake bigint NOT NULL, "row" bigint NOT NULL,
     customer_id text, entity_type text, name text, kana text, romaji text, birth_or_founding_date date,
     nationality text, residence_country text, postcode text, address text, address_kana text, phone text,
-    email text, corporate_number text, kyc_status text, language text,
-    PRIMARY KEY (intake, "row")
+    email text, corporate_number text, kyc_status text, language text
 );
 CREATE UNLOGGED TABLE ledger_staging_accounts (
     intake bigint NOT NULL, "row" bigint NOT NULL,
-    account_id text, customer_id text, capacity text, status text, opened_on date,
-    PRIMARY KEY (intake, "row")
+    account_id text, customer_id text, capacity text, status text, opened_on date
 );
 -- numeric without a scale: numeric(p,s) would round silently
 CREATE UNLOGGED TABLE ledger_staging_balances (
     intake bigint NOT NULL, "row" bigint NOT NULL,
-    account_id text, asset text, product text, amount numeric,
-    PRIMARY KEY (intake, "row")
+    account_id text, asset text, product text, amount numeric
 );
 CREATE UNLOGGED TABLE ledger_staging_bank_accounts (
     intake bigint NOT NULL, "row" bigint NOT NULL,
-    account_id text, bank_code text, branch_code text, kind text, number text, holder_kana text, problem text,
-    PRIMARY KEY (intake, "row")
+    account_id text, bank_code text, branch_code text, kind text, number text, holder_kana text, problem text
 );
 CREATE UNLOGGED TABLE ledger_staging_withdrawal_addresses (
     intake bigint NOT NULL, "row" bigint NOT NULL,
-    account_id text, asset text, network text, address text, memo text, whitelisted_on date, problem text,
-    PRIMARY KEY (intake, "row")
+    account_id text, asset text, network text, address text, memo text, whitelisted_on date, problem text
 );
 CREATE UNLOGGED TABLE ledger_staging_wallets (
     intake bigint NOT NULL, "row" bigint NOT NULL,
     place_id text, asset text, place_kind text, network text, address text, temperature text, tag text,
     controller text, custodian text, amount numeric, as_of timestamptz, evidence_file text,
-    evidence_sha256 text, access text, proof text,
-    PRIMARY KEY (intake, "row")
+    evidence_sha256 text, access text, proof text
 );
 CREATE UNLOGGED TABLE ledger_staging_holds (
     intake bigint NOT NULL, "row" bigint NOT NULL,
-    account_id text, kind text, since date, reference text,
-    PRIMARY KEY (intake, "row")
+    account_id text, kind text, since date, reference text
 );
 CREATE UNLOGGED TABLE ledger_staging_prices (
     intake bigint NOT NULL, "row" bigint NOT NULL,
-    asset text, jpy_num numeric, jpy_den numeric, "at" timestamptz, source text,
-    PRIMARY KEY (intake, "row")
+    asset text, jpy_num numeric, jpy_den numeric, "at" timestamptz, source text
 );
 -- What was found wrong so far. One row a fault up to a limit for each kind, file and column; then only counted.
 CREATE UNLOGGED TABLE ledger_staging_findings (
     intake bigint NOT NULL, kind text NOT NULL, severity text NOT NULL, file text NOT NULL, "row" bigint,
     "column" text NOT NULL, reason text NOT NULL, remedy text NOT NULL, rows bigint NOT NULL
 );
+
+CREATE INDEX ledger_staging_customers_rows ON ledger_staging_customers USING brin (intake, "row") WITH (pages_per_range = 32);
+CREATE INDEX ledger_staging_accounts_rows ON ledger_staging_accounts USING brin (intake, "row") WITH (pages_per_range = 32);
+CREATE INDEX ledger_staging_balances_rows ON ledger_staging_balances USING brin (intake, "row") WITH (pages_per_range = 32);
+CREATE INDEX ledger_staging_bank_accounts_rows ON ledger_staging_bank_accounts USING brin (intake, "row") WITH (pages_per_range = 32);
+CREATE INDEX ledger_staging_withdrawal_addresses_rows ON ledger_staging_withdrawal_addresses USING brin (intake, "row") WITH (pages_per_range = 32);
+CREATE INDEX ledger_staging_wallets_rows ON ledger_staging_wallets USING brin (intake, "row") WITH (pages_per_range = 32);
+CREATE INDEX ledger_staging_holds_rows ON ledger_staging_holds USING brin (intake, "row") WITH (pages_per_range = 32);
+CREATE INDEX ledger_staging_prices_rows ON ledger_staging_prices USING brin (intake, "row") WITH (pages_per_range = 32);
 
 -- Empty the staging of one intake: at once where it is alone there, as it is in the database of one estate.
 CREATE FUNCTION ledger_clear_staging(this bigint) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
@@ -84,17 +86,93 @@ $$;
 CREATE FUNCTION ledger_analyze_staging() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    ANALYZE public.ledger_staging_accounts, public.ledger_staging_balances, public.ledger_staging_bank_accounts,
-            public.ledger_staging_crypto_ledger, public.ledger_staging_customers, public.ledger_staging_fiat_ledger,
-            public.ledger_staging_holds, public.ledger_staging_trades, public.ledger_staging_wallets,
-            public.ledger_staging_withdrawal_addresses;
+    PERFORM brin_summarize_new_values(c.oid) FROM pg_class c
+    WHERE c.relkind = 'i' AND c.relnamespace = 'public'::regnamespace AND c.relname LIKE 'ledger\_staging\_%\_rows';
+    ANALYZE public.ledger_staging_accounts (intake, "row", account_id, customer_id),
+            public.ledger_staging_balances (intake, "row", account_id, asset, product),
+            public.ledger_staging_bank_accounts (intake, "row", account_id),
+            public.ledger_staging_crypto_ledger (intake, "row", account_id, asset, "at"),
+            public.ledger_staging_customers (intake, "row", customer_id),
+            public.ledger_staging_fiat_ledger (intake, "row", account_id, asset, "at"),
+            public.ledger_staging_holds (intake, "row", account_id),
+            public.ledger_staging_trades (intake, "row", account_id, asset, "at"),
+            public.ledger_staging_wallets (intake, "row", asset),
+            public.ledger_staging_withdrawal_addresses (intake, "row", account_id, asset);
 END
 $$;
-CREATE FUNCTION ledger_analyze() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION ledger_analyze(asked text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    ANALYZE public.ledger_identity, public.ledger_ledgeraccount, public.ledger_ledgerbalance,
-            public.ledger_handedoverdestination;
+    CASE asked
+        WHEN 'ledger_identity' THEN ANALYZE public.ledger_identity (id, case_id, customer_ref, file_id);
+        WHEN 'ledger_ledgeraccount' THEN ANALYZE public.ledger_ledgeraccount (id, case_id, account_ref, identity_id, file_id);
+        WHEN 'ledger_ledgerbalance' THEN
+            ANALYZE public.ledger_ledgerbalance (id, case_id, ledger_account_id, asset_id, product, file_id);
+        WHEN 'ledger_handedoverdestination' THEN
+            ANALYZE public.ledger_handedoverdestination (id, case_id, ledger_account_id, asset_id, network, valid, file_id);
+    END CASE;
+END
+$$;
+
+-- --- writing a whole ledger -------------------------------------------------------------------
+
+-- Keys that are looked after row by row cost many times what the rows cost. While the first ledger of this database is
+-- written, they are laid aside, each with the statement that makes it again, and put back set-based before anybody can
+-- accept (ledger_check_acceptance). With another ledger in the table, or one accepted, they stay.
+CREATE TABLE ledger_laid_aside (place bigint GENERATED ALWAYS AS IDENTITY, of_table text NOT NULL, put_back text NOT NULL);
+REVOKE INSERT, UPDATE, DELETE ON ledger_laid_aside FROM henkan_app;
+
+CREATE FUNCTION ledger_lay_aside(asked text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    this regclass;
+    taken boolean;
+    found record;
+BEGIN
+    IF asked NOT IN ('ledger_identity', 'ledger_ledgeraccount', 'ledger_ledgerbalance', 'ledger_handedoverdestination') THEN
+        RAISE EXCEPTION 'only_the_ledger_is_written_so: %', asked USING ERRCODE = '42501';
+    END IF;
+    this := format('public.%I', asked)::regclass;
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', this);
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s)', this) INTO taken;
+    IF taken OR EXISTS (SELECT FROM ledger_intake WHERE state = 'accepted')
+       OR NOT EXISTS (SELECT FROM ledger_intake WHERE state = 'accepting') THEN
+        RETURN;
+    END IF;
+    FOR found IN
+        SELECT conname AS name, pg_get_constraintdef(c.oid) AS said FROM pg_constraint c
+        WHERE conrelid = this AND contype IN ('p', 'u', 'f')
+          AND (contype = 'f' OR NOT EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conindid = c.conindid))
+        ORDER BY array_position('{p,u,f}'::text[], contype::text), conname
+    LOOP
+        INSERT INTO ledger_laid_aside (of_table, put_back)
+        VALUES (asked, format('ALTER TABLE %s ADD CONSTRAINT %I %s', this, found.name, found.said));
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', this, found.name);
+    END LOOP;
+    FOR found IN
+        SELECT i.indexrelid::regclass AS name, pg_get_indexdef(i.indexrelid) AS said FROM pg_index i
+        WHERE i.indrelid = this AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
+    LOOP
+        INSERT INTO ledger_laid_aside (of_table, put_back) VALUES (asked, found.said);
+        EXECUTE format('DROP INDEX %s', found.name);
+    END LOOP;
+    -- What refuses rows after acceptance keeps a copy of each row it looks at.
+    FOR found IN SELECT tgname AS name FROM pg_trigger WHERE tgrelid = this AND tgname LIKE '%\_frozen' AND tgenabled <> 'D' LOOP
+        INSERT INTO ledger_laid_aside (of_table, put_back)
+        VALUES (asked, format('ALTER TABLE %s ENABLE TRIGGER %I', this, found.name));
+        EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', this, found.name);
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION ledger_put_back(asked text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp SET maintenance_work_mem = '96MB' AS $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN DELETE FROM ledger_laid_aside WHERE of_table = asked RETURNING place, put_back LOOP
+        EXECUTE one.put_back;
+    END LOOP;
 END
 $$;
 
@@ -248,60 +326,64 @@ CREATE TRIGGER control_total_stands BEFORE INSERT OR UPDATE ON ledger_controltot
 -- --- the intake -------------------------------------------------------------------------------
 
 -- What the second person signed is what stands: every difference explained or in named suspense, every row there,
--- every sum as stated, no row without its parents. Looked at once, set-based, at the step to accepted.
+-- every sum as stated, no row without its parents, every key of the tables in its place. Looked at once, each table
+-- read through once, at the step to accepted.
 CREATE FUNCTION ledger_check_acceptance(this ledger_intake) RETURNS void LANGUAGE plpgsql
-SET search_path = pg_catalog, public, pg_temp AS $$
+SET search_path = pg_catalog, public, pg_temp SET work_mem = '64MB' AS $$
 DECLARE
+    accounts numeric;
     odd text;
+    lost boolean;
 BEGIN
-    SELECT count(*)::text INTO odd FROM ledger_ledgeraccount WHERE case_id = this.case_id
-        HAVING count(*) <> this.accounts;
-    IF odd IS NOT NULL THEN
-        RAISE EXCEPTION 'acceptance_needs_every_row: % accounts of %', odd, this.accounts USING ERRCODE = '23514';
+    IF EXISTS (SELECT FROM ledger_laid_aside) THEN
+        RAISE EXCEPTION 'acceptance_needs_every_key' USING ERRCODE = '23514';
     END IF;
 
-    SELECT format('%s %s', coalesce(total.asset_code, there.code), coalesce(total.product, there.product)) INTO odd
-    FROM (SELECT * FROM ledger_controltotal WHERE intake_id = this.id) total
-    FULL JOIN (
-        SELECT asset.code, balance.product, sum(balance.amount) AS amount, count(*) AS rows
-        FROM ledger_ledgerbalance balance JOIN books_asset asset ON asset.id = balance.asset_id
-        WHERE balance.case_id = this.case_id GROUP BY 1, 2
-    ) there ON there.code = total.asset_code AND there.product = total.product
-    WHERE coalesce(there.amount, 0) IS DISTINCT FROM total.computed
-       OR coalesce(there.rows, 0) IS DISTINCT FROM total.computed_accounts
-    LIMIT 1;
-    IF FOUND THEN
+    WITH balances AS MATERIALIZED (
+        SELECT balance.asset_id, balance.product, balance.file_id, account.id IS NULL AS orphan,
+               sum(balance.amount) AS amount, count(*) AS rows
+        FROM ledger_ledgerbalance balance
+        LEFT JOIN ledger_ledgeraccount account ON account.id = balance.ledger_account_id AND account.case_id = this.case_id
+        WHERE balance.case_id = this.case_id GROUP BY 1, 2, 3, 4
+    ), accounts AS MATERIALIZED (
+        SELECT account.file_id, identity.id IS NULL AS orphan, count(*) AS rows
+        FROM ledger_ledgeraccount account
+        LEFT JOIN ledger_identity identity ON identity.id = account.identity_id AND identity.case_id = this.case_id
+        WHERE account.case_id = this.case_id GROUP BY 1, 2
+    ), destinations AS MATERIALIZED (
+        SELECT destination.asset_id, destination.file_id, account.id IS NULL AS orphan
+        FROM ledger_handedoverdestination destination
+        LEFT JOIN ledger_ledgeraccount account ON account.id = destination.ledger_account_id AND account.case_id = this.case_id
+        WHERE destination.case_id = this.case_id GROUP BY 1, 2, 3
+    ), named AS (
+        SELECT asset_id, file_id, orphan FROM balances
+        UNION ALL SELECT asset_id, file_id, orphan FROM destinations
+        UNION ALL SELECT NULL, file_id, orphan FROM accounts
+        UNION ALL SELECT NULL, file_id, false FROM ledger_identity WHERE case_id = this.case_id GROUP BY file_id
+    )
+    SELECT (SELECT coalesce(sum(rows), 0) FROM accounts),
+           (SELECT format('%s %s', coalesce(total.asset_code, there.code), coalesce(total.product, there.product))
+            FROM (SELECT * FROM ledger_controltotal WHERE intake_id = this.id) total
+            FULL JOIN (
+                SELECT asset.code, balances.product, sum(balances.amount) AS amount, sum(balances.rows) AS rows
+                FROM balances JOIN books_asset asset ON asset.id = balances.asset_id GROUP BY 1, 2
+            ) there ON there.code = total.asset_code AND there.product = total.product
+            WHERE coalesce(there.amount, 0) IS DISTINCT FROM total.computed
+               OR coalesce(there.rows, 0) IS DISTINCT FROM total.computed_accounts
+            LIMIT 1),
+           EXISTS (SELECT FROM named WHERE orphan
+                   OR NOT EXISTS (SELECT FROM ledger_sourcefile f WHERE f.case_id = this.case_id AND f.id = file_id)
+                   OR asset_id IS NOT NULL
+                      AND NOT EXISTS (SELECT FROM books_asset a WHERE a.case_id = this.case_id AND a.id = asset_id))
+    INTO accounts, odd, lost;
+
+    IF accounts <> this.accounts THEN
+        RAISE EXCEPTION 'acceptance_needs_every_row: % accounts of %', accounts, this.accounts USING ERRCODE = '23514';
+    END IF;
+    IF odd IS NOT NULL THEN
         RAISE EXCEPTION 'acceptance_needs_sums_as_stated: %', odd USING ERRCODE = '23514';
     END IF;
-
-    IF EXISTS (
-        SELECT FROM ledger_ledgerbalance balance
-        WHERE balance.case_id = this.case_id AND NOT EXISTS (
-            SELECT FROM ledger_ledgeraccount account
-            WHERE account.id = balance.ledger_account_id AND account.case_id = this.case_id)
-    ) OR EXISTS (
-        SELECT FROM ledger_ledgeraccount account
-        WHERE account.case_id = this.case_id AND NOT EXISTS (
-            SELECT FROM ledger_identity identity
-            WHERE identity.id = account.identity_id AND identity.case_id = this.case_id)
-    ) OR EXISTS (
-        SELECT FROM ledger_handedoverdestination destination
-        WHERE destination.case_id = this.case_id AND NOT EXISTS (
-            SELECT FROM ledger_ledgeraccount account
-            WHERE account.id = destination.ledger_account_id AND account.case_id = this.case_id)
-    ) OR EXISTS (
-        SELECT file_id FROM (
-            SELECT file_id FROM ledger_identity WHERE case_id = this.case_id GROUP BY 1
-            UNION SELECT file_id FROM ledger_ledgeraccount WHERE case_id = this.case_id GROUP BY 1
-            UNION SELECT file_id FROM ledger_ledgerbalance WHERE case_id = this.case_id GROUP BY 1
-            UNION SELECT file_id FROM ledger_handedoverdestination WHERE case_id = this.case_id GROUP BY 1
-        ) files EXCEPT SELECT id FROM ledger_sourcefile WHERE case_id = this.case_id
-    ) OR EXISTS (
-        SELECT asset_id FROM (
-            SELECT asset_id FROM ledger_ledgerbalance WHERE case_id = this.case_id GROUP BY 1
-            UNION SELECT asset_id FROM ledger_handedoverdestination WHERE case_id = this.case_id GROUP BY 1
-        ) assets EXCEPT SELECT id FROM books_asset WHERE case_id = this.case_id
-    ) THEN
+    IF lost THEN
         RAISE EXCEPTION 'acceptance_needs_every_rows_parent' USING ERRCODE = '23503';
     END IF;
 END
