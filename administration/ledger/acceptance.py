@@ -325,7 +325,7 @@ def _accept(work: _Work, state: dict[str, Any]) -> dict[str, Any]:
     log.append(
         case, "ledger.accepted", subject=intake, by=work.by, at=work.at, covers=covered,
         body={"content_sha256": content, "prepared_by": work.prepared_by.username, "accounts": intake.accounts,
-              "negative_policy": intake.negative_policy},
+              "negative_policy": intake.negative_policy, **({"remark": intake.remark} if intake.remark else {})},
     )  # fmt: skip
     return {"accounts": intake.accounts, "balances": intake.balances, "content_sha256": content}
 

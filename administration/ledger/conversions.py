@@ -24,7 +24,16 @@ from administration.books.models import Asset
 from administration.cases import appointments, securing
 from administration.cases.models import Case
 from administration.errors import Refused
-from administration.ledger import converting, deliveries, inspection, mapping, package, setting_aside, takeover
+from administration.ledger import (
+    arriving,
+    converting,
+    deliveries,
+    inspection,
+    mapping,
+    package,
+    setting_aside,
+    takeover,
+)
 from administration.ledger.converting import Conversion
 from administration.ledger.delivered import Delivery, DeliveryState, LedgerMapping
 from administration.ledger.deliveries import CONVERT, POWER
@@ -90,7 +99,7 @@ def step(job: Job) -> jobs.Progress:
     """One step: look at the files, convert some rows, or make the package of all and begin to inspect it."""
     row = Delivery.objects.select_related("case").get(pk=job.subject_id)
     chosen = LedgerMapping.objects.get(pk=job.params["mapping"])
-    conversion = Conversion(mapping.read(chosen.text), deliveries.files_to_convert(row), takeover.archive_of(job.params["folder"]))
+    conversion = Conversion(mapping.read(chosen.text), deliveries.files_to_convert(row), arriving.archive_of(job.params["folder"]))
     if not job.cursor:
         faults = conversion.check()
         if faults:
@@ -131,10 +140,10 @@ def _refused(job: Job, conversion: Conversion, faults: list[Fault]) -> jobs.Prog
 
 def _received(job: Job, row: Delivery, chosen: LedgerMapping, manifest: package.Manifest) -> Intake:
     """The converted package is the case's: made here, and hashed as it lies."""
-    folder = takeover.archive_of(job.params["folder"]) / converting.PACKAGE
+    folder = arriving.archive_of(job.params["folder"]) / converting.PACKAGE
     return Intake.objects.create(
         case=row.case, manifest=json.loads((folder / package.MANIFEST).read_bytes()),
-        package_sha256=takeover.whole_of(manifest), directory=str(Path(job.params["folder"]) / converting.PACKAGE),
+        package_sha256=arriving.whole_of(manifest), directory=str(Path(job.params["folder"]) / converting.PACKAGE),
         cutoff_at=manifest.cutoff_at, differences=Differences(job.params["differences"]), outcomes=job.params["outcomes"],
         delivery=row, mapping=chosen, received_by_id=job.params["by"], received_at=row.received_at,
     )  # fmt: skip
@@ -174,7 +183,7 @@ def is_package(delivery: Delivery) -> bool:
 
 def take_in_package(delivery: Delivery, *, by: User, at: datetime, **options: Any) -> Job:
     """Receive a delivery that is a handover package, and begin to inspect it."""
-    with tempfile.TemporaryDirectory(dir=takeover.archive_of("")) as made:
+    with tempfile.TemporaryDirectory(dir=arriving.archive_of("")) as made:
         folder = Path(made)
         files = deliveries.files_to_convert(delivery)
         manifest = next(file.name for file in files if file.name.rsplit("/", 1)[-1] == package.MANIFEST)
@@ -198,7 +207,7 @@ def look(case: Case, directory: Path, text: str, *, by: User, at: datetime, susp
     try:
         with transaction.atomic():
             delivery = deliveries.from_directory(case, directory, deliverer=chosen.exchange["name"], by=by, at=at)
-            folders = [deliveries.folder_of(delivery.directory), takeover.archive_of(Path(str(case.pk)) / "look" / secrets.token_hex(8))]
+            folders = [deliveries.folder_of(delivery.directory), arriving.archive_of(Path(str(case.pk)) / "look" / secrets.token_hex(8))]
             conversion = Conversion(chosen, deliveries.files_to_convert(delivery), folders[1])
             report = _looked(conversion, case, suspend=suspend)
             transaction.set_rollback(True)

@@ -7,7 +7,7 @@ from django.db.models import F, Q
 from django.utils.translation import pgettext_lazy
 
 from administration.fields import UnitsField
-from administration.ledger import delivered, kept_entries  # noqa: F401 - rows of this room that have a file of their own
+from administration.ledger import audited_totals, delivered, kept_entries  # noqa: F401 - rows of this room that have a file of their own
 
 
 class IntakeState(models.TextChoices):
@@ -46,6 +46,7 @@ class Intake(models.Model):
     delivery = models.ForeignKey("ledger.Delivery", models.PROTECT, null=True, related_name="intakes")  # what it was made of,
     mapping = models.ForeignKey("ledger.LedgerMapping", models.PROTECT, null=True, related_name="intakes")  # and how
     negative_policy = models.CharField(max_length=8, choices=NegativePolicy, default=NegativePolicy.EXCLUDE)
+    remark = models.TextField(blank=True, default="")  # on what was found, signed with the acceptance
     state = models.CharField(max_length=12, choices=IntakeState, default=IntakeState.RECEIVED)
     received_by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
     received_at = models.DateTimeField()

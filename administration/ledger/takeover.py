@@ -9,20 +9,16 @@ Taking over the exchange's customer ledger: receive the package, inspect it, acc
 A refused package leaves no row and no file. What is accepted never changes again: corrections are adjustments.
 """
 
-import fcntl
 import json
-import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 
@@ -31,7 +27,8 @@ from administration.books.models import Asset
 from administration.cases import appointments, approvals, securing
 from administration.cases.models import ApprovalRequest, Case
 from administration.errors import Refused
-from administration.ledger import inspection, package, setting_aside, staging
+from administration.ledger import arriving, audited, inspection, package, setting_aside, staging
+from administration.ledger.arriving import NotReceived, archive_of
 from administration.ledger.control_totals import conclude
 from administration.ledger.delivered import Delivery
 from administration.ledger.deliveries import CONVERT
@@ -55,12 +52,7 @@ from administration.work.models import Job, JobState
 POWER = "ledger.take_over"
 INSPECT, ACCEPT, SUSPENSE = "ledger.inspect", "ledger.accept", "ledger.suspense"
 DELIVERED = "delivered/"  # before the names of files as the exchange delivered them, beside those made of them
-ARRIVING = "arriving-"  # before the name of a folder that is not copied whole yet
 CONCLUDE = "conclude"  # the cursor of an inspection's last step
-
-
-class NotReceived(Refused):
-    """The package cannot be received now."""
 
 
 class HandoverRefused(package.PackageRefused):
@@ -95,12 +87,12 @@ def receive(
     securing.require_completed(case)
     refuse_second_intake(case)
     decided = setting_aside.checked(outcomes)
-    with _receiving(case) as folder:
+    with arriving.alone(case) as folder:
         name = secrets.token_hex(8)
-        arriving, archive = folder / f"{ARRIVING}{name}", folder / name
+        coming, archive = folder / f"{arriving.ARRIVING}{name}", folder / name
         try:
-            manifest, package_sha256 = _copy(Path(directory), arriving)
-            arriving.rename(archive)
+            manifest, package_sha256 = arriving.copy(Path(directory), coming)
+            coming.rename(archive)
             with transaction.atomic():
                 return Intake.objects.create(
                     case=case,
@@ -115,28 +107,11 @@ def receive(
                     received_at=at,
                 )
         except BaseException as trouble:
-            shutil.rmtree(arriving, ignore_errors=True)
+            shutil.rmtree(coming, ignore_errors=True)
             shutil.rmtree(archive, ignore_errors=True)
             if isinstance(trouble, IntegrityError):
                 refuse_second_intake(case)
             raise
-
-
-@contextmanager
-def _receiving(case: Case) -> Iterator[Path]:
-    """The folder of a case's packages, for one who receives at a time. What somebody who was killed left half copied goes."""
-    folder = archive_of(Path(str(case.pk)) / "handover")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(folder / ".receiving", "a", opener=_private) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise NotReceived(
-                _("A package of case %(case)s is being received at this moment. Wait until it is there.") % {"case": case}
-            ) from None
-        for left in folder.glob(f"{ARRIVING}*"):
-            shutil.rmtree(left, ignore_errors=True)
-        yield folder
 
 
 def refuse_second_intake(case: Case) -> None:
@@ -149,42 +124,6 @@ def refuse_second_intake(case: Case) -> None:
             else _("The ledger of case %(case)s is accepted. It is corrected by adjustments, not by another package.")
             % {"case": case}
         )
-
-
-def archive_of(kept: Path | str) -> Path:
-    """Where a package's files as received are kept."""
-    return Path(settings.ARCHIVE_DIR) / kept
-
-
-def _copy(source: Path, archive: Path) -> tuple[package.Manifest, bytes]:
-    """Copy the manifest and every file it lists, hashing what is written. Raises PackageRefused for any fault."""
-    content = package.manifest_bytes(source)
-    manifest = package.parse_manifest(content)
-    archive.mkdir(parents=True, mode=0o700)
-    (archive / package.EVIDENCE).mkdir(mode=0o700)
-    with open(archive / package.MANIFEST, "xb", opener=_private) as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    faults = package.check_files(source, manifest, into=archive)
-    if faults:
-        raise package.PackageRefused(faults)
-    for folder in (archive / package.EVIDENCE, archive):
-        handle = os.open(folder, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
-    return manifest, whole_of(manifest)
-
-
-def whole_of(manifest: package.Manifest) -> bytes:
-    """The hash of a package: over the sorted names and hashes of all its files."""
-    hashes = {package.MANIFEST: manifest.sha256, **{file.name: file.sha256 for file in manifest.files}}
-    whole = "".join(f"{name}\0{digest}\n" for name, digest in sorted(hashes.items()))
-    return sha256(whole.encode()).digest()
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 # --- inspect ----------------------------------------------------------------------------------
@@ -417,18 +356,20 @@ def suspense_signed(request: ApprovalRequest, by: User, at: datetime) -> None:
 
 
 @transaction.atomic
-def accept(intake: Intake, *, by: User, at: datetime, negative_policy: str = NegativePolicy.EXCLUDE) -> ApprovalRequest:
+def accept(
+    intake: Intake, *, by: User, at: datetime, negative_policy: str = NegativePolicy.EXCLUDE, remark: str = ""
+) -> ApprovalRequest:
     """
     Ask another person to accept the ledger as it was inspected.
 
-    `negative_policy` says what becomes of negative balances; it is part of what is signed. The rows are written by a
-    job that the last signature starts.
+    `negative_policy` says what becomes of negative balances, `remark` what is to be said of the findings; both are part
+    of what is signed. The rows are written by a job that the last signature starts.
     """
     row = Intake.objects.select_for_update(of=("self",)).select_related("case").get(pk=intake.pk)
     appointments.require(row.case, by, POWER, at=at)
     _require_inspected(row)
     _require_explained(row)
-    Intake.objects.filter(pk=row.pk).update(negative_policy=NegativePolicy(negative_policy))
+    Intake.objects.filter(pk=row.pk).update(negative_policy=NegativePolicy(negative_policy), remark=remark.strip())
     content = acceptance_content(row.pk)
     Intake.objects.filter(pk=row.pk).update(content_sha256=content)
     return approvals.request(row, case=row.case, act=ACCEPT, content_sha256=content, by=by, at=at)
@@ -451,6 +392,8 @@ def acceptance_content(pk: int) -> bytes:
         "negative_policy": intake.negative_policy,
         "mapping_sha256": bytes(intake.mapping.sha256).hex() if intake.mapping else None,
         "outcomes": intake.outcomes,
+        "remark": intake.remark,
+        "audited": audited.as_signed(intake),
     })  # fmt: skip
 
 

@@ -68,6 +68,7 @@ EVENTS: dict[str, Any] = {
     "ledger.inspected": _("The handover package was inspected"),
     "ledger.negatives_excluded": _("Negative balances were adjusted to nothing"),
     "ledger.scope_decided": _("It was decided what is in scope"),
+    "ledger.tied_to_audited_accounts": _("The ledger was set beside the last audited accounts"),
     "ledger.scope_appeal": _("An appeal against a decision on scope"),
     "log.read": _("An auditor read the log"),
     "movement.recorded": _("A movement of holdings was recorded"),

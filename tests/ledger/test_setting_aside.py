@@ -9,7 +9,7 @@ from django.db import connection
 from administration import amounts
 from administration.cases import approvals
 from administration.cases.models import ApprovalRequest, Case
-from administration.ledger import conversions, deliveries, package, setting_aside, takeover
+from administration.ledger import arriving, conversions, deliveries, package, setting_aside, takeover
 from administration.ledger.delivered import RowSetAside
 from administration.ledger.models import ControlTotal, Identity, LedgerAccount, LedgerBalance
 from administration.ledger.staging import TABLES
@@ -162,7 +162,7 @@ def test_what_stands_in_the_way_of_a_conversion_is_refused_whole(secured: Case, 
     assert "Byte 300 " in undecodable["reason"]
     with pytest.raises(takeover.HandoverRefused):
         conversions.outcome(job)
-    assert not list((takeover.archive_of(str(secured.pk)) / "conversion").glob("*"))
+    assert not list((arriving.archive_of(str(secured.pk)) / "conversion").glob("*"))
     deliveries.destroy(delivery, reason="It carries individual numbers.", by=cast.goto, at=NOON)
     delivery.refresh_from_db()
     assert delivery.state == "destroyed" and delivery.files.filter(sha256__isnull=False).exists()

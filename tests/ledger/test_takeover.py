@@ -15,7 +15,7 @@ from administration.books.models import Asset
 from administration.cases import approvals, securing
 from administration.cases.appointments import NotEmpowered
 from administration.cases.models import ApprovalRequest, Case
-from administration.ledger import acceptance, findings, package, staging, takeover
+from administration.ledger import acceptance, arriving, findings, package, staging, takeover
 from administration.ledger.models import (
     Adjustment,
     ControlTotal,
@@ -31,7 +31,8 @@ from administration.ledger.models import (
     LedgerBalance,
     SourceFile,
 )
-from administration.ledger.takeover import HandoverRefused, NotInspected, NotReceived, Unexplained
+from administration.ledger.arriving import NotReceived
+from administration.ledger.takeover import HandoverRefused, NotInspected, Unexplained
 from administration.record.models import Event
 from administration.work import jobs
 from administration.work.models import Job
@@ -404,7 +405,7 @@ def test_an_acceptance_that_failed_goes_on_where_it_stopped_once_the_archive_is_
     jobs._let_go(job)
     with as_owner() as cursor:
         cursor.execute("TRUNCATE " + ", ".join(staging.TABLES.values()))
-    kept = takeover.archive_of(intake.directory) / "balances.csv"
+    kept = arriving.archive_of(intake.directory) / "balances.csv"
     content = kept.read_bytes()
     kept.write_bytes(content[:-20])
     jobs.advance(job.pk)
@@ -425,7 +426,7 @@ def test_an_acceptance_that_failed_goes_on_where_it_stopped_once_the_archive_is_
 def test_nothing_of_a_package_can_be_read_by_others_on_the_machine(secured: Case, cast: Cast, clean_package: Path):
     intake = inspected(secured, cast, clean_package)
 
-    kept = takeover.archive_of(intake.directory)
+    kept = arriving.archive_of(intake.directory)
     assert kept.stat().st_mode & 0o077 == 0
     assert all(path.stat().st_mode & 0o077 == 0 for path in kept.rglob("*"))
 

@@ -91,7 +91,15 @@ def test_the_way_from_opening_to_a_declared_run_by_pages_alone(opened, house, tm
     work(case)
     page = goto.get(f"{base}takeover/")
     assert not page.context["running"] and "every control total is met" in page.context["sentence"]
-    did(goto, f"{base}takeover/accept/", negative_policy="exclude")
+    refused = look(goto, f"{base}takeover/audited/", asset="JPY", as_of="2026-03-31", amount="1,000", auditor="Asagiri Audit LLC", paper=paper())
+    shown_first = [value for _label, value in refused.context["effect"].figures]
+    assert "1,000 JPY" in shown_first
+    did(goto, f"{base}takeover/audited/", asset="JPY", as_of="2026-03-31", amount="1,000", auditor="Asagiri Audit LLC", paper=paper(),
+        explanation="Deposits of the half-year.")  # fmt: skip
+    assert [section.title for section in goto.get(f"{base}takeover/").context["sections"]].count("Beside the last audited accounts") == 1
+    did(goto, f"{base}takeover/accept/", negative_policy="exclude", remark="Seen with the exchange's officer.")
+    asked = goto.get(f"{base}approvals/{case.approvals.get(act='ledger.accept', state='open').pk}/").content.decode()
+    assert "officer" in asked and "Deposits of the half-year." in asked
     sign(aoki, case)
     assert Intake.objects.get(case=case).state == IntakeState.ACCEPTED
     assert LedgerAccount.objects.filter(case=case).count() == ACCOUNTS

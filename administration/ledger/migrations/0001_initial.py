@@ -1156,4 +1156,43 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunSQL((Path(__file__).parent / "scope.sql").read_text(), migrations.RunSQL.noop),
+        migrations.AddField("intake", "remark", models.TextField(blank=True, default="")),
+        migrations.CreateModel(
+            name="AuditedTotal",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("asset_code", models.CharField(max_length=20)),
+                ("as_of", models.DateField()),
+                ("auditor", models.TextField()),
+                ("audited", administration.fields.UnitsField()),
+                ("ledger", administration.fields.UnitsField()),
+                ("explanation", models.TextField(blank=True)),
+                ("paper_sha256", models.BinaryField(max_length=32)),
+                ("at", models.DateTimeField()),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "intake",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="audited_totals", to="ledger.intake"
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("audited", models.F("ledger")), models.Q(("explanation", ""), _negated=True), _connector="OR"),
+                        name="audited_total_is_met_or_explained",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("auditor", ""), _negated=True), name="audited_total_has_its_auditor"
+                    ),
+                ],
+            },
+        ),
+        migrations.RunSQL((Path(__file__).parent / "audited.sql").read_text(), migrations.RunSQL.noop),
     ]

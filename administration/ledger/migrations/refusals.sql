@@ -417,8 +417,8 @@ BEGIN
                          OLD.received_by_id, OLD.received_at, OLD.outcomes, OLD.delivery_id, OLD.mapping_id)
        OR OLD.state IN ('inspected', 'accepting') AND (NEW.accounts, NEW.balances)
        IS DISTINCT FROM (OLD.accounts, OLD.balances)
-       OR OLD.state = 'accepting' AND (NEW.content_sha256, NEW.negative_policy)
-       IS DISTINCT FROM (OLD.content_sha256, OLD.negative_policy) THEN
+       OR OLD.state = 'accepting' AND (NEW.content_sha256, NEW.negative_policy, NEW.remark)
+       IS DISTINCT FROM (OLD.content_sha256, OLD.negative_policy, OLD.remark) THEN
         RAISE EXCEPTION 'intake_stays_what_was_received: intake %', OLD.id USING ERRCODE = '23001';
     END IF;
     IF NEW.state IN ('accepting', 'accepted') THEN

@@ -13,7 +13,7 @@ from administration.ledger.delivered import Delivery, DeliveryState, LedgerMappi
 from administration.ledger.models import Intake
 from administration.ledger.origins import Origins
 from administration.ledger.package import BY_FILE
-from administration.ledger.takeover import archive_of
+from administration.ledger.arriving import archive_of
 from administration.office.entering import OneOf, offer
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import CasePage, page

@@ -19,8 +19,9 @@ from administration.cases.models import ApprovalRequest, Case
 from administration.ledger import package, takeover, unpacking
 from administration.ledger.models import ControlTotal, Differences, Intake, IntakeState, NegativePolicy
 from administration.office import words
-from administration.office.entering import PaperField, Reason, offer
+from administration.office.entering import PaperField, Reason, WordsField, offer
 from administration.office.pages.acting import ActPage, Effect, KeptFile, Table, uploads
+from administration.office.pages.audited import audited_tables
 from administration.office.pages.base import page
 from administration.office.pages.outcomes import outcomes_table
 from administration.office.pages.taking_over import POWER, papers_besides, scales_of, shown
@@ -300,6 +301,10 @@ class Accepting(forms.Form):
         label=lazy("What becomes of negative balances"), choices=words.choices(words.NEGATIVES), widget=forms.RadioSelect,
         initial=NegativePolicy.EXCLUDE,
     )  # fmt: skip
+    remark = WordsField(
+        label=lazy("Remark on what the inspection found"), required=False, max_length=4_000,
+        help_text=lazy("It is signed with the acceptance and stays with the ledger."),
+    )  # fmt: skip
 
 
 @page("takeover/accept/", name="takeover-accept")
@@ -321,9 +326,11 @@ class AskForAcceptance(OfIntake):
                 (_("Balances"), f"{intake.balances:,}"),
                 (_("Negative balances"), f"{negatives.rows:,}" if negatives else "0"),
                 (_("What becomes of negative balances"), words.of(words.NEGATIVES, data["negative_policy"])),
+                *([(_("Remark on what the inspection found"), data["remark"])] if data["remark"] else []),
             ],
             tables=[
                 *([outcomes_table(intake)] if intake.outcomes else []),
+                *audited_tables(intake),
                 Table(
                     _("Control totals"), [_("Asset"), _("Product"), _("Declared"), _("Rows add up to"), _("In suspense"), _("Difference")],
                     [
@@ -338,7 +345,7 @@ class AskForAcceptance(OfIntake):
         )  # fmt: skip
 
     def act(self, data: dict[str, Any]) -> Any:
-        return takeover.accept(self.intake(), by=self.user, at=self.at, negative_policy=data["negative_policy"])
+        return takeover.accept(self.intake(), by=self.user, at=self.at, negative_policy=data["negative_policy"], remark=data["remark"])
 
 
 @page("takeover/go-on/", name="takeover-go-on")

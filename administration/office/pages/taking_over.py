@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from administration import wording
 from administration.cases.models import ApprovalRequest, Case
-from administration.ledger import deliveries, takeover
+from administration.ledger import audited, deliveries, takeover
 from administration.ledger.delivered import Delivery
 from administration.ledger.models import ControlTotal, Finding, Intake, IntakeState
 from administration.office import readable, words
@@ -118,6 +118,21 @@ def shown(units: int | None, code: str, scales: dict[str, int]) -> str:
     if units is None:
         return "–"
     return f"{''.join(readable.parts(units, scales.get(code, 0)))} {code}"
+
+
+AUDITED = (lazy("Asset"), lazy("Difference"), lazy("Audited"), lazy("Rows add up to"), lazy("Audited as of"), lazy("Auditor"), lazy("What lies between"), "SHA-256")
+
+
+def audited_rows(intake: Intake) -> list[list[Any]]:
+    """The ledger beside the last audited accounts, an asset a row."""
+    scales = scales_of(intake.manifest)
+    return [
+        [
+            one.asset_code, shown(one.difference, one.asset_code, scales) if one.difference else "0", shown(one.audited, one.asset_code, scales),
+            shown(one.ledger, one.asset_code, scales), one.as_of.isoformat(), one.auditor, one.explanation or "–", sha(one.paper_sha256),
+        ]
+        for one in audited.newest(intake)
+    ]  # fmt: skip
 
 
 def papers_besides(many: int) -> str:
@@ -243,6 +258,7 @@ class TakeOverPage(ShowPage):
                 found.append(Button(_("Ask for acceptance"), why_not=_("first explain the differences")))
             else:
                 found.append(self.button(_("Ask for acceptance"), "takeover-accept", POWER, main=True))
+            found.append(self.button(_("Tie to audited accounts"), "takeover-audited", POWER))
         if state in ("received", "inspecting", "inspected"):
             found.append(self.button(_("Give the package up"), "takeover-cancel", POWER))
         if state == "accepting" and self.standing.job and self.standing.job.state == JobState.FAILED:
@@ -264,7 +280,7 @@ class TakeOverPage(ShowPage):
     def sections(self) -> list[Section]:
         if self.standing.running and self.standing.state in ("inspecting", "converting"):
             return []
-        found = [section for section in (self._totals(), self._files(), self._deliveries()) if section.rows]
+        found = [section for section in (self._totals(), self._audited(), self._files(), self._deliveries()) if section.rows]
         given_up = Intake.objects.filter(case=self.case, state=IntakeState.CANCELLED).order_by("-pk")
         if given_up:
             found.append(Section(
@@ -316,6 +332,11 @@ class TakeOverPage(ShowPage):
         if asked:
             return link(self.url("approval", pk=asked.pk), _("waits for signatures"))
         return link(self.url("takeover-suspense", pk=total.pk), _("Put into suspense")) if self.may(POWER) else ""
+
+    def _audited(self) -> Section:
+        """The newest statement about each asset; its own page says how it is entered."""
+        rows = audited_rows(self.standing.intake) if self.standing.intake else []
+        return Section(_("Beside the last audited accounts"), head=list(AUDITED), rows=rows, numeric=frozenset({1, 2, 3}))
 
     def _deliveries(self) -> Section:
         rows = [

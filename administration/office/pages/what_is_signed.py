@@ -18,6 +18,7 @@ from administration.ledger.models import Intake, NegativePolicy
 from administration.office import readable, words
 from administration.office.pages.acting import Effect, Table
 from administration.office.pages.approving import EFFECTS, Describer
+from administration.office.pages.audited import audited_tables
 from administration.office.pages.outcomes import outcomes_table
 from administration.office.templatetags.office import sha
 
@@ -70,9 +71,11 @@ def ledger(request: ApprovalRequest, case: Case) -> Effect:
                 else _("stay as they are, to be decided one by one"),
             ),
             *([(_("Mapping"), f"{intake.mapping.version} · {sha(intake.mapping.sha256)}")] if intake.mapping else []),
+            *([(_("Remark on what the inspection found"), intake.remark)] if intake.remark else []),
         ],
         tables=[
             *([outcomes_table(intake)] if intake.outcomes else []),
+            *audited_tables(intake),
             Table(
                 _("Control totals: what was declared, and what the rows add up to"),
                 [_("Asset"), _("Product"), _("Difference"), _("Declared"), _("Rows add up to"), _("Suspense"), _("By whom")],

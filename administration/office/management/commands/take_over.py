@@ -47,6 +47,7 @@ class Command(ActCommand):
             "--negative", choices=NegativePolicy.values, default=NegativePolicy.EXCLUDE,
             help=_("what becomes of negative balances"),
         )  # fmt: skip
+        parser.add_argument("--remark", default="", metavar="WORDS", help=_("what is to be said of the findings; it is part of what is signed"))
         parser.add_argument(
             "--instead", default="", metavar="REASON", help=_("give up the package that is there, for this reason")
         )
@@ -85,7 +86,7 @@ class Command(ActCommand):
         }
         if any(total.difference for total in intake.control_totals.all()):
             return found
-        request = takeover.accept(intake, by=by, at=self.now(), negative_policy=options["negative"])
+        request = takeover.accept(intake, by=by, at=self.now(), negative_policy=options["negative"], remark=options["remark"])
         return found | {"object": str(intake), "content_sha256": bytes(request.content_sha256).hex()}
 
     def inspected(self, intake: Intake, job: Job, *, by: User) -> Job:
