@@ -22,8 +22,8 @@ from administration.cases import appointments, archive
 from administration.cases.models import Case
 from administration.custody.models import POOLED, Access, Holding, HoldingPlace, PlaceKind, Tag
 from administration.errors import Refused
-from administration.ledger.models import HandedOverPlace, Intake, IntakeState
 from administration.ledger.arriving import archive_of
+from administration.ledger.models import HandedOverPlace, Intake, IntakeState
 from administration.people.models import User
 from administration.record import covers, log
 

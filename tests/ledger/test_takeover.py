@@ -16,6 +16,7 @@ from administration.cases import approvals, securing
 from administration.cases.appointments import NotEmpowered
 from administration.cases.models import ApprovalRequest, Case
 from administration.ledger import acceptance, arriving, findings, package, staging, takeover
+from administration.ledger.arriving import NotReceived
 from administration.ledger.models import (
     Adjustment,
     ControlTotal,
@@ -31,7 +32,6 @@ from administration.ledger.models import (
     LedgerBalance,
     SourceFile,
 )
-from administration.ledger.arriving import NotReceived
 from administration.ledger.takeover import HandoverRefused, NotInspected, Unexplained
 from administration.record.models import Event
 from administration.work import jobs

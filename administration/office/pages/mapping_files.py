@@ -9,11 +9,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from administration.ledger import conversions, deliveries, encodings, mapping, previewing
+from administration.ledger.arriving import archive_of
 from administration.ledger.delivered import Delivery, DeliveryState, LedgerMapping
 from administration.ledger.models import Intake
 from administration.ledger.origins import Origins
 from administration.ledger.package import BY_FILE
-from administration.ledger.arriving import archive_of
 from administration.office.entering import OneOf, offer
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import CasePage, page
