@@ -134,9 +134,9 @@ def test_the_same_file_is_not_taken_over_twice(
     with as_superuser() as cursor:
         cursor.execute(
             """INSERT INTO ledger_intake (case_id, manifest, package_sha256, directory, cutoff_at, differences,
-                   negative_policy, state, received_by_id, received_at, accounts, balances, outcomes)
+                   negative_policy, state, received_by_id, received_at, accounts, balances, outcomes, remark)
                SELECT case_id, manifest, package_sha256, directory, cutoff_at, differences, negative_policy, 'cancelled',
-                   received_by_id, received_at, 0, 0, outcomes FROM ledger_intake RETURNING id"""
+                   received_by_id, received_at, 0, 0, outcomes, remark FROM ledger_intake RETURNING id"""
         )
         (second,) = cursor.fetchone()
 
