@@ -153,7 +153,9 @@ SENTENCES = (
     _("These are not the bytes that were approved. Send those."),
     _("There is no destination for %(asset)s."),
     # when it is not known what a rail did
-    _("no answer: %(why)s"),
+    _("no answer in time"),
+    _("its answer cannot be read"),
+    _("the connection broke before it answered"),
     _("no connection: %(why)s"),
     _("an answer we do not know: %(why)s"),
     _("the key stands for other bytes: %(why)s"),

@@ -21,12 +21,12 @@ from typing import Any
 
 PATIENCE = 60.0  # seconds after the weather has passed within which the work must end by itself, and 1 for 400 returns
 BUG_PATIENCE = 20.0  # with a seeded bug it may never end; then the judge looks at what there is
-HABITS = ("--refuse", "0.02", "--return", "0.02", "--return-days", "2", "--repeat", "0.02", "--deaf", "0.03", "--delay", "0.02")
+HABITS = ("--refuse", "0.02", "--return-days", "2", "--repeat", "0.02", "--deaf", "0.03", "--delay", "0.02")
 RESUMES_WITHIN = 30.0  # seconds after the last fault, and the quiet period
 HIDE_SECONDS = 2.5  # shorter than the plant's quiet period
 LATE_SECONDS = 1.3  # longer than a call may take
-SMALL = {"--lose": "0.2", "--late": "0.03", "--drop": "0.05", "--fail": "0.05", "--hide": "0.8"}
-LARGE = {"--lose": "0.05", "--late": "0.01", "--drop": "0.03", "--fail": "0.02", "--hide": "0.2"}
+SMALL = {"--lose": "0.2", "--late": "0.03", "--drop": "0.05", "--fail": "0.05", "--hide": "0.8", "--return": "0.02"}
+LARGE = {"--lose": "0.05", "--late": "0.01", "--drop": "0.03", "--fail": "0.02", "--hide": "0.2", "--return": "0.01"}
 
 
 def main() -> int:

@@ -73,6 +73,8 @@ SMELLS = (
     " AND o.kind IN ('submission.accepted', 'submission.unknown', 'submission.refused')",
     "SELECT FROM returns_round o WHERE o.scheduled_at IS NOT NULL AND 3 * (SELECT count(*) FROM register_claim)"
     " <> (SELECT count(*) FROM returns_assetreturn WHERE after_id IS NULL)",
+    "SELECT FROM record_event WHERE kind = 'round.scheduled'"
+    " AND (body::jsonb #>> '{cover,count}')::bigint <> 3 * (SELECT count(*) FROM register_claim)",
     records.SETTLED_WITHOUT_EVIDENCE,
 )
 

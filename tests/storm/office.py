@@ -26,6 +26,7 @@ from administration.record.models import Event
 from administration.returns import batches, corrections, evidence, rounds, settlement, submissions
 from administration.returns.models import AssetReturn, Attempt, Batch, Submission
 from administration.work.models import Job
+from claims.destinations.models import Destination
 from tests.returns.world import World
 from tests.storm.estate import RAILS
 from tests.storm.plant import Plant
@@ -53,6 +54,7 @@ class Office:
         self.stop_windows: list[tuple[str, str, str]] = []  # rail, pressed at, lifted at: by the database's clock
         self.machine_stops: list[str] = []
         self.asked_to_stop = 0
+        self.scheduled = False  # the round, to its end
         self.errors: list[str] = []
         self.finished = threading.Event()
         self.leaving = threading.Event()
@@ -135,6 +137,7 @@ class Office:
         if not self.press(lambda: self.world.case.rounds.filter(scheduled_at__isnull=False).exists()):
             self.wait(self.press(lambda: rounds.schedule(self.world.case, self.world.run, rails=RAILS, by=by, at=db_now())))
             return
+        self.scheduled = True
         self.lift_what_the_machine_stopped()
         ready = [batch for rail in RAILS.values() for batch in self.make_ready(rail)]
         begun = [self.send(batch) for batch in ready]
@@ -284,7 +287,7 @@ class Office:
         """Another destination for what came back, and a new return; days go by so that what will come back does."""
         case = self.world.case
         back = list(
-            AssetReturn.objects.filter(case=case, state="returned", followed_by=None).select_related("claim_line__claim", "asset")
+            AssetReturn.objects.filter(case=case, state="returned", followed_by=None).select_related("claim_line", "asset")
         )
         self.press(lambda: self.give_others(back))
         for row in back:
@@ -298,10 +301,14 @@ class Office:
     def give_others(self, back: list[AssetReturn]) -> None:
         """Another destination for each of these that has none any more, in the version whose turn it is."""
         lacking: dict[tuple[str, int], list[int]] = defaultdict(list)
+        theirs: dict[tuple[int, int], list[str]] = defaultdict(list)
+        found = Destination.objects.filter(claim__in={row.claim_line.claim_id for row in back})
+        for claim, asset_id, state in found.values_list("claim", "asset", "state"):
+            theirs[claim, asset_id].append(state)
         for row in back:
-            theirs = row.claim_line.claim.destinations.filter(asset=row.asset)
-            if not theirs.filter(state="usable").exists():
-                lacking[row.asset.code, theirs.count() + 1].append(row.claim_line.claim_id)
+            states = theirs[row.claim_line.claim_id, row.asset_id]
+            if "usable" not in states:
+                lacking[row.asset.code, len(states) + 1].append(row.claim_line.claim_id)
         for (asset, version), claims in lacking.items():
             self.world.give_destinations(claims, version=version, asset=asset)
 

@@ -320,6 +320,8 @@ class Plant:
             if process is not None:
                 process.kill()
                 process.wait()
+        if self.servers.postgres is not None:
+            self.servers.postgres.send_signal(signal.SIGQUIT)  # nobody needs these data again
         self.servers.stop()
 
 

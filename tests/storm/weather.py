@@ -23,6 +23,7 @@ ARMED = 0.6  # seconds an armed point may wait for somebody to pass it
 AHEAD = 0.1  # how much further than the people the weather may be
 WAITS = 4.0  # seconds that it waits for them before a fault
 FEW = 40  # so few faults that none may be wasted
+WHILE_SCHEDULING = 4  # of the kills of a few
 CHANCE = 6.0  # seconds that one of few waits for somebody it can hurt, and the next until who sleeps is awake
 HEARD_MAX = 200
 
@@ -101,6 +102,10 @@ class Weather:
         self.waits_for_a_call = False
 
     @property
+    def scheduled(self) -> bool:
+        return bool(self.office and self.office.scheduled)
+
+    @property
     def progress(self) -> float:
         """How far it has come, from 0 to 1; the people may be as far. A fault that needs somebody at work lets them go ahead."""
         if self.passed.is_set():
@@ -109,7 +114,14 @@ class Weather:
 
     def rage(self, *, until: float) -> None:
         """All of it, one after the other; `until` is when the patience of the harness ends."""
-        if self.few and self.plant.bug != "early cursor":  # few faults: none is wasted on a round not even scheduled
+        if self.few:  # none is wasted: the first while the round is scheduled, the others once something is to be sent
+            while self.faults.count("kill") > self.kills - WHILE_SCHEDULING and not self.scheduled:
+                self.faults.remove("kill")
+                before = self.plant.killed
+                self.plant.page.arm(signal.SIGKILL, self.rng.randint(1, 14))
+                self.wait_for(lambda before=before: self.plant.killed > before or self.scheduled, CHANCE * self.plant.slow)
+                self.plant.page.disarm()
+                self.count["kill"] += 1
             self.wait_for(lambda: bool(self.office and self.office.count["batches"]), until - time.monotonic())
         for fault in self.faults:
             if time.monotonic() > until or self.enough.is_set():

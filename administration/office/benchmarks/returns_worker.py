@@ -13,4 +13,5 @@ from administration.office.benchmarks.returns import QUEUE, accept_at_once  # no
 
 app = import_module("config.celery").app  # wiring, which nobody below it imports
 app.conf.task_default_queue = QUEUE
+app.conf.worker_enable_remote_control = True  # the benchmark asks whether they are there
 accept_at_once()

@@ -33,7 +33,7 @@ RAILS: dict[str, Any] = {
 
 OWNERS: dict[str, Any] = {
     "customer": lazy("Customer"),
-    "office": lazy("Office"),
+    "office": lazy("The administrator's office"),
     "approvers": lazy("Approvers"),
     "court": lazy("Court"),
     "time": lazy("Time"),

@@ -151,8 +151,12 @@ class Rehearsal:
             response = connection.getresponse()
             answer = json.loads(response.read())
             status, said, reference = response.status, str(answer.get("status", "")), str(answer.get("reference", ""))
-        except (OSError, http.client.HTTPException, ValueError, AttributeError) as wrong:
-            return Unknown(f"no answer: {wrong!r}")
+        except TimeoutError:
+            return Unknown("no answer in time")
+        except (ValueError, AttributeError):
+            return Unknown("its answer cannot be read")
+        except (OSError, http.client.HTTPException):
+            return Unknown("the connection broke before it answered")
         finally:
             connection.close()
         if status == 201 and said == "accepted":
