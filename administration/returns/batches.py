@@ -7,6 +7,8 @@ Batches: returns grouped for one rail, frozen under a manifest, approved by its 
 """
 
 import json
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from typing import Any
 
@@ -80,6 +82,17 @@ WHERE r.id = g.return_id AND r.state = 'scheduled' AND (
 RETURNING r.state
 )
 SELECT count(*), count(*) FILTER (WHERE state = 'batched') FROM changed
+"""
+
+# The same without doing it: what would be taken by asset, what would not by its first closed gate.
+WOULD = """
+SELECT a.code, coalesce(g.closed[1], ''), count(*), sum(g.amount) FROM (
+    SELECT asset_id, amount, closed, count(*) FILTER (WHERE cardinality(closed) = 0) OVER (ORDER BY reference) AS n
+    FROM returns_gates WHERE round_id = %(round)s AND rail = %(rail)s AND state IN ('scheduled', 'held')
+      AND case_id = %(case)s AND reference > %(after)s AND reference <= %(through)s {lane}
+) g JOIN books_asset a ON a.id = g.asset_id
+WHERE cardinality(g.closed) > 0 OR g.n + %(taken)s <= %(limit)s
+GROUP BY 1, 2
 """
 
 # A return is in the large lane from its asset's threshold on.
@@ -343,25 +356,50 @@ def of_lane(current: Round, rail: str, lane: str) -> dict[str, Any]:
     return params
 
 
-def _fill(params: dict[str, Any]) -> None:
-    """
-    Put returns into a batch until it is full or none is left, looking at the gates of few more than it takes.
-
-    So many as are missing, and a tenth of those looked at before: where many gates are closed the steps become longer.
-    """
-    lane, limit = LANE if params["lane"] else "", params["limit"]
-    taken, seen, after = 0, 0, ""
+def would_take(params: dict[str, Any]) -> tuple[list[tuple[str, int, int]], list[tuple[str, int]]]:
+    """What a draft would take now, as (asset, returns, units), and what it would look at in vain, as (gate, returns)."""
+    took: dict[str, tuple[int, int]] = {}
+    closed: Counter[str] = Counter()
+    lane = LANE if params["lane"] else ""
     with connection.cursor() as cursor:
-        while taken < limit:
-            step = {**params, "after": after, "next": limit - taken + seen // 10, "taken": taken}
-            cursor.execute(NEXT.format(lane=lane), step)
-            count, through = cursor.fetchone()
-            if not count:
-                break
-            cursor.execute(REOPEN, {**step, "through": through})
-            cursor.execute(DRAFT.format(lane=lane), {**step, "through": through})
-            taken, seen, after = taken + cursor.fetchone()[1], seen + count, through
+        for step in _steps(cursor, params, lane, lambda: sum(count for count, _units in took.values())):
+            cursor.execute(WOULD.format(lane=lane), step)
+            for code, gate, count, units in cursor.fetchall():
+                if gate:
+                    closed[gate] += count
+                else:
+                    before = took.get(code, (0, 0))
+                    took[code] = before[0] + count, before[1] + int(units)
+    return [(code, *took[code]) for code in sorted(took)], closed.most_common()
+
+
+def _fill(params: dict[str, Any]) -> None:
+    """Put returns into a batch until it is full or none is left."""
+    taken: list[int] = []
+    lane = LANE if params["lane"] else ""
+    with connection.cursor() as cursor:
+        for step in _steps(cursor, params, lane, lambda: sum(taken)):
+            cursor.execute(REOPEN, step)
+            cursor.execute(DRAFT.format(lane=lane), step)
+            taken.append(cursor.fetchone()[1])
         cursor.execute("SELECT returns_look_at_statistics()")
+
+
+def _steps(cursor: Any, params: dict[str, Any], lane: str, taken: Callable[[], int]) -> Iterator[dict[str, Any]]:
+    """
+    Stretches of what waits, so that the gates of few more are looked at than are taken.
+
+    So many as are missing, and a tenth of those looked at before: where many gates are closed the stretches become longer.
+    """
+    seen, after = 0, ""
+    while taken() < params["limit"]:
+        step = {**params, "after": after, "next": params["limit"] - taken() + seen // 10, "taken": taken()}
+        cursor.execute(NEXT.format(lane=lane), step)
+        count, through = cursor.fetchone()
+        if not count:
+            return
+        yield {**step, "through": through}
+        seen, after = seen + count, through
 
 
 def _count(batch: Batch) -> None:

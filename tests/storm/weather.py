@@ -20,7 +20,7 @@ from tests.storm.plant import Plant
 
 GAP = 0.2  # seconds between faults, on average
 ARMED = 0.6  # seconds an armed point may wait for somebody to pass it
-AHEAD = 0.1  # how much further than the people the weather may be
+AHEAD = 0.2  # how much further than the people the weather may be
 WAITS = 4.0  # seconds that it waits for them before a fault
 FEW = 40  # so few faults that none may be wasted
 WHILE_SCHEDULING = 4  # of the kills of a few

@@ -18,26 +18,9 @@ from administration.office.pages.returning import (
     rail_name,
     rails_of,
     round_of,
-    rows_of,
 )
 from administration.office.pages.scheduling import newest_round
 from administration.returns import batches, steering
-
-# What a draft would take now, by the same view and order as the draft itself.
-WOULD = """
-SELECT code, count(*), sum(amount) FROM (
-    SELECT a.code, g.amount FROM returns_gates g
-    JOIN books_asset a ON a.id = g.asset_id
-    WHERE g.round_id = %(round)s AND g.rail = %(rail)s AND cardinality(g.closed) = 0
-      AND (g.state = 'scheduled' OR g.state = 'held') {lane}
-    ORDER BY g.reference LIMIT %(limit)s
-) s GROUP BY code ORDER BY code
-"""
-CLOSED = """
-SELECT closed[1], count(*) FROM returns_gates
-WHERE round_id = %(round)s AND rail = %(rail)s AND state IN ('scheduled', 'held') AND cardinality(closed) > 0
-GROUP BY 1 ORDER BY 2 DESC
-"""
 
 
 class DraftForm(forms.Form):
@@ -88,9 +71,7 @@ class DraftBatch(ActPage):
         lane = batches.of_lane(current, data["rail"], data.get("lane") or "")
         if steering.wants_canary(current, data["rail"]):
             limit = min(limit, current.canary)
-        params = {**lane, "limit": limit}
-        found = rows_of(WOULD.format(lane=batches.LANE if lane["lane"] else ""), params)
-        closed = rows_of(CLOSED, params)
+        found, closed = batches.would_take({**lane, "limit": limit})
         total = sum(count for _code, count, _units in found)
         if not total:
             raise batches.NothingToBatch(
@@ -108,7 +89,7 @@ class DraftBatch(ActPage):
             tables=[
                 Table(
                     _("By asset"), [_("Asset"), _("Returns"), _("Amount")],
-                    [[code, f"{count:,}", readable.money(int(units), assets[code])] for code, count, units in found], frozenset({1, 2}),
+                    [[code, f"{count:,}", readable.money(units, assets[code])] for code, count, units in found], frozenset({1, 2}),
                 ),
                 gates_table(_("Kept back, and why"), closed),
             ],
