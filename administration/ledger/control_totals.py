@@ -18,7 +18,7 @@ from administration.ledger.findings import QUARANTINE, REFUSE, STAGED, WARN, Fin
 from administration.ledger.package import Table
 from administration.ledger.staging import TABLES, Package
 
-WORK_MEM = "64MB"  # for checks of the whole: balances are grouped and joined in memory; a hash may take twice that
+WORK_MEM = "40MB"  # for checks of the whole: balances are grouped and joined in memory; a hash may take twice that
 
 SCALES = "unnest(%s::text[], %s::int[]) AS assets(asset, places)"
 

@@ -21,7 +21,7 @@ TEXTS = (25, 1043)  # the types text and varchar, as PostgreSQL numbers them
 
 # An array of texts in PostgreSQL's binary form is a head of 20 bytes and then the frames of its texts.
 SIZE = 1024
-WORK_MEM = "64MB"  # for putting them in order
+WORK_MEM = "40MB"  # for putting them in order
 
 # The frames of a thousand rows one after the other, a message each; then how many rows there are of each asset, and how
 # much. Put in order once for both.

@@ -166,7 +166,7 @@ END
 $$;
 
 CREATE FUNCTION ledger_put_back(asked text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp SET maintenance_work_mem = '96MB' AS $$
+SET search_path = pg_catalog, public, pg_temp SET maintenance_work_mem = '64MB' AS $$
 DECLARE
     one record;
 BEGIN
@@ -329,7 +329,7 @@ CREATE TRIGGER control_total_stands BEFORE INSERT OR UPDATE ON ledger_controltot
 -- every sum as stated, no row without its parents, every key of the tables in its place. Looked at once, each table
 -- read through once, at the step to accepted.
 CREATE FUNCTION ledger_check_acceptance(this ledger_intake) RETURNS void LANGUAGE plpgsql
-SET search_path = pg_catalog, public, pg_temp SET work_mem = '64MB' AS $$
+SET search_path = pg_catalog, public, pg_temp SET work_mem = '40MB' AS $$
 DECLARE
     accounts numeric;
     odd text;
