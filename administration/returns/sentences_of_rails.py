@@ -153,6 +153,11 @@ SENTENCES = (
     _("These are not the bytes that were approved. Send those."),
     _("There is no destination for %(asset)s."),
     # when it is not known what a rail did
+    _("The rehearsal rail does not answer. Ask again later."),
+    _("The rehearsal rail answered %(status)s. Ask again later."),
+    _("The other exchange answers by file. Import its acknowledgement."),
+    _("The custodian answers by file. Import its results."),
+    _("A bank file's outcome cannot be asked. Import the account's statement."),
     _("no answer in time"),
     _("its answer cannot be read"),
     _("the connection broke before it answered"),

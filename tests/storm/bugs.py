@@ -8,7 +8,7 @@ knows nothing of them. What catches each, in a storm of 200 returns and 10 kills
     no quiet period       I2: paid twice by the rail's own file; I4: more held than owed
     retry on unknown      I2: paid twice by the rail's own file; I4: more held than owed
     other amount          I4: more left than is owed and approved; I6: the rail's lines are of another amount
-    early cursor          I3: fewer returns scheduled than are owed
+    early cursor          I3: fewer returns scheduled than are owed; I7: the event of it covers fewer
     no fence              I7: two outcomes of one call in the record
     stale digest          I5: a signature was taken under the hash of another batch
     ignored return        I6: the rail's word that money came back waits for a person

@@ -183,7 +183,7 @@ class Rehearsal:
             body = response.read()
             following = response.headers.get("Next", str(after))
         except (OSError, http.client.HTTPException) as wrong:
-            raise RailDown(f"The rehearsal rail does not answer ({wrong!r}). Ask again later.") from None
+            raise RailDown("The rehearsal rail does not answer. Ask again later.") from wrong
         finally:
             connection.close()
         if response.status != 200:
