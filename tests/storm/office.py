@@ -259,7 +259,7 @@ class Office:
         except OSError:
             return
         self.read_the_paper_statement()
-        self.wait(self.press(lambda: settlement.settle(case, by=self.world.goto, at=db_now())))
+        self.press(lambda: settlement.settle(case, by=self.world.goto, at=db_now()))
         for part in parts:
             if f'"{part.rail_key}"'.encode() in statement:
                 continue
