@@ -18,11 +18,11 @@ PLACE = re.compile(r"%\((\w+)\)[sd]")
 COUNTED = re.compile(r"(%\(\w+\))d")  # a number that was kept in a sentence is text by now
 OWN_LETTERS = 8  # a form with fewer letters of its own would fit too much
 FAULT = re.compile(
-    r"(?:Line (?P<line>\d+)(?: \((?P<return>[^()]+)\))?(?: column (?P<column>\d+))?|The file): (?P<reason>.+)",
+    r"(?:(?P<what>Line|Item|Entry) (?P<line>\d+)(?: \((?P<return>[^()]+)\))?(?: column (?P<column>\d+))?|The file): (?P<reason>.+)",
     re.DOTALL,
 )
 # Several faults of one file, kept one after the other.
-BETWEEN = re.compile(r"(?<=[.”]) (?=Line \d+|The file: |And [\d,]+ more\.)")
+BETWEEN = re.compile(r"(?<=[.”]) (?=(?:Line|Item|Entry) \d+|The file: |And [\d,]+ more\.)")
 
 
 def said(text: str) -> str:
@@ -50,6 +50,10 @@ def _said(text: str, language: str) -> str:
 def _fault(fault: re.Match[str]) -> str:
     if not fault["line"]:
         return _("The file: %(reason)s")
+    if fault["what"] == "Item":
+        return _("Item %(line)s (%(return)s): %(reason)s")
+    if fault["what"] == "Entry":
+        return _("Entry %(line)s (%(return)s): %(reason)s")
     if fault["return"]:
         return (
             _("Line %(line)s (%(return)s) column %(column)s: %(reason)s")

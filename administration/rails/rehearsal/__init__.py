@@ -127,10 +127,8 @@ class Rehearsal:
         for number, line in enumerate(evidence.splitlines(), start=1):
             try:
                 found.append(_observation(json.loads(line)))
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
-                raise EvidenceRefused(
-                    f"Line {number} is no statement line of the rehearsal rail ({wrong}). Nothing was read."
-                ) from None
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                raise EvidenceRefused(f"Line {number} is no statement line of the rehearsal rail. Nothing was read.") from None
         return tuple(found)
 
     def judge(self, item: Item, observations: Iterable[Observation], *, now: datetime) -> Judgement:
