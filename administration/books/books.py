@@ -80,8 +80,7 @@ class refusing:  # noqa: N801 - reads as a verb: "with refusing(kind):"
         said = str(error)
         if "balance_is_never_overdrawn" in said:
             raise Overdrawn(
-                _("%(kind)s was refused: an account does not hold that much. Look at the asset statement first.")
-                % {"kind": self.kind}
+                _("An account of the estate does not hold that much. Look at the asset statement first.")
             ) from error
         if "_key_posts_once" in said or "_key_moves_once" in said:
             raise KeyUsedTwice(

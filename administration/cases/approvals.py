@@ -176,8 +176,8 @@ def request(
     ):
         if bytes(older.content_sha256) == content or older.state == RequestState.GRANTED:
             raise NotRequested(
-                _("Approval of “%(act)s” was asked for already (request %(number)s, %(state)s).")
-                % {"act": act, "number": older.pk, "state": older.get_state_display().lower()}
+                _("The same is asked for already: request %(number)s, %(state)s.")
+                % {"number": older.pk, "state": older.get_state_display().lower()}
             )
         _mark_stale(older, by=by, at=at, content=content)
     made = ApprovalRequest.objects.create(
@@ -225,7 +225,7 @@ def require(case: Case, act: str, object_id: int, *, content_sha256: str | bytes
     found = granted(case, act, object_id)
     if found is None:
         raise NotApproved(
-            _("“%(act)s” is not approved for this object. Ask for the signatures it needs.") % {"act": act}
+            _("This is not approved. Ask for the signatures it needs.")
         )
     if bytes(found.content_sha256) != as_bytes(content_sha256):
         raise NotApproved(

@@ -45,8 +45,8 @@ def ask_more(case: Case, act: str, *, signers: int, office_holder: bool, by: Use
     now = of(case, act)
     if signers < now.signers or (now.office_holder and not office_holder) or now == Policy(signers, office_holder):
         raise NotStricter(
-            _("“%(act)s” needs %(signers)s signatures in case %(case)s already; a case may only ask for more.")
-            % {"act": act, "signers": now.signers, "case": case}
+            _("This needs %(signers)s signatures in case %(case)s already; a case may only ask for more.")
+            % {"signers": now.signers, "case": case}
         )
     row = PolicyOverride.objects.create(case=case, act=act, signers=signers, office_holder=office_holder, by=by, at=at)
     log.append(

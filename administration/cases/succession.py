@@ -368,7 +368,7 @@ def resume(case: Case, act: str, object_id: int, *, by: User, at: datetime) -> A
     ]
     if not found:
         raise NotSucceeded(
-            _("Nothing of “%(act)s” is suspended for this object, or it was taken up already.") % {"act": base}
+            _("Nothing of it is suspended, or it was taken up already.")
         )
     row = found[-1]
     if approvals.content_now(base, object_id) != bytes(row.content_sha256):

@@ -130,7 +130,7 @@ def stopped(case: Case, user: User, at: datetime) -> Iterable[Item]:
             case,
             _("Stop"),
             _("Sending is stopped (%(where)s): %(reason)s")
-            % {"where": stop.rail or _("every rail"), "reason": stops.reason_of(stop)},
+            % {"where": words.of(words.RAILS, stop.rail) if stop.rail else _("every rail"), "reason": stops.reason_of(stop)},
             address(case, "stops", "board"),
             urgent=True,
         )

@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+from administration.people.models import User
+from administration.record.models import Event
 
 EVENTS: dict[str, Any] = {
     "appointment.ended": _("An appointment ended"),
@@ -13,6 +17,7 @@ EVENTS: dict[str, Any] = {
     "approval.signed": _("Signed"),
     "approval.stale": _("What was to be signed had changed; the request was closed"),
     "batch.approved": _("A batch was approved"),
+    "batch.carried_out": _("The files of a batch were carried to its rail"),
     "batch.closed": _("A batch was closed"),
     "batch.declined": _("A successor declined a batch"),
     "batch.drafted": _("A batch was drafted"),
@@ -46,6 +51,7 @@ EVENTS: dict[str, Any] = {
     "destinations.cooled_off": _("Destinations cooled off and can be used"),
     "destinations.verified": _("Destinations were verified by order"),
     "evidence.applied": _("Evidence was applied to returns"),
+    "evidence.decided": _("A line of evidence was decided on"),
     "evidence.fee_decided": _("A fee that a bank kept was decided on"),
     "evidence.queued": _("Lines of evidence wait for a person"),
     "evidence.received": _("Evidence was received"),
@@ -137,6 +143,12 @@ EVENTS: dict[str, Any] = {
     "stop.lift_signed": _("One of two agreed to resume sending"),
     "stop.lifted": _("Sending was resumed"),
     "stop.made": _("Sending was stopped"),
+    "submission.accepted": _("A rail accepted a part"),
+    "submission.dead": _("A part can no longer be sent"),
+    "submission.final": _("A part is final"),
+    "submission.refused": _("A rail refused a part"),
+    "submission.undebited": _("The bank has not debited a part"),
+    "submission.unknown": _("It is not known what became of a part"),
     "submission.lapsed": _("A part that was never sent lapsed"),
     "succession.accepted": _("A successor accepted the office"),
     "tail.giving_up_asked": _("Giving up what was approved was asked for"),
@@ -144,6 +156,15 @@ EVENTS: dict[str, Any] = {
     "token.issued": _("A token was issued to an auditor"),
     "token.revoked": _("An auditor's token was revoked"),
 }
+
+
+def people() -> dict[str, str]:
+    """Sign-in → the name people know. The record keeps the sign-in; a page says the name, as everywhere else."""
+    return {user.username: user.shown_name for user in User.objects.only("username", "first_name", "last_name")}
+
+
+def by_whom(event: Event, names: dict[str, str]) -> str:
+    return names.get(event.by, event.by) or gettext("the system")
 
 
 def told(kind: str) -> str:

@@ -385,3 +385,82 @@ RUNS: Words = {
     "withdrawn": _("withdrawn"),
 }
 ROUNDS: Words = {"interim": _("interim round"), "final": _("final round")}
+
+# --- steps 6 to 8: rails, and where they go -------------------------------------------------------
+
+RAILS: Words = {
+    "rehearsal": _("Rehearsal rail"),
+    "rehearsal-r2": _("Rehearsal rail (asked by our reference)"),
+    "rehearsal-r3": _("Rehearsal rail (by file)"),
+    "zengin": _("Bank transfer (Zengin file)"),
+    "custodian": _("Custodian"),
+    "transferee": _("Transfer to another exchange"),
+    "": _("No rail"),
+}
+NETWORKS: Words = {
+    "bank": _("bank account"),
+    "book": _("account with the custodian"),
+    "transferee": _("account with the other exchange"),
+    "bitcoin": "Bitcoin",
+    "dogecoin": "Dogecoin",
+    "ethereum": "Ethereum",
+    "litecoin": "Litecoin",
+    "polkadot": "Polkadot",
+    "solana": "Solana",
+    "stellar": "Stellar",
+    "xrpl": "XRP Ledger",
+}
+ACCOUNTS: Words = {"1": _("ordinary"), "2": _("current"), "4": _("savings"), "9": _("other")}  # kinds of bank account
+
+# --- step 9: what an event of the record is about -------------------------------------------------
+
+SUBJECTS: Words = {
+    "adjustment": _("adjustment"),
+    "aggregation": _("name aggregation"),
+    "appointment": _("appointment"),
+    "approvalrequest": _("approval"),
+    "assetreturn": _("return"),
+    "batch": _("batch"),
+    "bookmove": _("move"),
+    "case": _("case"),
+    "claim": _("claim"),
+    "conversion": _("conversion"),
+    "correction": _("correction"),
+    "courtorder": _("order"),
+    "deadline": _("deadline"),
+    "decision": _("decision"),
+    "delivery": _("delivery"),
+    "depositfiling": _("deposit"),
+    "destination": _("destination"),
+    "dispute": _("dispute"),
+    "evidence": _("evidence"),
+    "forcedsale": _("forced sale"),
+    "forfeiture": _("forfeiture"),
+    "hold": _("hold"),
+    "holding": _("holding"),
+    "intake": _("handover package"),
+    "ledgermapping": _("mapping"),
+    "movement": _("movement"),
+    "notice": _("notice"),
+    "overpayment": _("over-payment"),
+    "paper": _("paper"),
+    "person": _("person"),
+    "plan": _("plan"),
+    "policyoverride": _("number of signatures"),
+    "pull": _("pull"),
+    "rail": _("rail"),
+    "raillimit": _("limit"),
+    "railwindow": _("hours"),
+    "reconciliation": _("reconciliation"),
+    "recovery": _("recovery"),
+    "residue": _("residue"),
+    "round": _("round"),
+    "run": _("run"),
+    "sanctionslist": _("sanctions list"),
+    "scopeappeal": _("appeal"),
+    "scopedecision": _("scope"),
+    "securingitem": _("securing checklist"),
+    "stop": _("stop"),
+    "submission": _("part"),
+    "token": _("token"),
+}

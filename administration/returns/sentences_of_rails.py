@@ -191,6 +191,9 @@ SENTENCES = (
     _("%(text)s is a number with a point; amounts are texts of whole units"),
     # the rehearsal rail's statement
     _("Line %(line)s is no statement line of the rehearsal rail. Nothing was read."),
+    # what is written on a destination, and on a hold
+    _("a return to it came back: %(why)s"),
+    _("list %(version)s, entry %(entry)s"),
     # when it is not known what a rail did
     _("The rehearsal rail does not answer. Ask again later."),
     _("The rehearsal rail answered %(status)s. Ask again later."),

@@ -68,7 +68,7 @@ def refuse_if_paused(current: Round) -> None:
     paused = current.pauses.filter(resumed_at__isnull=True).first()
     if paused is not None:
         raise NotSteered(
-            _("Round %(round)s is paused: %(reason)s. Resume it first.") % {"round": current.number, "reason": paused.reason}
+            _("Round %(round)s is paused (%(reason)s). Resume it first.") % {"round": current.number, "reason": paused.reason}
         )
 
 

@@ -76,7 +76,7 @@ def test_an_auditor_presses_none_of_them_and_a_stranger_sees_none(case, cast):
     chiba, fujii = signed_in(cast.chiba), signed_in(cast.fujii)
     for act in ACTS:
         refused = chiba.get(f"/admin/case/{case.reference}/{act}")
-        assert refused.status_code == 403 and "does not carry the power" in said(refused), act
+        assert refused.status_code == 403 and "does not carry the power that" in said(refused), act
         assert chiba.post(f"/admin/case/{case.reference}/{act}", {"stage": "do"}).status_code == 403, act
         assert fujii.get(f"/admin/case/{case.reference}/{act}").status_code == 404, act
 

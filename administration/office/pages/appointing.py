@@ -26,6 +26,7 @@ from administration.office.pages import approving
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
 from administration.office.pages.opening import person, sign_ins
+from administration.office.pages.returning import rails_of
 from administration.office.pages.showing import Button, Section, ShowPage, link, tag, who
 from administration.office.pages.what_is_signed import describes
 from administration.office.templatetags.office import jst, sha
@@ -433,7 +434,7 @@ class StopsPage(ShowPage):
         head = [_("Where"), _("Since"), _("By"), _("Why"), _("Resume signed by"), _("Resumed"), ""]
         return [Section(_("Stops, the newest first"), head=head, rows=[
             [
-                row.rail or _("the whole case"), jst(row.at), who(row.by), stops.reason_of(row),
+                words.of(words.RAILS, row.rail) if row.rail else _("the whole case"), jst(row.at), who(row.by), stops.reason_of(row),
                 ", ".join(who(lift.by) for lift in row.lifts.all()) or "–", jst(row.lifted_at),
                 "–" if row.lifted_at else link(self.url("stop-resume", pk=row.pk), _("Resume")),
             ]
@@ -442,8 +443,12 @@ class StopsPage(ShowPage):
 
 
 class Stopping(forms.Form):
-    rail = forms.CharField(label=lazy("Rail"), required=False, max_length=20, help_text=lazy("Empty: every rail of the case."))
+    rail = forms.ChoiceField(label=lazy("Rail"), required=False)
     reason = WordsField(label=lazy("Why"))
+
+    def __init__(self, *args: Any, rails: list[str], **options: Any) -> None:
+        super().__init__(*args, **options)
+        offer(self, "rail", [("", _("every rail of the case")), *words.choices(words.RAILS, rails)])
 
 
 @page("stops/now/", name="stop-now")
@@ -451,10 +456,13 @@ class StopSending(ActPage):
     title = lazy("Stop sending")
     form_class = Stopping
 
+    def form_arguments(self) -> dict[str, Any]:
+        return {"rails": rails_of(self.case)}
+
     def effect(self, data: dict[str, Any]) -> Effect:
         return Effect(
             _("Nothing more is sent on %(where)s until two people resume it. What is under way already is not called back.")
-            % {"where": data["rail"] or _("any rail of the case")},
+            % {"where": words.of(words.RAILS, data["rail"]) if data["rail"] else _("any rail of the case")},
             _("Stop sending now"),
             figures=[(_("Why"), data["reason"])],
             moves_value=True,
@@ -476,7 +484,7 @@ class ResumeSending(ActPage):
         said = [who(lift.by) for lift in self.stop.lifts.select_related("by")]
         last = len(said) + 1 >= stops.LIFTS_NEEDED
         return Effect(
-            _("With your word sending resumes on %(where)s.") % {"where": self.stop.rail or _("every rail")}
+            _("With your word sending resumes on %(where)s.") % {"where": words.of(words.RAILS, self.stop.rail) if self.stop.rail else _("every rail")}
             if last
             else _("Yours is the first of two words that sending may resume."),
             _("Resume sending"),

@@ -308,7 +308,8 @@ class PullPage(ShowPage):
         added = (
             Event.objects.filter(case_id=self.case.pk, number__gt=self.pull.head_size).order_by("number")[:20]
         )
-        rows = [[f"{one.number:,}", jst(one.at), happenings.told(one.kind), one.by or _("the system")] for one in added]
+        names = happenings.people()
+        rows = [[f"{one.number:,}", jst(one.at), happenings.told(one.kind), happenings.by_whom(one, names)] for one in added]
         head = [_("No."), _("When"), _("What"), _("By")]
         return [counted, Section(_("What came since"), head=head, rows=rows, numeric=frozenset({0}), empty=_("Nothing."))]
 

@@ -22,7 +22,7 @@ from administration.cases import appointments
 from administration.cases.models import Appointment, Case
 from administration.errors import Refused
 from administration.fields import db_now
-from administration.office import readable
+from administration.office import readable, words
 from administration.office.signing_in import sent_away
 from administration.people.models import User
 
@@ -92,8 +92,8 @@ class CasePage(View):
         request.session[CHOSEN] = self.case.reference
         if self.power and not appointments.may(self.case, self.user, self.power, at=self.at):
             return self.refused(
-                _("Your appointment in this case does not carry the power “%(power)s” that this page needs. Ask the office-holder.")
-                % {"power": self.power},
+                _("Your appointment in this case does not carry the power that this page needs: to %(power)s. Ask the office-holder.")
+                % {"power": words.of(words.POWERS, self.power)},
                 status=403,
             )
         try:

@@ -174,6 +174,7 @@ EFFECTS[batches.ACT] = describe
 class BatchesPage(ButtonList):
     """Every batch of the case, newest first."""
 
+    leads = True
     title = lazy("Batches")
     newest_first = True
 
@@ -304,7 +305,7 @@ class PartsPage(ButtonList):
             Column(_("State"), lambda row: row.get_state_display()),
             Column(_("Returns"), lambda row: f"{row.items:,}", numeric=True),
             Column(_("Key at the rail"), lambda row: row.rail_key),
-            Column(_("Sent"), lambda row: readable.instant(row.sent_at, language)),
+            Column(_("Sent at"), lambda row: readable.instant(row.sent_at, language)),
             Column(_("Calls"), lambda row: row.tries, numeric=True),
             Column(_("SHA-256 of its bytes"), lambda row: bytes(row.payload_sha256).hex()),
         ]  # fmt: skip

@@ -41,6 +41,7 @@ class CaseDashboard(CasePage):
     template = "office/case.html"
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
+        names = happenings.people()
         figures = standing.figures(self.case, at=self.at)
         today = self.at.astimezone(readable.JST).date()
         near = [
@@ -58,7 +59,7 @@ class CaseDashboard(CasePage):
             "light": standing.light(self.case),
             "may_verify": self.may("audit.pull"),
             "events": [
-                (event, happenings.told(event.kind))
+                (event, happenings.told(event.kind), happenings.by_whom(event, names))
                 for event in Event.objects.filter(case_id=self.case.pk).order_by("-number")[:LATEST]
             ],
             "jobs": [
@@ -154,13 +155,14 @@ class Record(ListPage):
         return Event.objects.filter(case_id=self.case.pk)
 
     def columns(self) -> list[Column]:
+        names = happenings.people()
         return [
             Column(_("No."), lambda event: event.number, numeric=True),
             Column(_("When"), lambda event: self.instant(event.at)),
             Column(_("What"), lambda event: happenings.told(event.kind)),
             Column(_("Code"), lambda event: event.kind),
-            Column(_("By"), lambda event: event.by or _("the system")),
-            Column(_("About"), lambda event: f"{event.subject_kind} {event.subject_id}"),
+            Column(_("By"), lambda event: happenings.by_whom(event, names)),
+            Column(_("About"), lambda event: f"{words.of(words.SUBJECTS, event.subject_kind)} {event.subject_id}"),
         ]
 
     def filters(self) -> list[Filter]:
@@ -183,7 +185,7 @@ class Heads(ListPage):
     def columns(self) -> list[Column]:
         return [
             Column(_("Events"), lambda head: f"{head.size:,}", numeric=True),
-            Column(_("Signed"), lambda head: self.instant(head.signed_at)),
+            Column(_("Signed at"), lambda head: self.instant(head.signed_at)),
             Column(_("Root"), lambda head: bytes(head.root).hex()),
             Column(_("Key"), lambda head: head.key_id),
         ]

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from administration import wording
 from administration.books.models import Asset
 from administration.ledger.models import Intake, IntakeState
 from administration.office import readable, words
@@ -18,6 +19,7 @@ from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
 from administration.office.pages.lists import Column, Filter, ListPage
 from administration.office.pages.papers import paper
+from administration.office.pages.returning import where_to
 from administration.office.pages.showing import Button, Section, ShowPage, day, figure, link, tag, who
 from administration.office.templatetags.office import amount, jst, sha
 from administration.returns import gates
@@ -236,12 +238,12 @@ class ClaimPage(ShowPage):
 
     def _standing(self) -> Section:
         return Section(
-            _("Where it stands, and whose move it is"), head=[_("Asset"), _("Where it stands"), _("Whose move"), _("Next"), _("By")],
+            _("Where it stands, and whose move it is"), head=[_("Asset"), _("Where it stands"), _("Whose move"), _("Next step"), _("By when")],
             rows=[
                 [
                     line["asset"], line["customer_sentence"] if self.secret else line["office_sentence"],
                     "–" if self.secret else words.of(OWNERS, line["owner"]), "–" if self.secret else line["next_act"],
-                    line["next_date"] or "–",
+                    day(line["next_date"]) if line["next_date"] else "–",
                 ]
                 for line in self.why["lines"]
             ],
@@ -310,7 +312,7 @@ class ClaimPage(ShowPage):
         for row in self.holds[:SHOWN_OF_A_CLAIM]:
             lift = link(self.url("hold-lift", pk=row.pk), _("Lift")) if self.decides else "–"
             rows.append([
-                words.of(words.HOLDS, row.kind), row.reason, day(row.next_look), who(row.placed_by), jst(row.placed_at),
+                words.of(words.HOLDS, row.kind), wording.said(row.reason), day(row.next_look), who(row.placed_by), jst(row.placed_at),
                 f"{jst(row.lifted_at)} {who(row.lifted_by)}: {row.lift_reason}" if row.lifted_at else lift,
             ])  # fmt: skip
         head = [_("Hold"), _("Why"), _("Looked at again"), _("Placed by"), _("When"), _("Lifted")]
@@ -330,19 +332,18 @@ class ClaimPage(ShowPage):
                     acts.append((link(self.url("destination-revoke", pk=row.pk), _("Take out of use")),))
             shown = self.may(VERIFY) and not awaits_key  # the second person reads the paper, not the first one's text
             rows.append([
-                row.asset.code, f"{row.version}", row.network,
-                " ".join(str(value) for value in row.details.values() if value) if shown else "•••",
+                row.asset.code, f"{row.version}", words.of(words.NETWORKS, row.network), where_to(row.details) if shown else "•••",
                 words.of(words.ORIGINS, row.origin), tag(words.of(words.DESTINATIONS, row.state)), jst(row.usable_from),
-                row.revoke_reason or (format_html_join(" · ", "{}", acts) if acts else "–"),
+                wording.said(row.revoke_reason) or (format_html_join(" · ", "{}", acts) if acts else "–"),
             ])  # fmt: skip
-        head = [_("Asset"), _("Version"), _("Network"), _("Where"), _("From"), _("State"), _("Usable from"), ""]
+        head = [_("Asset"), _("Version"), _("Network"), _("Where"), _("Comes from"), _("State"), _("Usable from"), ""]
         return Section(_("Where returns go"), head=head, rows=rows, numeric=frozenset({1}))
 
     def _notices(self) -> Section:
         rows = Notice.objects.filter(case=self.case, claim=self.claim).select_related("by").order_by("-number")
         return Section(
-            _("Notices to this customer"), head=[_("Number"), _("Title"), _("By"), _("Sent"), _("Text")],
-            rows=[[f"{row.number}", row.title, words.of(words.CHANNELS, row.channel), jst(row.sent_at), sha(row.text_sha256)] for row in rows],
+            _("Notices to this customer"), head=[_("Number"), _("Title"), _("Channel"), _("Sent at"), _("Text")],
+            rows=[[f"{row.number}", wording.said(row.title), words.of(words.CHANNELS, row.channel), jst(row.sent_at), sha(row.text_sha256)] for row in rows],
         )  # fmt: skip
 
 

@@ -80,7 +80,7 @@ class CorrectionsPage(ShowPage):
             ),
             Section(
                 _("Decisions on scope"), _("The newest decision on an account or product counts."),
-                head=[_("Account"), _("Product"), _("Decided"), _("Ranks as"), _("Ground"), _("By"), _("When"), _("Appeal")],
+                head=[_("Account"), _("Product"), _("In scope?"), _("Ranks as"), _("Ground"), _("By"), _("When"), _("Appeal")],
                 rows=[
                     [row.ledger_account.account_ref, words.of(words.PRODUCTS, row.product) if row.product else _("the whole account"),
                      tag(_("in scope") if row.in_scope else _("out of scope")), words.of(words.RANKS, row.rank), row.ground,
@@ -209,7 +209,7 @@ class Scoping(OfAccount):
         label=lazy("Product"), required=False, choices=[("", lazy("the whole account")), *words.choices(words.PRODUCTS)]
     )
     in_scope = forms.ChoiceField(
-        label=lazy("Decided"), choices=[("yes", lazy("in scope")), ("no", lazy("out of scope"))], widget=forms.RadioSelect
+        label=lazy("In scope?"), choices=[("yes", lazy("in scope")), ("no", lazy("out of scope"))], widget=forms.RadioSelect
     )
     rank = forms.ChoiceField(label=lazy("Ranks as"), required=False, choices=words.choices(words.RANKS))
     ground = WordsField(label=lazy("Ground"))
@@ -302,7 +302,7 @@ class AppealScope(ActPage):
             sentence % {"account": row.ledger_account.account_ref, "outcome": words.of(words.APPEALS, data.get("outcome", ""))},
             _("Decide the appeal") if "outcome" in data else _("Take the appeal down"),
             figures=[
-                (_("Decided"), _("in scope") if row.in_scope else _("out of scope")), (_("Ranks as"), words.of(words.RANKS, row.rank)),
+                (_("In scope?"), _("in scope") if row.in_scope else _("out of scope")), (_("Ranks as"), words.of(words.RANKS, row.rank)),
                 (_("Ground of the decision"), row.ground), (_("By"), who(row.decided_by)),
                 *((words.of(words.APPEALS, step.state), step.ground) for step in row.appeals.order_by("pk")),
                 (_("Ground"), data["ground"]),

@@ -94,7 +94,7 @@ class Keyed(forms.Form):
     bank_code = forms.CharField(label=lazy("Bank code"), required=False, max_length=4)
     branch_code = forms.CharField(label=lazy("Branch code"), required=False, max_length=3)
     kind = forms.ChoiceField(
-        label=lazy("Kind of account"), required=False, choices=[("", "–"), ("1", lazy("ordinary")), ("2", lazy("current")), ("4", lazy("savings")), ("9", lazy("other"))]
+        label=lazy("Kind of account"), required=False, choices=[("", "–"), *words.choices(words.ACCOUNTS)]
     )
     number = forms.CharField(label=lazy("Account number"), required=False, max_length=7)
     holder_kana = forms.CharField(label=lazy("Holder, in kana"), required=False)
@@ -141,7 +141,7 @@ class ProposeDestination(OfClaim):
             _("A destination for %(asset)s of claim %(claim)s is proposed. It waits for a second person's key.")
             % {"asset": data["asset"].code, "claim": self.claim()},
             _("Propose the destination"),
-            figures=[(_("Network"), network), *((LABELS[name], value) for name, value in details.items() if value and name != "network")],
+            figures=[(_("Network"), words.of(words.NETWORKS, network)), *((LABELS[name], value) for name, value in details.items() if value and name != "network")],
             content_sha256=data["evidence"].sha256,
         )
 

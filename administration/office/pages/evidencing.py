@@ -74,6 +74,13 @@ def money_of(case_assets: dict[str, Any], code: str, units: int) -> str:
     return readable.money(units, asset) if asset else f"{show(units, 0)} {code}"
 
 
+def fresh_lines(case: Case) -> int:
+    """Lines that nobody has looked at; those far behind the newest match were."""
+    newest = Match.objects.filter(line__case=case).order_by("-pk").values_list("line_id", flat=True).first() or 0
+    (fresh,) = rows_of(PENDING, {"case": case.pk, "after": max(0, newest - 200_000)})[0]
+    return int(fresh)
+
+
 # --- what was received --------------------------------------------------------------------------
 
 
@@ -82,6 +89,7 @@ class EvidencePage(ButtonList):
     """Every statement, report and observation as received, newest first."""
 
     title = lazy("Evidence")
+    leads = True
     intro = lazy("Only evidence settles a return. The same bytes twice are no news; a broken file is refused whole.")
     newest_first = True
 
@@ -107,11 +115,8 @@ class EvidencePage(ButtonList):
     def buttons(self) -> list[tuple[Any, str]]:
         found: list[tuple[Any, str]] = []
         if self.may("returns.evidence"):
-            found += [
-                (_("Settle"), self.url("settle")),
-                (_("Ask the rail"), self.url("observe")),
-                (_("Receive a file"), self.url("evidence-receive")),
-            ]
+            found = [(_("Ask the rail"), self.url("observe")), (_("Receive a file"), self.url("evidence-receive"))]
+            found.insert(0 if fresh_lines(self.case) else 2, (_("Settle"), self.url("settle")))
         return [
             *found,
             (_("All lines"), self.url("evidence-lines")),
@@ -315,9 +320,7 @@ class Settle(ActPage):
     power = "returns.evidence"
 
     def effect(self, data: dict[str, Any]) -> Effect:
-        newest = Match.objects.filter(line__case=self.case).order_by("-pk").values_list("line_id", flat=True).first() or 0
-        after = max(0, newest - 200_000)
-        (fresh,) = rows_of(PENDING, {"case": self.case.pk, "after": after})[0]
+        fresh = fresh_lines(self.case)
         waiting = Match.objects.filter(line__case=self.case, applied_at__isnull=True, pk__gt=0).count()
         return Effect(
             sentence=_("What is beyond doubt in the evidence is applied once: attempts, returns, positions and books together. The rest is queued for a person."),
@@ -416,7 +419,7 @@ def figures_of(machine: str, thing: Any) -> list[tuple[Any, Any]]:
     if machine == "attempt":
         row = thing.asset_return
         return [(_("Claim"), row.claim_line.claim.number), (_("Amount"), readable.money(row.amount, row.asset)), (_("Return is now"), row.get_state_display())]
-    return [(_("Returns in the part"), f"{thing.items:,}"), (_("Sent"), readable.instant(thing.sent_at, get_language() or "en")), (_("Calls"), thing.tries)]
+    return [(_("Returns in the part"), f"{thing.items:,}"), (_("Sent at"), readable.instant(thing.sent_at, get_language() or "en")), (_("Calls"), thing.tries)]
 
 
 def describe(request: ApprovalRequest, case: Case) -> Effect:
@@ -427,7 +430,7 @@ def describe(request: ApprovalRequest, case: Case) -> Effect:
     model = MACHINES.get(made.machine)
     thing = model.objects.filter(pk=made.object_id).select_related("batch").first() if model else None
     words = {"from": label_of(made.machine, made.from_state), "to": label_of(made.machine, made.to_state)}
-    figures: list[tuple[Any, Any]] = [(_("From"), words["from"]), (_("To"), words["to"])]
+    figures: list[tuple[Any, Any]] = [(_("State now"), words["from"]), (_("State after"), words["to"])]
     tables: list[Table] = []
     if thing is not None:
         figures = [(_("What"), what_of(made.machine, thing)), (_("Batch"), thing.batch.reference), *figures, *figures_of(made.machine, thing)]

@@ -222,7 +222,7 @@ def placed(place: HoldingPlace) -> str:
 
 class Moving(OfCase):
     place = OneOf(HoldingPlace.objects.none(), named=placed, label=lazy("Place"))
-    kind = forms.ChoiceField(label=lazy("What happened"), choices=words.choices(words.MOVEMENTS, MovementKind.values))
+    kind = forms.ChoiceField(label=lazy("Kind"), choices=words.choices(words.MOVEMENTS, MovementKind.values))
     amount = AmountField(label=lazy("Amount"), help_text=lazy("Above zero. Only for a transfer between places, below zero at the place it left."))
     reason = WordsField(label=lazy("Why"))
     order = OneOf(CourtOrder.objects.none(), label=lazy("By order"), required=False)

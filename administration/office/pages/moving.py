@@ -39,7 +39,7 @@ class MovesPage(ShowPage):
     def sections(self) -> list[Section]:
         return [
             Section(
-                head=[_("Move"), _("To"), _("Terms"), _("Customers choose until"), _("State")],
+                head=[_("Move"), _("Other exchange"), _("Terms"), _("Customers choose until"), _("State")],
                 rows=[
                     [link(self.url("move", number=row.number), row.number), row.transferee, row.get_terms_display(), day(row.choose_by),
                      _("counted") if row.closed_at else _("customers choose")]

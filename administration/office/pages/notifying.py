@@ -38,7 +38,7 @@ class NoticesPage(ListPage):
             Column(_("Title"), lambda row: wording.said(row.title)),
             Column(_("To"), lambda row: row.claim or _("all"), link=lambda row: self.url("claim", number=row.claim.number) if row.claim else ""),
             Column(_("Channel"), lambda row: words.of(words.CHANNELS, row.channel)),
-            Column(_("Sent"), lambda row: jst(row.sent_at)),
+            Column(_("Sent at"), lambda row: jst(row.sent_at)),
             Column(_("Proof"), lambda row: row.proof or "–"),
             Column(_("Text"), lambda row: sha(row.text_sha256)),
             Column(_("By"), lambda row: who(row.by)),

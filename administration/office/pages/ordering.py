@@ -59,7 +59,7 @@ class OrdersPage(ShowPage):
         conversions = self.case.conversions.select_related("order", "by").order_by("-pk")
         if conversions:
             found.append(Section(
-                _("Conversions"), head=[_("From"), _("To"), _("Order"), _("Recorded by"), _("When")],
+                _("Conversions"), head=[_("From proceeding"), _("To proceeding"), _("Order"), _("Recorded by"), _("When")],
                 rows=[
                     [self._proceeding(row.from_proceeding), self._proceeding(row.to_proceeding), row.order.number, who(row.by), jst(row.at)]
                     for row in conversions

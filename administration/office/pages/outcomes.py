@@ -121,7 +121,7 @@ class RowsSetAside(ListPage):
 
     def columns(self) -> list[Column]:
         return [
-            Column(_("From"), lambda row: row.origin or f"{row.file}:{row.row}"),
+            Column(_("Stands in"), lambda row: row.origin or f"{row.file}:{row.row}"),
             Column(_("Kind"), lambda row: words.of(words.FINDINGS, row.kind)),
             Column(_("Account"), lambda row: row.account_ref or "–"),
             Column(_("Product"), lambda row: words.of(words.PRODUCTS, row.product) if row.product else "–"),

@@ -73,7 +73,7 @@ class LimitsPage(ShowPage):
         return Section(
             rail_name(code),
             _("Hours: %(hours)s") % {"hours": hours.in_words(window)} if window else _("Hours: any"),
-            [_("Limit"), _("At most"), _("Time"), _("Since"), _("By"), _("Signed")],
+            [_("Limit"), _("At most"), _("Within"), _("Since"), _("By"), _("How")],
             [
                 [
                     str(KINDS[row.kind]), how_much(row.at_most, row.asset), in_what_time(row.seconds), self.instant(row.at), who(row.by),
@@ -93,7 +93,7 @@ class LimitForm(forms.Form):
     kind = forms.ChoiceField(label=lazy("What is limited"), choices=list(KINDS.items()))
     asset = forms.ChoiceField(label=lazy("Asset"), required=False, help_text=lazy("Empty: the number of returns."))
     seconds = forms.TypedChoiceField(
-        label=lazy("Time"), coerce=int, choices=list(TIMES.items()), initial=3_600,
+        label=lazy("Within"), coerce=int, choices=list(TIMES.items()), initial=3_600,
         help_text=lazy("Counts for what leaves within a time only."),
     )  # fmt: skip
     at_most = forms.CharField(label=lazy("At most"), max_length=60)

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from administration.cases import appointments, archive
 from administration.cases.models import Case
-from administration.office import dashboard, readable
+from administration.office import dashboard, readable, words
 from administration.office.entering import PaperField, offer
 from administration.office.pages.acting import Effect
 from administration.office.pages.base import page, url
@@ -43,7 +43,7 @@ class Waiting(ListPage):
             Column(_("Claim"), lambda row: row.claim.number, link=lambda row: self.url("claim", number=row.claim.number)),
             Column(_("Asset"), lambda row: row.asset.code),
             Column(_("Version"), lambda row: f"{row.version}", numeric=True),
-            Column(_("Network"), lambda row: row.network),
+            Column(_("Network"), lambda row: words.of(words.NETWORKS, row.network)),
         ]
 
 
@@ -78,7 +78,7 @@ class Prove(OfDestination):
 
     def effect(self, data: dict[str, Any]) -> Effect:
         row = self.row()
-        figures = [(_("Claim"), row.claim.number), (_("Asset"), row.asset.code), (_("Version"), f"{row.version}"), (_("Network"), row.network)]
+        figures = [(_("Claim"), row.claim.number), (_("Asset"), row.asset.code), (_("Version"), f"{row.version}"), (_("Network"), words.of(words.NETWORKS, row.network))]
         figures += [(LABELS[name], f"{row.details[name]}") for name in LABELS if row.details.get(name)]
         person = row.claim.claimant.identity
         figures += [

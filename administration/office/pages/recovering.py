@@ -76,7 +76,7 @@ class OverpaymentPage(ShowPage):
             for one in self.row.recoveries.select_related("by", "claim_line__claim").order_by("pk")
         ]  # fmt: skip
         head = [_("How"), _("Amount"), _("State"), _("With, or why"), _("By"), _("When"), _("Paper")]
-        return [Section(_("What became of it"), head=head, rows=rows, numeric=frozenset({1}), empty=_("Nothing came back yet."))]
+        return [Section(_("Refunded, netted or written off"), head=head, rows=rows, numeric=frozenset({1}), empty=_("Nothing came back yet."))]
 
 
 class OnOverpayment(ActPage):

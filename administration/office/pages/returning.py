@@ -13,23 +13,13 @@ from django.utils.translation import gettext_lazy as lazy
 from administration.books.models import Asset
 from administration.cases import appointments
 from administration.cases.models import AppointmentKind, Case
-from administration.office import readable
+from administration.office import readable, words
 from administration.office.pages.acting import Table
 from administration.office.pages.lists import ListPage
+from administration.rails import accounts
 from administration.rails.transferee import Transferee
 from administration.returns import gates, routes
 from administration.returns.models import AssetReturn, Batch, Round
-
-# What the rails of this house are called by people; a rail not named here is called by its code.
-RAILS: dict[str, Any] = {
-    "rehearsal": lazy("Rehearsal rail"),
-    "rehearsal-r2": lazy("Rehearsal rail (asked by our reference)"),
-    "rehearsal-r3": lazy("Rehearsal rail (by file)"),
-    "zengin": lazy("Bank transfer (Zengin file)"),
-    "custodian": lazy("Custodian"),
-    "transferee": lazy("Transfer to another exchange"),
-    "": lazy("No rail"),
-}
 
 OWNERS: dict[str, Any] = {
     "customer": lazy("Customer"),
@@ -42,14 +32,16 @@ OWNERS: dict[str, Any] = {
 
 
 def rail_name(code: str) -> str:
-    return str(RAILS.get(code, code))
+    return words.of(words.RAILS, code)
 
 
 def rails_in_words(rails: Mapping[str, str]) -> str:
-    """JPY: bank transfer; all others: custodian."""
-    others = _("all others")
+    """Bank transfer (JPY); custodian (all others)."""
+    assets: dict[str, list[str]] = {}
+    for asset, code in sorted(rails.items(), reverse=True):
+        assets.setdefault(code, []).insert(0, str(_("all others")) if asset == routes.EVERY_OTHER else asset)
     return readable.listed(
-        f"{asset if asset != routes.EVERY_OTHER else others}: {rail_name(code)}" for asset, code in sorted(rails.items(), reverse=True)
+        _("%(rail)s (%(assets)s)") % {"rail": rail_name(code), "assets": ", ".join(of_rail)} for code, of_rail in assets.items()
     )
 
 
@@ -113,7 +105,16 @@ def in_short(case: Case, totals: Mapping[str, Any]) -> str:
 def where_to(details: Mapping[str, Any] | str | None) -> str:
     """A destination as a person compares it: every part of it, nothing shortened."""
     found: Mapping[str, Any] = json.loads(details) if isinstance(details, str) else details or {}
-    return " · ".join(str(value) for _name, value in sorted(found.items()) if value) or "–"
+    if "bank_code" in found:
+        bank, branch = str(found["bank_code"]), str(found.get("branch_code", ""))
+        named = accounts.branch(bank, branch)
+        parts = [
+            f"{named.bank_name} ({bank})" if named else bank, f"{named.branch_name} ({branch})" if named else branch,
+            f"{words.of(words.ACCOUNTS, found.get('kind', ''))} {found.get('number', '')}", found.get("holder_kana", ""),
+        ]  # fmt: skip
+    else:
+        parts = [found.get("address", ""), words.of(words.NETWORKS, found.get("network", "")), found.get("memo", "")]
+    return " · ".join(str(part) for part in parts if part) or "–"
 
 
 def whole(text: str) -> str:
@@ -159,10 +160,11 @@ class ButtonList(ListPage):
 
     template = "office/returns/list.html"
     intro: Any = ""
+    leads = False  # the first button is what is done next
 
     def buttons(self) -> list[tuple[Any, str]]:
         """Words and address of each; only what the person may do."""
         return []
 
     def context(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().context(**kwargs), "buttons": self.buttons(), "intro": self.intro}
+        return {**super().context(**kwargs), "buttons": self.buttons(), "intro": self.intro, "leads": self.leads}

@@ -77,6 +77,7 @@ GROUP BY 1 ORDER BY 2 DESC
 class RoundsPage(ButtonList):
     """The rounds of a case, newest first."""
 
+    leads = True
     title = lazy("Rounds of returns")
     intro = lazy("A round schedules one return for each claim line of what an approved run has given it and a rail can pay.")
     newest_first = True
@@ -92,7 +93,7 @@ class RoundsPage(ButtonList):
             Column(_("Record date"), lambda row: readable.instant(row.record_at, language)),
             Column(_("Value date"), lambda row: readable.day(row.value_date, language)),
             Column(_("Rails"), lambda row: rails_in_words(row.rails)),
-            Column(_("Scheduled"), lambda row: readable.instant(row.scheduled_at, language)),
+            Column(_("Scheduled at"), lambda row: readable.instant(row.scheduled_at, language)),
         ]
 
     def buttons(self) -> list[tuple[Any, str]]:

@@ -42,6 +42,12 @@ def day(on: date | None) -> str:
 
 
 @register.filter
+def rail(code: str) -> str:
+    """{{ stop.rail|rail }}: what people call a rail; every rail where none is named."""
+    return words.of(words.RAILS, code) if code else _("every rail")
+
+
+@register.filter
 def reason(stop: Stop) -> str:
     """{{ stop|reason }}: why sending was stopped."""
     return stops.reason_of(stop)
