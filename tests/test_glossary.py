@@ -169,7 +169,7 @@ def test_every_term_of_the_glossary_has_its_japanese_word(catalogue):
             if not any(word in japanese for word in words) and form.search(bare)
         ]
 
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)
 
 
 def test_no_exception_outlives_its_sentence(catalogue):
@@ -186,13 +186,13 @@ def test_no_word_that_means_something_else_to_a_court(catalogue):
         if word in japanese and not re.search(NEVER_EXCEPT.get(word, r"(?!)"), english)
     ]
 
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)
 
 
 def test_no_english_is_left_in_the_japanese(catalogue):
     wrong = [(stray, english) for _context, english, japanese in catalogue if (stray := english_in(japanese))]
 
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)
 
 
 def test_profiles_name_things_in_both_languages_and_their_articles_as_japanese_papers_cite_them():
@@ -239,7 +239,7 @@ def test_templates_say_nothing_outside_the_catalogue():
             if stray:
                 wrong.append((str(path.relative_to(PROJECT)), stray))
 
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)
 
 
 def test_no_sentence_hides_inside_another_where_it_is_not_gathered():
@@ -253,4 +253,4 @@ def test_no_sentence_hides_inside_another_where_it_is_not_gathered():
         if hidden.search(line)
     ]
 
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)

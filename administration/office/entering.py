@@ -70,7 +70,7 @@ class SomeOf(forms.ModelMultipleChoiceField):
 
     def __init__(self, queryset: Any, *, named: Any = str, **options: Any) -> None:
         self.named = named
-        super().__init__(queryset, **{"empty_label": "–", **options})
+        super().__init__(queryset, **options)
 
     def label_from_instance(self, obj: Any) -> str:
         return str(self.named(obj))
