@@ -110,6 +110,13 @@ class ActPage(CasePage):
         """Where to go when there is nothing special to see."""
         return self.url("case")
 
+    def about(self) -> str:
+        """What the act is done to, said above its form: a claim's number, a person's name. Asked after form_arguments()."""
+        return ""
+
+    def asking(self, form: forms.Form, **more: Any) -> dict[str, Any]:
+        return {"form": form, "intro": self.intro, "about": self.about(), **more}
+
     def form(self, data: QueryDict | None = None, files: Any = None) -> forms.Form | None:
         return self.form_class(data, files, **self.form_arguments()) if self.form_class else None
 
@@ -122,7 +129,7 @@ class ActPage(CasePage):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         form = self.form()
         if form is not None:
-            return self.show({"form": form, "intro": self.intro})
+            return self.show(self.asking(form))
         return self._show_effect({}, {}, {})
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -139,7 +146,7 @@ class ActPage(CasePage):
         data: dict[str, Any] = {}
         if form is not None:
             if not form.is_valid():
-                return self.show({"form": form, "intro": self.intro, "trouble": True}, status=400)
+                return self.show(self.asking(form, trouble=True), status=400)
             data = {**form.cleaned_data, **kept}
         entered = {
             name: request.POST.getlist(name) for name in request.POST if name not in OURS and not name.startswith(KEPT)
@@ -151,7 +158,7 @@ class ActPage(CasePage):
         except Refused as refusal:
             if form is None:
                 raise
-            return self.show({"form": form, "intro": self.intro, "refusal": str(refusal)}, status=409)
+            return self.show(self.asking(form, refusal=str(refusal)), status=409)
 
     def _show_effect(self, data: Any, entered: Any, kept: "dict[str, KeptFile]", *, changed: Any = None) -> HttpResponse:
         effect = self.effect(data)

@@ -141,6 +141,10 @@ class EndAppointment(ActPage):
     def row(self) -> Appointment:
         return get_object_or_404(Appointment.objects.select_related("user", "case"), case=self.case, pk=self.kwargs["pk"])
 
+    def about(self) -> str:
+        row = self.row()
+        return f"{person(row.user)} · {words.of(words.OFFICES, row.kind)}"
+
     def form_arguments(self) -> dict[str, Any]:
         self.row()
         return {}

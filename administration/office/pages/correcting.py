@@ -286,6 +286,9 @@ class AppealScope(ActPage):
     def lodged(self) -> bool:
         return scope.state(self.decision) == AppealState.LODGED
 
+    def about(self) -> str:
+        return _("Account %(account)s") % {"account": self.decision.ledger_account.account_ref}
+
     def form_arguments(self) -> dict[str, Any]:
         return {"lodged": self.lodged}
 

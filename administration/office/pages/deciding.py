@@ -33,6 +33,9 @@ class OfClaim(ActPage):
         self.claim()
         return {}
 
+    def about(self) -> str:
+        return _("Claim %(number)s") % {"number": self.kwargs["number"]}
+
     def back(self) -> str:
         return self.url("claim", number=self.kwargs["number"])
 
@@ -43,6 +46,9 @@ class OfLine(OfClaim):
     def line(self) -> ClaimLine:
         found = ClaimLine.objects.select_related("claim__case", "case", "asset")
         return get_object_or_404(found, case=self.case, claim__number=self.kwargs["number"], pk=self.kwargs["pk"])
+
+    def about(self) -> str:
+        return f"{super().about()} · {self.line().asset.code}"
 
     def form_arguments(self) -> dict[str, Any]:
         return {"line": self.line()}
@@ -291,6 +297,10 @@ class LiftHold(ActPage):
 
     def hold(self) -> Hold:
         return get_object_or_404(Hold.objects.select_related("claim__case"), claim__case=self.case, pk=self.kwargs["pk"])
+
+    def about(self) -> str:
+        hold = self.hold()
+        return f"{_('Claim %(number)s') % {'number': hold.claim.number}} · {words.of(words.HOLDS, hold.kind)}"
 
     def form_arguments(self) -> dict[str, Any]:
         if not self.may(DECIDE):

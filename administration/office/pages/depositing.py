@@ -289,6 +289,9 @@ class OfFiling(ActPage):
         self.object()
         return {}
 
+    def about(self) -> str:
+        return _("Application %(number)s") % {"number": self.object()}
+
     def back(self) -> str:
         return self.url("deposit", pk=self.kwargs["pk"])
 

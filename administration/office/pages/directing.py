@@ -169,6 +169,10 @@ class OfDestination(ActPage):
         self.destination()
         return {}
 
+    def about(self) -> str:
+        row = self.destination()
+        return f"{_('Claim %(number)s') % {'number': row.claim.number}} · {row.asset.code}"
+
     def back(self) -> str:
         return self.url("claim", number=self.destination().claim.number)
 

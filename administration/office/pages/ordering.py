@@ -157,6 +157,10 @@ class StandOrder(ActPage):
     def order(self) -> CourtOrder:
         return get_object_or_404(CourtOrder, case=self.case, pk=self.kwargs["pk"])
 
+    def about(self) -> str:
+        order = self.order()
+        return _("Order %(number)s of %(issuer)s") % {"number": order.number, "issuer": order.issuer}
+
     def form_arguments(self) -> dict[str, Any]:
         self.order()
         return {}

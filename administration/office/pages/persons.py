@@ -155,6 +155,10 @@ class DecidePair(OfPair, ActPage):
     power = DECIDE
     form_class = Deciding
 
+    def about(self) -> str:
+        pair = self.pair()
+        return f"{pair.one.name} ({pair.one.customer_ref}) · {pair.other.name} ({pair.other.customer_ref})"
+
     def form_arguments(self) -> dict[str, Any]:
         self.pair()
         return {}

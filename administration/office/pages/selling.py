@@ -204,6 +204,9 @@ class OfSale(ActPage):
         self.object()
         return {}
 
+    def about(self) -> str:
+        return _("Sale %(number)s") % {"number": self.object()}
+
     def back(self) -> str:
         return self.url("sale", pk=self.kwargs["pk"])
 

@@ -51,6 +51,9 @@ class OfRound(ActPage):
         self.round()  # what is not of this case is not there
         return {}
 
+    def about(self) -> str:
+        return _("Round %(number)s") % {"number": self.kwargs["number"]}
+
     def back(self) -> str:
         return self.url("round", number=self.kwargs["number"])
 
@@ -173,6 +176,9 @@ class OfBatch(ActPage):
     def form_arguments(self) -> dict[str, Any]:
         self.batch()
         return {}
+
+    def about(self) -> str:
+        return _("Batch %(batch)s") % {"batch": self.kwargs["batch"]}
 
     def back(self) -> str:
         return self.url("batch", batch=self.kwargs["batch"])
