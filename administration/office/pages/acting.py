@@ -9,6 +9,7 @@ A page done twice (double click, back, reload) does its act once: each effect ha
 before the act begins. Killed in between, nothing is repeated: the rows of the case say what was done.
 """
 
+import contextlib
 import hashlib
 import json
 import uuid
@@ -21,6 +22,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.core import signing
 from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils.datastructures import MultiValueDict
@@ -80,6 +82,10 @@ class Effect:
         return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()
 
 
+class TakenBack(Exception):
+    """An act was tried and nothing of it is left."""
+
+
 class ActPage(CasePage):
     """
     One act. A subclass says effect(data) and act(data); `data` is the form's cleaned data, files as KeptFile.
@@ -90,6 +96,7 @@ class ActPage(CasePage):
     template = "office/act.html"
     form_class: type[forms.Form] | None = None
     intro: Any = ""  # above the form: what this act is for
+    tried = False  # a look tries the act too and takes it back; for acts of one transaction that touch nothing outside
 
     def effect(self, data: dict[str, Any]) -> Effect:
         raise NotImplementedError
@@ -160,8 +167,16 @@ class ActPage(CasePage):
                 raise
             return self.show(self.asking(form, refusal=str(refusal)), status=409)
 
+    def _try(self, data: Any) -> None:
+        """What the act refuses, the look refuses by the same sentence: no effect is shown that a press would not have."""
+        with contextlib.suppress(TakenBack), transaction.atomic():
+            self.act(data)
+            raise TakenBack
+
     def _show_effect(self, data: Any, entered: Any, kept: "dict[str, KeptFile]", *, changed: Any = None) -> HttpResponse:
         effect = self.effect(data)
+        if self.tried:
+            self._try(data)
         shown = signing.dumps(
             {"d": effect.digest(), "f": effect.shown()["figures"], "k": str(uuid.uuid4()), "u": self.user.pk,
              "p": self.request.path}, salt="office.effect", compress=True,

@@ -102,6 +102,7 @@ class ReleaseReturn(ActPage):
     """failures.propose"""
 
     title = lazy("Release a return after a failure")
+    tried = True
     power = EVIDENCE
     form_class = Releasing
     intro = lazy("The last try failed in a way that people decide on. Two other people let it go on, on the same rail or another.")

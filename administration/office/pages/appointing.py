@@ -102,6 +102,7 @@ class Granting(forms.Form):
 @page("appointments/grant/", name="appointment-grant")
 class GrantAppointment(ActPage):
     title = lazy("Record an appointment")
+    tried = True
     power = GRANT
     form_class = Granting
 
@@ -482,6 +483,7 @@ class StopSending(ActPage):
 @page("stops/<int:pk>/resume/", name="stop-resume")
 class ResumeSending(ActPage):
     title = lazy("Resume sending")
+    tried = True
 
     def effect(self, data: dict[str, Any]) -> Effect:
         self.stop = get_object_or_404(Stop.objects.select_related("case"), case=self.case, pk=self.kwargs["pk"])

@@ -326,6 +326,7 @@ class AppealScope(ActPage):
 @page("corrections/follow/", name="corrections-follow")
 class FollowCorrections(ActPage):
     title = lazy("Let claims follow the corrections")
+    tried = True
     power = DECIDE
 
     def effect(self, data: dict[str, Any]) -> Effect:
@@ -338,7 +339,6 @@ class FollowCorrections(ActPage):
                 (_("Newest correction"), jst(corrected.at) if corrected else "–"),
                 (_("Newest decision on scope"), jst(scoped.at) if scoped else "–"),
             ],
-            warnings=[_("A claim in dispute is decided first: then this is refused and says which.")],
         )
 
     def act(self, data: dict[str, Any]) -> Any:

@@ -246,6 +246,7 @@ class Moving(OfCase):
 @page("movements/record/", name="movement-record")
 class RecordMovement(ActPage):
     title = lazy("Record a movement")
+    tried = True
     power = POWER
     form_class = Moving
     intro = lazy("What came to a place or left it, other than returns to customers, with the paper that says so.")

@@ -35,6 +35,7 @@ def latest_job(run: Run, kind: str) -> Job | None:
 @page("plan/<int:version>/compute/", name="run-compute")
 class ComputeRun(ActPage):
     title = lazy("Compute a run of the plan")
+    tried = True
     power = POWER
 
     def plan(self) -> Plan:
@@ -192,6 +193,7 @@ class OfRun(ActPage):
 @page("runs/<int:number>/approve/", name="run-approve")
 class AskApproval(OfRun):
     title = lazy("Ask for approval of a run")
+    tried = True
 
     def effect(self, data: dict[str, Any]) -> Effect:
         run = self.run()

@@ -130,6 +130,7 @@ class ProposeSale(ActPage):
     """sales.propose"""
 
     title = lazy("Propose a forced sale")
+    tried = True
     power = BATCH
     form_class = Proposing
     intro = lazy("Two other people sign whose coins and how many. Somebody sells them outside this house; the venue's paper carries the sale out.")
