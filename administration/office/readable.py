@@ -13,6 +13,7 @@ from administration.books.models import Asset
 
 JST = ZoneInfo("Asia/Tokyo")
 WEEKDAYS = "月火水木金土日"
+IN_A_SENTENCE = 4  # amounts a person can read one after the other
 REIWA = 2018  # 令和n年 is 2018 + n
 
 
@@ -52,6 +53,11 @@ def day(on: date | None, language: str) -> str:
 def listed(things: Iterable[Any]) -> str:
     """Several things in one cell: first; second. In Japanese 、 between them."""
     return ("、" if (get_language() or "").startswith("ja") else "; ").join(map(str, things))
+
+
+def in_a_sentence(amounts: list[str]) -> str:
+    """Amounts of a few assets as they are; of many, how many: each stands by itself below the sentence."""
+    return " + ".join(amounts) if len(amounts) <= IN_A_SENTENCE else _("what is listed below (%(n)s assets)") % {"n": len(amounts)}
 
 
 def seconds(count: float) -> str:

@@ -22,6 +22,7 @@ from administration.office.pages.returning import (
     batch_of,
     gates_table,
     in_short,
+    in_words,
     rail_choices,
     rail_name,
     rails_of,
@@ -158,7 +159,7 @@ def describe(request: ApprovalRequest, case: Case) -> Effect:
     return effect_of(
         batch,
         sentence=_("Approve batch %(batch)s: %(totals)s may leave the estate, to %(count)s returns.")
-        % {"batch": batch.reference, "totals": in_short(case, batch.totals), "count": f"{batch.items:,}"},
+        % {"batch": batch.reference, "totals": in_words(case, batch.totals), "count": f"{batch.items:,}"},
         button=_("Sign"),
         sha256=bytes(request.content_sha256),
     )
@@ -366,7 +367,7 @@ class FreezeBatch(ActPage):
         effect = effect_of(
             batch,
             sentence=_("Batch %(batch)s is frozen and handed to its approvers: %(totals)s, %(count)s returns. Nothing in it changes after this.")
-            % {"batch": batch.reference, "totals": in_short(self.case, batch.totals), "count": f"{batch.items:,}"},
+            % {"batch": batch.reference, "totals": in_words(self.case, batch.totals), "count": f"{batch.items:,}"},
             button=_("Freeze the batch and ask for signatures"),
         )
         effect.figures.append((_("Content hash"), _("is made when you press, and is what the approvers sign")))

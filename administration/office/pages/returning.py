@@ -102,6 +102,11 @@ def in_short(case: Case, totals: Mapping[str, Any]) -> str:
     return " + ".join(money for _code, money in sums(case, totals)) or "–"
 
 
+def in_words(case: Case, totals: Mapping[str, Any]) -> str:
+    """For the middle of a sentence."""
+    return readable.in_a_sentence([money for _code, money in sums(case, totals)]) or "–"
+
+
 def where_to(details: Mapping[str, Any] | str | None) -> str:
     """A destination as a person compares it: every part of it, nothing shortened."""
     found: Mapping[str, Any] = json.loads(details) if isinstance(details, str) else details or {}

@@ -16,7 +16,7 @@ from administration.office.pages.returning import (
     assets_of,
     batch_of,
     gate_sentence,
-    in_short,
+    in_words,
     rail_name,
     rows_of,
     whole,
@@ -58,7 +58,7 @@ class ExportBatch(ActPage):
             submissions.refuse_if_shut(batch)
             self.shut = False
         sends = rail.can_submit
-        words = {"batch": batch.reference, "totals": in_short(self.case, batch.totals), "count": f"{batch.items:,}", "rail": rail_name(batch.rail)}
+        words = {"batch": batch.reference, "totals": in_words(self.case, batch.totals), "count": f"{batch.items:,}", "rail": rail_name(batch.rail)}
         effect = effect_of(
             batch,
             sentence=_("%(totals)s leaves the estate on %(rail)s, to %(count)s returns of batch %(batch)s.") % words if sends

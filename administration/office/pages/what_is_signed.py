@@ -147,7 +147,7 @@ def run(request: ApprovalRequest, case: Case) -> Effect:
         sharing, receiving = cursor.fetchone()
         cursor.execute(LARGEST_LINES, [this.pk])
         largest = cursor.fetchall()
-    gives = ", ".join(readable.money(line.distributed, line.asset) for line in lines if line.distributed)
+    gives = readable.in_a_sentence([readable.money(line.distributed, line.asset) for line in lines if line.distributed])
     return Effect(
         sentence=ngettext(
             "Run %(run)s gives %(gives)s to %(count)s claim line. Nothing leaves the estate yet: a batch does that.",
