@@ -100,9 +100,7 @@ def test_one_stops_and_two_resume(staff, case):
     press(signed_in(staff.goto), f"/admin/case/{case.reference}/stops/now/", rail="", reason="A doubt.")
     stop = case.stops.get()
     address = f"/admin/case/{case.reference}/stops/{stop.pk}/resume/"
-    goto = signed_in(staff.goto)
-    refused = goto.post(address, shown(goto.get(address)))
-    assert refused.status_code == 409 and "may not resume" in said(refused)
+    assert "may not resume" in said(signed_in(staff.goto).get(address))  # said at the look already
     for person in (staff.aoki, staff.baba):
         client = signed_in(person)
         assert client.post(address, shown(client.get(address))).status_code == 302
