@@ -300,7 +300,8 @@ class LiftHold(ActPage):
 
     def about(self) -> str:
         hold = self.hold()
-        return f"{_('Claim %(number)s') % {'number': hold.claim.number}} · {words.of(words.HOLDS, hold.kind)}"
+        claim = _("Claim %(number)s") % {"number": hold.claim.number}
+        return f"{claim} · {words.of(words.HOLDS, hold.kind)}"
 
     def form_arguments(self) -> dict[str, Any]:
         if not self.may(DECIDE):

@@ -171,7 +171,8 @@ class OfDestination(ActPage):
 
     def about(self) -> str:
         row = self.destination()
-        return f"{_('Claim %(number)s') % {'number': row.claim.number}} · {row.asset.code}"
+        claim = _("Claim %(number)s") % {"number": row.claim.number}
+        return f"{claim} · {row.asset.code}"
 
     def back(self) -> str:
         return self.url("claim", number=self.destination().claim.number)

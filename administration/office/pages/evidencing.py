@@ -16,7 +16,7 @@ from administration.office.pages.acting import ActPage, Effect, Table
 from administration.office.pages.approving import EFFECTS
 from administration.office.pages.base import CasePage, page
 from administration.office.pages.lists import Column, Filter
-from administration.office.pages.returning import ButtonList, assets_of, rail_choices, rail_name, rails_of, rows_of
+from administration.office.pages.returning import ButtonList, assets_of, fresh_lines, rail_choices, rail_name, rails_of
 from administration.office.pages.working import KINDS
 from administration.returns import corrections, evidence, matching, routes, settlement
 from administration.returns.models import (
@@ -61,24 +61,10 @@ STEPS: dict[str, Any] = {
     "correction": lazy("Ask the bank what it corrects."),
 }
 
-PENDING = """
-SELECT count(*) FILTER (WHERE e.kind <> 'seen') FROM returns_evidenceline e
-WHERE e.case_id = %(case)s AND e.problem = '' AND e.id > %(after)s
-  AND NOT EXISTS (SELECT FROM returns_match m WHERE m.line_id = e.id)
-"""
-
-
 def money_of(case_assets: dict[str, Any], code: str, units: int) -> str:
     """An amount of a statement's line: its asset may be none of ours."""
     asset = case_assets.get(code)
     return readable.money(units, asset) if asset else f"{show(units, 0)} {code}"
-
-
-def fresh_lines(case: Case) -> int:
-    """Lines that nobody has looked at; those far behind the newest match were."""
-    newest = Match.objects.filter(line__case=case).order_by("-pk").values_list("line_id", flat=True).first() or 0
-    (fresh,) = rows_of(PENDING, {"case": case.pk, "after": max(0, newest - 200_000)})[0]
-    return int(fresh)
 
 
 # --- what was received --------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from administration.office.pages.lists import ListPage
 from administration.rails import accounts
 from administration.rails.transferee import Transferee
 from administration.returns import gates, routes
-from administration.returns.models import AssetReturn, Batch, Round
+from administration.returns.models import AssetReturn, Batch, Match, Round
 
 OWNERS: dict[str, Any] = {
     "customer": lazy("Customer"),
@@ -158,6 +158,20 @@ def rows_of(sql: str, params: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return list(cursor.fetchall())
+
+
+PENDING = """
+SELECT count(*) FILTER (WHERE e.kind <> 'seen') FROM returns_evidenceline e
+WHERE e.case_id = %(case)s AND e.problem = '' AND e.id > %(after)s
+  AND NOT EXISTS (SELECT FROM returns_match m WHERE m.line_id = e.id)
+"""
+
+
+def fresh_lines(case: Case) -> int:
+    """Lines that nobody has looked at; those far behind the newest match were."""
+    newest = Match.objects.filter(line__case=case).order_by("-pk").values_list("line_id", flat=True).first() or 0
+    (fresh,) = rows_of(PENDING, {"case": case.pk, "after": max(0, newest - 200_000)})[0]
+    return int(fresh)
 
 
 class ButtonList(ListPage):
