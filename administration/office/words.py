@@ -430,7 +430,7 @@ SUBJECTS: Words = {
     "deadline": _("deadline"),
     "decision": _("decision"),
     "delivery": _("delivery"),
-    "depositfiling": _("deposit"),
+    "depositfiling": _("deposit with the Bureau"),
     "destination": _("destination"),
     "dispute": _("dispute"),
     "evidence": _("evidence"),

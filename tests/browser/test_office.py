@@ -6,7 +6,7 @@ import pytest
 
 # What a page in Japanese does not show: a sentence in English, or a code where a word belongs.
 LEFT_OVER = re.compile(r"\b[a-z]{2,}(?: [a-z]{2,}){2,}|\b[a-z]+(?:_[a-z]+)+\b(?!\.)")
-AS_GIVEN = {"interim return in kind"}  # the name that whoever drafted the plan gave it
+AS_GIVEN = {"interim return in kind", "pip install cryptography"}  # a plan's name, a command
 SCREENS = [("en", 1366), ("en", 360), ("ja", 1366), ("ja", 360)]
 
 
