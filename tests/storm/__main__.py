@@ -25,7 +25,7 @@ HABITS = ("--refuse", "0.02", "--return-days", "2", "--repeat", "0.02", "--deaf"
 RESUMES_WITHIN = 30.0  # seconds after the last fault, and the quiet period
 HIDE_SECONDS = 2.5  # shorter than the plant's quiet period
 LATE_SECONDS = 1.3  # longer than a call may take
-SMALL = {"--lose": "0.2", "--late": "0.03", "--drop": "0.05", "--fail": "0.05", "--hide": "0.8", "--return": "0.02"}
+SMALL = {"--lose": "0.2", "--late": "0.03", "--drop": "0.05", "--fail": "0.05", "--hide": "0.8", "--return": "0.06"}
 LARGE = {"--lose": "0.05", "--late": "0.01", "--drop": "0.03", "--fail": "0.02", "--hide": "0.2", "--return": "0.01"}
 
 
@@ -128,15 +128,16 @@ def rage(plant: Any, world: Any, *, kills: int, seed: int, began: float, slow: f
     office.day_passes = 0.6 if returns <= 400 else 0.15
     office.limit = max(9, min(1_000, returns // (10 if returns <= 400 else 16)))
     weather.office = office
-    office.visitors = visitors = Visitors(plant, world, seed=seed)
     set_up = time.monotonic() - began
     plant.open()
     people = threading.Thread(target=office.work, daemon=True)
+    if plant.bug:  # there is no web then
+        looking = threading.Thread(target=sniff, args=(plant, office, weather), daemon=True)
+    else:
+        office.visitors = Visitors(plant, world, seed=seed)
+        looking = threading.Thread(target=office.visitors.watch, daemon=True)
     people.start()
-    looking = threading.Thread(target=visitors.watch, daemon=True)
     looking.start()
-    if plant.bug:
-        threading.Thread(target=sniff, args=(plant, office, weather), daemon=True).start()
     weather.rage(until=time.monotonic() + slow * (60 + kills * 2.5))
     raged = time.monotonic() - began
     tell(f"{time.monotonic() - began:.1f} s: the weather has passed: {dict(weather.count)}, {plant.killed} workers killed.")

@@ -88,7 +88,7 @@ class Office:
                 self.refusals[type(refusal).__name__] += 1
                 return None
             except (OperationalError, InterfaceError) as gone:
-                self.count["database gone"] += 1
+                self.count["deadlock" if "deadlock" in str(gone) else "database gone"] += 1
                 self.errors.append(f"{type(gone).__name__}: {str(gone).splitlines()[0]}")
                 for alias in connections:
                     connections[alias].close()

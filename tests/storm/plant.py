@@ -60,6 +60,7 @@ class Plant:
     web_port: int = 0
     slept: int = 0  # workers that were stopped
     looked_at: float = 0.0  # for sleepers that are due
+    woken_at: float = 0.0  # the last of them
 
     def start(self, migrate: Callable[[], None], build: Callable[[], Any]) -> Any:
         self.servers = Servers(self.folder, durable=False)
@@ -171,9 +172,14 @@ class Plant:
             pids = [self.names[name] for name in due if self.names.get(name)]
             for name in due:
                 del self.stopped_since[name]
+                self.woken_at = now
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+    def all_are_awake(self) -> bool:
+        """Nobody sleeps, and who did has had a moment to go on."""
+        return not self.stopped_since and time.monotonic() > self.woken_at + self.slow
 
     def lapses_are_noticed(self) -> bool:
         """Nothing is in the hands of somebody whose lease has lapsed: then what a sleeper holds was taken over."""

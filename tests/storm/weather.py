@@ -130,7 +130,7 @@ class Weather:
             began = time.monotonic()
             self.keep_step()
             if self.few:  # nobody is killed, or loses its connection, with an answer that it should come back with
-                self.wait_for(lambda: not self.plant.stopped_since, CHANCE * self.plant.slow)
+                self.wait_for(lambda: self.plant.all_are_awake(), CHANCE * self.plant.slow)
             self.spent["waiting for people"] += time.monotonic() - began
             began = time.monotonic()
             getattr(self, fault.replace(" ", "_"))()
