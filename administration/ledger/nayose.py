@@ -17,6 +17,7 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.utils.translation import gettext as _
+from psycopg.copy import QueuedLibpqWriter
 
 from administration.cases import appointments
 from administration.cases.models import Case
@@ -156,11 +157,12 @@ def _fold(this: Aggregation, after: int) -> tuple[int, int]:
         filed = [(identity, one, folding.blocks(one)) for identity, one in customers]
         with cursor.copy(f"COPY ledger_folded (aggregation, identity, {', '.join(COLUMNS)}, keys) FROM STDIN") as copy:
             for identity, one, keys in filed:
-                copy.write_row((this.pk, identity, *(getattr(one, name) for name in COLUMNS), keys))
-        entries = sorted((key, identity) for identity, _folded, keys in filed for key in keys)
-        with cursor.copy("COPY ledger_filed (aggregation, key, identity) FROM STDIN") as copy:
-            for at in range(0, len(entries), 1000):
-                copy.write("".join(f"{this.pk}\t{key}\t{identity}\n" for key, identity in entries[at : at + 1000]))
+                copy.write_row((this.pk, identity, *[getattr(one, name) for name in COLUMNS], f"{{{','.join(map(str, keys))}}}"))
+        entries = sorted([(key, identity) for identity, _folded, keys in filed for key in keys])
+        # While the database files some, the next are written down.
+        with cursor.copy("COPY ledger_filed (aggregation, key, identity) FROM STDIN", writer=QueuedLibpqWriter(cursor.cursor)) as copy:
+            for at in range(0, len(entries), 5_000):
+                copy.write("".join([f"{this.pk}\t{key}\t{identity}\n" for key, identity in entries[at : at + 5_000]]))
     return customers[-1][0], len(customers)
 
 
