@@ -246,9 +246,9 @@ def _rows(work: _Work, state: dict[str, Any]) -> None:
 
 
 def _begin_again(work: _Work, state: dict[str, Any]) -> None:
-    """Read the files as they were signed, once: whatever else is amiss, reading does not mend it."""
+    """Read the files as they were signed; once, unless the server fell again: whatever else is amiss, reading does not mend it."""
     this = takeover.staged(work.intake)
-    if state.get("read_again") or package.check_files(this.directory, this.manifest):
+    if (state.get("read_again") and not staging.is_lost(work.intake.pk)) or package.check_files(this.directory, this.manifest):
         raise NotAccepted(
             _("The files of %(intake)s in the archive are not what was signed. Bring them back from the backup.")
             % {"intake": work.intake}

@@ -36,7 +36,10 @@ class Step:
 
 
 def step(this: Package, cursor: str) -> Step:
-    """Do the next step. Undone as a whole if the transaction around it is, and then done again."""
+    """Do the next step. Undone as a whole if the transaction around it is, and then done again; the first, if the server fell."""
+    if this.key != SCRATCH and (not cursor or staging.is_lost(this.key)):
+        cursor = ""
+        staging.begin(this.key)
     state = json.loads(cursor or '{"table": 0, "offset": 0, "row": 2, "done": 0, "check": -1}')
     if state["check"] < 0:
         phase = this.manifest.tables[state["table"]].file

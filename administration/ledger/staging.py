@@ -225,6 +225,19 @@ def analyze(this: Package) -> None:
             cursor.execute("SELECT ledger_analyze_staging()")
 
 
+def begin(this: int) -> None:
+    """Say that the staging of an intake is begun."""
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO ledger_staging_begun (intake) VALUES (%s) ON CONFLICT DO NOTHING", [this])
+
+
+def is_lost(this: int) -> bool:
+    """Whether the server fell since the staging of an intake was begun: what is not logged is empty then."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT NOT EXISTS (SELECT FROM ledger_staging_begun WHERE intake = %s)", [this])
+        return bool(cursor.fetchone()[0])
+
+
 def clear(this: int) -> None:
     """Empty the staging of an intake."""
     with connection.cursor() as cursor:

@@ -153,8 +153,8 @@ def inspection_step(job: Job) -> jobs.Progress:
     if intake is None:
         raise NotInspected(_("The package was cancelled while it was inspected."))
     this = staged(intake)
-    if job.cursor != CONCLUDE:
-        did = inspection.step(this, job.cursor)
+    if job.cursor != CONCLUDE or staging.is_lost(intake.pk):
+        did = inspection.step(this, job.cursor if job.cursor != CONCLUDE else "")
         return jobs.Progress(CONCLUDE if did.finished else did.cursor, did.done, did.phase)
     report = conclude(this)
     origins = Origins.of(this.directory)

@@ -393,6 +393,48 @@ def test_a_server_that_lost_the_staging_has_the_files_read_again(
     assert LedgerBalance.objects.count() == intake.balances
 
 
+@pytest.mark.parametrize("steps", [1, 4, 9, 12, 19])
+def test_a_server_that_fell_while_a_package_was_inspected_refuses_nothing(
+    secured: Case, cast: Cast, clean_package: Path, as_owner, steps: int
+):  # fmt: skip
+    intake = takeover.receive(secured, clean_package, by=cast.goto, at=NOON)
+    job = jobs._take(takeover.inspect(intake, by=cast.goto, at=NOON).pk)
+    for _ in range(steps):
+        if job.state == "waiting" and job.cursor != takeover.CONCLUDE:
+            jobs._chunk(job)
+    jobs._let_go(job)
+    fall(as_owner)
+
+    intake = takeover.outcome(work(job))
+    assert (intake.state, intake.accounts) == (IntakeState.INSPECTED, 60)
+
+
+def test_a_server_that_falls_again_and_again_only_makes_the_acceptance_longer(
+    secured: Case, cast: Cast, clean_package: Path, monkeypatch: pytest.MonkeyPatch, as_owner
+):  # fmt: skip
+    monkeypatch.setattr(acceptance, "ROWS", 30)
+    intake = inspected(secured, cast, clean_package)
+    approvals.sign(takeover.accept(intake, by=cast.goto, at=NOON), by=cast.baba, at=NOON)
+    job = Job.objects.get(kind=takeover.ACCEPT)
+    for steps in (3, 6, 14, 2):
+        taken = jobs._take(job.pk)
+        for _ in range(steps):
+            jobs._chunk(taken)
+        jobs._let_go(taken)
+        fall(as_owner)
+
+    work(job)
+    intake.refresh_from_db()
+    assert intake.state == IntakeState.ACCEPTED
+    assert LedgerBalance.objects.count() == intake.balances
+
+
+def fall(as_owner) -> None:
+    """What a crash of the server does to tables that are not logged."""
+    with as_owner() as cursor:
+        cursor.execute("TRUNCATE ledger_staging_begun, ledger_staging_aside, " + ", ".join([*staging.TABLES.values(), findings.STAGED]))
+
+
 def test_an_acceptance_that_failed_goes_on_where_it_stopped_once_the_archive_is_mended(
     secured: Case, cast: Cast, folder: Path, monkeypatch: pytest.MonkeyPatch, as_owner
 ):

@@ -51,6 +51,9 @@ CREATE UNLOGGED TABLE ledger_staging_findings (
     "column" text NOT NULL, reason text NOT NULL, remedy text NOT NULL, rows bigint NOT NULL
 );
 
+-- Whose staging was begun: a crash of the server empties this with the rest, and so it is noticed.
+CREATE UNLOGGED TABLE ledger_staging_begun (intake bigint PRIMARY KEY);
+
 CREATE INDEX ledger_staging_customers_rows ON ledger_staging_customers USING brin (intake, "row") WITH (pages_per_range = 32);
 CREATE INDEX ledger_staging_accounts_rows ON ledger_staging_accounts USING brin (intake, "row") WITH (pages_per_range = 32);
 CREATE INDEX ledger_staging_balances_rows ON ledger_staging_balances USING brin (intake, "row") WITH (pages_per_range = 32);
@@ -67,7 +70,7 @@ DECLARE
     staging text;
     shared boolean;
 BEGIN
-    FOREACH staging IN ARRAY ARRAY['accounts', 'aside', 'balances', 'bank_accounts', 'crypto_ledger', 'customers', 'fiat_ledger',
+    FOREACH staging IN ARRAY ARRAY['accounts', 'aside', 'balances', 'bank_accounts', 'begun', 'crypto_ledger', 'customers', 'fiat_ledger',
                                    'findings', 'holds', 'prices', 'trades', 'wallets', 'withdrawal_addresses']
     LOOP
         EXECUTE format('LOCK TABLE public.%I IN ACCESS EXCLUSIVE MODE', 'ledger_staging_' || staging);
