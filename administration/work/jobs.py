@@ -76,10 +76,12 @@ def start(
     """Start a job, or find the one already waiting for this subject, and ring for it on commit."""
     if kind not in _steps:
         raise LookupError(f"No step is registered for jobs of kind {kind!r}.")
-    Job.objects.bulk_create(
-        [Job(case=case, kind=kind, subject_id=subject_id, total=total, params=params or {})], ignore_conflicts=True
-    )
-    job = Job.objects.get(kind=kind, subject_id=subject_id, state=JobState.WAITING)
+    job: Job | None = None
+    while job is None:  # the one that was waiting may have ended between the two statements: then there is room for a new one
+        Job.objects.bulk_create(
+            [Job(case=case, kind=kind, subject_id=subject_id, total=total, params=params or {})], ignore_conflicts=True
+        )
+        job = Job.objects.filter(kind=kind, subject_id=subject_id, state=JobState.WAITING).first()
     bell.ring(job.pk)
     return job
 

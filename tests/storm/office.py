@@ -142,7 +142,8 @@ class Office:
         ready = [batch for rail in RAILS.values() for batch in self.make_ready(rail)]
         begun = [self.send(batch) for batch in ready]
         self.look("begun")
-        if self.asked_to_stop and any(begun):
+        enough = self.many or sum(batch.items for batch in ready) >= self.limit or self.progress() > 0.8
+        if self.asked_to_stop and any(begun) and enough:
             self.asked_to_stop -= 1
             time.sleep(self.rng.random() * 0.5 if self.many else 0)  # a small batch is out in no time
             self.stop_and_resume()
@@ -329,7 +330,8 @@ class Office:
         # Written down once whoever had passed the check before it was through: nothing may be claimed after this instant.
         pressed = self.press(lambda: Event.objects.get(kind="stop.made", subject_id=str(stop.pk)).recorded_at)
         self.count["emergency stops"] += 1
-        time.sleep(3.0)
+        self.look("stopped")
+        time.sleep(3.0 * (1 if self.many else self.plant.slow))
         lifted = self.press(db_now)
         for user in (people.aoki, people.baba):
             self.press(lambda user=user: stops.lift(stop, by=user, at=db_now()))

@@ -132,6 +132,8 @@ class Weather:
             if self.few:  # nobody is killed, or loses its connection, with an answer that it should come back with
                 self.wait_for(lambda: self.plant.all_are_awake(), CHANCE * self.plant.slow)
             self.spent["waiting for people"] += time.monotonic() - began
+            if self.office:
+                self.office.look(fault)
             began = time.monotonic()
             getattr(self, fault.replace(" ", "_"))()
             self.spent[fault] += time.monotonic() - began

@@ -12,6 +12,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from administration.errors import Refused
+from administration.fields import db_now
 from administration.work import jobs
 from administration.work.models import Job, JobState
 
@@ -49,12 +50,26 @@ def test_starting_twice_finds_the_same_waiting_job(db):
     assert jobs.start(None, "test.count", 1) != jobs.start(None, "test.count", 2)
 
 
+def test_a_job_that_ends_while_it_is_started_again_is_started_anew(db, monkeypatch):
+    first = jobs.start(None, "test.count", 1)
+    inner = Job.objects.bulk_create
+
+    def and_then_it_ends(*args, **kwargs):
+        inner(*args, **kwargs)
+        Job.objects.filter(pk=first.pk, state=JobState.WAITING).update(state=JobState.DONE, finished_at=db_now(), result={})
+
+    monkeypatch.setattr(Job.objects, "bulk_create", and_then_it_ends)
+
+    assert jobs.start(None, "test.count", 1) != first
+    assert Job.objects.filter(kind="test.count", state=JobState.WAITING).count() == 1
+
+
 def test_a_job_that_ended_can_be_started_anew_but_not_reopened(db):
     first = jobs.wait(jobs.start(None, "test.count", 1))
     assert jobs.start(None, "test.count", 1) != first
 
     with pytest.raises(DatabaseError, match="job_that_ended_stays_ended"), transaction.atomic():
-        Job.objects.filter(pk=first.pk).update(state=JobState.WAITING)
+        Job.objects.filter(pk=first.pk, state=JobState.WAITING).update(state=JobState.WAITING)
 
 
 def test_a_refusal_ends_the_job_with_its_sentence(db):
