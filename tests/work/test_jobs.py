@@ -69,7 +69,7 @@ def test_a_job_that_ended_can_be_started_anew_but_not_reopened(db):
     assert jobs.start(None, "test.count", 1) != first
 
     with pytest.raises(DatabaseError, match="job_that_ended_stays_ended"), transaction.atomic():
-        Job.objects.filter(pk=first.pk, state=JobState.WAITING).update(state=JobState.WAITING)
+        Job.objects.filter(pk=first.pk).update(state=JobState.WAITING)
 
 
 def test_a_refusal_ends_the_job_with_its_sentence(db):
