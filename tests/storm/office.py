@@ -161,7 +161,7 @@ class Office:
         if self.rng.random() < 0.3:
             self.replay_an_approval()
             if self.visitors:
-                self.visitors.press_again(1)
+                self.press(lambda: self.visitors and self.visitors.press_again(1))
         time.sleep(0.05)
 
     def make_ready(self, rail: str) -> list[Batch]:
