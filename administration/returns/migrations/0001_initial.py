@@ -922,6 +922,10 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL((Path(__file__).parent / "failures.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),
+        migrations.RunSQL((Path(__file__).parent / "batches.sql").read_text(), migrations.RunSQL.noop),
+        migrations.RunSQL((Path(__file__).parent / "sending.sql").read_text(), migrations.RunSQL.noop),
+        migrations.RunSQL((Path(__file__).parent / "evidence.sql").read_text(), migrations.RunSQL.noop),
+        migrations.RunSQL((Path(__file__).parent / "gates.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL((Path(__file__).parent / "pace.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL((Path(__file__).parent / "tail.sql").read_text(), migrations.RunSQL.noop),
     ]
