@@ -16,6 +16,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from administration.amounts import BadAmount, parse
 from administration.books.models import Asset
@@ -28,6 +29,7 @@ from administration.record import log
 from claims.register.models import ClaimClass
 
 EXAMPLE = Path(__file__).parent / "example_plan.toml"
+ITS_NAMES = (gettext_noop("First interim return in kind"), gettext_noop("customers"))  # pages say them in the language of the reader
 EVERY_ASSET, EVERY_OTHER_ASSET = "every asset", "every other asset"
 FLOOR, LARGEST_REMAINDER = "floor", "largest remainder"
 NUMBER_MAX = 10**18

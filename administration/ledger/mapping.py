@@ -13,9 +13,9 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from administration import amounts
+from administration import amounts, wording
 from administration.errors import Refused
 from administration.ledger import encodings, formats, grammars, my_number, package
 from administration.ledger.formats import Layout
@@ -26,13 +26,26 @@ BYTES_MAX = 1 << 20
 TABLES = {table.file.removesuffix(".csv"): table for table in package.BY_FILE.values()}
 
 
+class Fault(NamedTuple):
+    """One thing wrong with a mapping, in one wording; whoever reads it reads it in their language."""
+
+    place: str  # in the text, by its own names
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {wording.said(self.sentence)}"
+
+
 class BadMapping(Refused):
     """The mapping cannot be used; every fault is in `faults`."""
 
-    def __init__(self, faults: list[str]) -> None:
+    def __init__(self, faults: list[Fault]) -> None:
         self.faults = tuple(faults)
-        more = f" And {len(faults) - 1} more." if len(faults) > 1 else ""
-        super().__init__(f"{faults[0]}{more}")
+        super().__init__(*faults)
+
+    def __str__(self) -> str:
+        more = len(self.faults) - 1
+        return f"{self.faults[0]} {wording.said(f'And {more} more.')}" if more else str(self.faults[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +142,11 @@ def read(text: str) -> Mapping:
     """The mapping in this text. Raises BadMapping with every fault found."""
     content = text.encode()
     if len(content) > BYTES_MAX:
-        raise BadMapping(["The mapping is larger than a megabyte: it holds rows that belong elsewhere."])
+        raise BadMapping([Fault("mapping", "it is larger than a megabyte: it holds rows that belong elsewhere.")])
     try:
         top = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as wrong:
-        raise BadMapping([f"This is not TOML: {wrong}."]) from None
+        raise BadMapping([Fault("mapping", f"this is not TOML: {wrong}.")]) from None
     reader = _Reader()
     mapping = reader.mapping(top, hashlib.sha256(content).hexdigest())
     if reader.faults:
@@ -145,10 +158,10 @@ class _Reader:
     """Walks the TOML and writes down what is wrong, without stopping at the first fault."""
 
     def __init__(self) -> None:
-        self.faults: list[str] = []
+        self.faults: list[Fault] = []
 
     def fault(self, place: str, sentence: str) -> None:
-        self.faults.append(f"{place}: {sentence}")
+        self.faults.append(Fault(place, sentence))
 
     # --- plain values ---------------------------------------------------------------------------
 

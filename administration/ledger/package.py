@@ -22,7 +22,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from administration import amounts
+from django.utils.translation import gettext as _
+
+from administration import amounts, wording
 from administration.errors import Refused
 from administration.ledger.tables import (
     ACCESS,
@@ -138,8 +140,9 @@ class Fault:
     row: int | None = None  # as a spreadsheet shows it: the header is row 1
 
     def __str__(self) -> str:
-        where = " ".join(filter(None, [self.file, f"row {self.row}" if self.row else "", self.column]))
-        return f"{where}: {self.reason} {self.remedy}"
+        """In the reader's language; what is kept of it is in one wording."""
+        where = " ".join(filter(None, [self.file, _("row %(row)s") % {"row": self.row} if self.row else "", self.column]))
+        return f"{where}: {wording.said(self.reason)} {wording.said(self.remedy)}"
 
 
 class PackageRefused(Refused):
@@ -147,8 +150,11 @@ class PackageRefused(Refused):
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
-        more = f" And {len(self.faults) - 1} more." if len(self.faults) > 1 else ""
-        super().__init__(f"{self.faults[0]}{more}")
+        super().__init__(*self.faults)
+
+    def __str__(self) -> str:
+        more = len(self.faults) - 1
+        return f"{self.faults[0]} {wording.said(f'And {more} more.')}" if more else str(self.faults[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Sample:
 
 @dataclass
 class Preview:
-    faults: list[str] = field(default_factory=list)  # of the mapping itself
+    faults: list[mapping.Fault] = field(default_factory=list)  # of the mapping itself
     obstacles: list[Fault] = field(default_factory=list)  # between the mapping and these files
     samples: list[Sample] = field(default_factory=list)
 

@@ -90,6 +90,9 @@ DEADLINES: Words = {
     "exclusion_simplified": _("exclusion period of a simplified dividend"),
     "table_objection": _("objection to the dividend table"),
     "abolition_notice": _("notice before business is abolished"),
+    "creditors_meeting": _("meeting of creditors"),
+    "plan_submission": _("submission of the plan"),
+    "court_report": _("report to the court"),
 }
 
 EVENTS_COUNTED_FROM: Words = {

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from administration import wording
 from administration.cases import appointments, approvals
 from administration.cases.models import ApprovalRequest, Case
 from administration.errors import Refused
@@ -93,6 +94,18 @@ def in_words(code: str) -> tuple[str, str]:
     """What a kind of failure is, and the next step."""
     what, step = WORDS.get(code, (code, ""))
     return str(what), str(step)
+
+
+def told(said: str) -> str:
+    """A rail's own words, and before them what the house takes them to mean, where it knows them."""
+    if not said:
+        return ""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT failure_code(%s, '')", [said])
+        (code,) = cursor.fetchone()
+    if code not in WORDS or code == "other":
+        return wording.said(said)
+    return _("%(what)s (the rail's words: “%(said)s”)") % {"what": in_words(code)[0], "said": wording.said(said)}
 
 
 KEPT_BACK = """

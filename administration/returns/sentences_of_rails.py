@@ -193,7 +193,19 @@ SENTENCES = (
     _("Line %(line)s is no statement line of the rehearsal rail. Nothing was read."),
     # what is written on a destination, and on a hold
     _("a return to it came back: %(why)s"),
+    _("a return to it failed: %(why)s"),
     _("list %(version)s, entry %(entry)s"),
+    # what a rail or we said of a return, as its evidence keeps it
+    _("found not paid"),
+    _("%(part)s: found not paid"),
+    _("declined"),
+    _("a line of another asset or amount"),
+    _("unknown to the custodian"),
+    _("%(txid)s by the custodian's word"),
+    # what the rehearsal rail will not carry
+    _("A request carries 1 to %(most)s items, not %(count)s. Split them."),
+    _("Two items have the same reference. A return is paid once."),
+    _("%(return)s pays %(units)s units. Pay only what is more than nothing."),
     # when it is not known what a rail did
     _("The rehearsal rail does not answer. Ask again later."),
     _("The rehearsal rail answered %(status)s. Ask again later."),

@@ -43,6 +43,9 @@ DEADLINES: Labels = {
     "exclusion": _("End of the exclusion period"),
     "exclusion_simplified": _("End of the exclusion period (simplified dividend)"),
     "abolition_notice": _("Notice of abolition"),
+    "creditors_meeting": _("Meeting of creditors"),
+    "plan_submission": _("Last day to submit the plan"),
+    "court_report": _("Report to the court"),
 }
 
 # Titles of notices that the office words itself are shown as they went out.

@@ -1,6 +1,7 @@
 """What a mapping declares and what it does not; which bytes are read as what; what is refused before it is read."""
 
 import gzip
+import re
 import zipfile
 from datetime import date
 from decimal import Decimal
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pyarrow
 import pytest
+from django.utils import translation
 from pyarrow import parquet
 
 from administration.cases.models import Case
@@ -203,23 +205,34 @@ columns = { account_id = "a", asset = "s", product = { constant = "spot" }, amou
 """
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("x = ", "not TOML"), (HEAD, "at least one delivered file"), (HEAD + BALANCES % ", rounding = 2", "not known here"),
-        (HEAD + BALANCES.replace("%s", "").replace('"q"', '"マイナンバー"'), "individual numbers"),
-        (HEAD + BALANCES.replace("%s", "").replace('"spot"', '"bogus"'), "not one of"),
-        (HEAD + BALANCES.replace("%s", "").replace('"utf-8"', '"ebcdic"'), "must be one of"),
-        (HEAD + BALANCES.replace("%s", "").replace(', amount = { column = "q" }', ""), "amount must be given"),
-        (HEAD + '[[assets]]\ncode = "LUNA"\nscale = 6\nnetwork = "t"\nkind = "coin"\nsymbols = ["XBT"]\n' + BALANCES % "", "stands for BTC already"),
-        (HEAD + BALANCES.replace("%s", ', date = ["day first", "month first"]'), "ambiguous"),
-        (HEAD.replace("+09:00", "") + BALANCES % "", "with its offset"),
-    ],
-)  # fmt: skip
+FAULTY = [
+    ("x = ", "not TOML"), (HEAD, "at least one delivered file"), (HEAD + BALANCES % ", rounding = 2", "not known here"),
+    (HEAD + BALANCES.replace("%s", "").replace('"q"', '"マイナンバー"'), "individual numbers"),
+    (HEAD + BALANCES.replace("%s", "").replace('"spot"', '"bogus"'), "not one of"),
+    (HEAD + BALANCES.replace("%s", "").replace('"utf-8"', '"ebcdic"'), "must be one of"),
+    (HEAD + BALANCES.replace("%s", "").replace(', amount = { column = "q" }', ""), "amount must be given"),
+    (HEAD + '[[assets]]\ncode = "LUNA"\nscale = 6\nnetwork = "t"\nkind = "coin"\nsymbols = ["XBT"]\n' + BALANCES % "", "stands for BTC already"),
+    (HEAD + BALANCES.replace("%s", ', date = ["day first", "month first"]'), "ambiguous"),
+    (HEAD.replace("+09:00", "") + BALANCES % "", "with its offset"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "says"), FAULTY)
 def test_a_mapping_with_a_fault_says_where(text: str, says: str):
     with pytest.raises(mapping.BadMapping) as refused:
         mapping.read(text)
-    assert any(says in fault for fault in refused.value.faults), refused.value.faults
+    assert any(says in str(fault) for fault in refused.value.faults), refused.value.faults
+
+
+@pytest.mark.parametrize("text", [text for text, _says in FAULTY] + ["format = 1\n[[assets]]\nscale = '2'\n[[sources]]\nencoding = 'x'\n"])
+def test_whoever_reads_japanese_reads_the_fault_in_japanese(text: str):
+    with pytest.raises(mapping.BadMapping) as refused, translation.override("ja"):
+        mapping.read(text)
+    with translation.override("ja"):
+        for fault in refused.value.faults:
+            assert re.search("[ぁ-ん]", str(fault)), fault.sentence
+        assert re.search("[ぁ-ん]", str(refused.value))
+    assert re.search("[a-z]{3}", refused.value.faults[0].sentence)  # kept in one wording
 
 
 def test_every_column_is_mapped_or_ignored_and_my_number_is_seen_in_names_and_digits(tmp_path: Path):

@@ -3,6 +3,7 @@ A page that does something: it first says the effect in words and figures, and o
 
     GET            the form, if the act asks for anything; otherwise the effect at once
     POST look      the effect of what was entered
+    POST change    the form again, with what was entered
     POST do        carries the hash of the effect that was shown; does it only if the effect is still the same
 
 A page done twice (double click, back, reload) does its act once: each effect has a key, and the key is used up
@@ -36,7 +37,7 @@ from administration.office.models import Press
 from administration.office.pages.base import CasePage
 from administration.work.models import Job
 
-LOOK, DO = "look", "do"
+LOOK, CHANGE, DO = "look", "change", "do"
 SHOWN_FOR = 3600  # seconds: an effect looked at longer ago is shown again first
 
 
@@ -48,6 +49,7 @@ class Table:
     head: list[Any]
     rows: list[list[Any]]
     numeric: frozenset[int] = frozenset()  # columns set to the right
+    apart: bool = False  # more long amounts in a row than a screen is wide: each row by itself
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,11 @@ class ActPage(CasePage):
         """What the act is done to, said above its form: a claim's number, a person's name. Asked after form_arguments()."""
         return ""
 
-    def asking(self, form: forms.Form, **more: Any) -> dict[str, Any]:
-        return {"form": form, "intro": self.intro, "about": self.about(), **more}
+    def asking(self, form: forms.Form, kept: "dict[str, KeptFile] | None" = None, **more: Any) -> dict[str, Any]:
+        """The form with what was entered; files that are here already need not be chosen again."""
+        for name, one in (kept or {}).items():
+            form[name].initial = one
+        return {"form": form, "kept": kept or {}, "intro": self.intro, "about": self.about(), **more}
 
     def form(self, data: QueryDict | None = None, files: Any = None) -> forms.Form | None:
         return self.form_class(data, files, **self.form_arguments()) if self.form_class else None
@@ -153,7 +158,9 @@ class ActPage(CasePage):
         data: dict[str, Any] = {}
         if form is not None:
             if not form.is_valid():
-                return self.show(self.asking(form, trouble=True), status=400)
+                return self.show(self.asking(form, kept, trouble=True), status=400)
+            if request.POST.get("stage") == CHANGE:
+                return self.show(self.asking(form, kept))
             data = {**form.cleaned_data, **kept}
         entered = {
             name: request.POST.getlist(name) for name in request.POST if name not in OURS and not name.startswith(KEPT)
@@ -165,7 +172,7 @@ class ActPage(CasePage):
         except Refused as refusal:
             if form is None:
                 raise
-            return self.show(self.asking(form, refusal=str(refusal)), status=409)
+            return self.show(self.asking(form, kept, refusal=str(refusal)), status=409)
 
     def _try(self, data: Any) -> None:
         """What the act refuses, the look refuses by the same sentence: no effect is shown that a press would not have."""

@@ -12,7 +12,7 @@ from administration.office import readable
 from administration.office.entering import OfCase, WordsField, offer
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
-from administration.office.pages.returning import rail_choices, rail_name, return_of
+from administration.office.pages.returning import place_of, rail_choices, rail_name, return_of
 from administration.office.pages.what_is_signed import describes
 from administration.rails.zengin.returned import Finding
 from administration.returns import failures, fees, matching, routes, statements
@@ -65,7 +65,7 @@ class DecideLine(ActPage):
 
     def effect(self, data: dict[str, Any]) -> Effect:
         line = self.line()
-        figures = [(_("Line"), f"{line.evidence.name} · {line.line}"), (_("Why it waits"), matching.sentence(line)), (_("It speaks of"), self.named(data["answer"]))]
+        figures = [(_("Line"), place_of(line)), (_("Why it waits"), matching.sentence(line)), (_("It speaks of"), self.named(data["answer"]))]
         if line.problem == fees.PROBLEM:
             row = AssetReturn.objects.select_related("asset").get(case=self.case, reference=data["answer"])
             return Effect(

@@ -7,12 +7,13 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from administration import amounts
+from administration import amounts, wording
 from administration.ledger import audited, takeover
 from administration.ledger.models import Intake, IntakeState
 from administration.office.entering import DayField, PaperField, WordsField, offer
 from administration.office.pages.acting import ActPage, Effect, Table
 from administration.office.pages.base import page
+from administration.office.pages.showing import day
 from administration.office.pages.taking_over import AUDITED, POWER, audited_rows, scales_of, shown
 
 
@@ -39,7 +40,7 @@ class Tying(forms.Form):
             try:
                 self.cleaned_data["units"] = amounts.parse(text.replace(",", "").strip(), self.scales[code])
             except amounts.BadAmount as wrong:
-                raise ValidationError({"amount": str(wrong)}) from None
+                raise ValidationError({"amount": wording.said(str(wrong))}) from None
         return self.cleaned_data
 
 
@@ -66,7 +67,7 @@ class TieToAuditedAccounts(ActPage):
             _("The ledger's %(asset)s stands beside the audited accounts from now on, and is signed with them.") % {"asset": code},
             _("Write it down"),
             figures=[
-                (_("Audited as of"), data["as_of"].isoformat()),
+                (_("Audited as of"), day(data["as_of"])),
                 (_("Auditor"), data["auditor"]),
                 (_("Owed to customers by the audited accounts"), shown(data["units"], code, scales)),
                 (_("Rows add up to"), shown(there, code, scales)),

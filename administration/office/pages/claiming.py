@@ -89,17 +89,23 @@ class ClaimsPage(ListPage):
         return made | {"q": self.asked, "buttons": self.buttons(), "confirms": confirms}
 
     def buttons(self) -> list[Button]:
-        found = []
-        for label, name, power in (
-            (_("Make claims from the ledger"), "claims-schedule", SCHEDULE),
+        """What comes first is done next: claims are made once, then notices go out. The rest is seldom pressed."""
+        made = Claim.objects.filter(case=self.case).exists()
+        make = (_("Make claims from the ledger"), "claims-schedule", SCHEDULE)
+        notice = (_("Issue a notice"), "notice-issue", SCHEDULE)
+        first, last = (notice, make) if made else (make, notice)
+        acts = (
+            first,
             (_("Rely on destinations handed over"), "destinations-order", VERIFY),
             (_("Release what has cooled off"), "destinations-release", VERIFY),
             (_("Let claims follow corrections"), "corrections-follow", DECIDE),
-            (_("Issue a notice"), "notice-issue", SCHEDULE),
-        ):
-            if self.may(power):
-                found.append(Button(label, self.url(name)))
-        return found
+            last,
+        )
+        return [
+            Button(label, self.url(name), main=n == 0, more=n > 0)
+            for n, (label, name, power) in enumerate(acts)
+            if self.may(power)
+        ]
 
     def filters(self) -> list[Filter]:
         assets = [(asset.code, asset.code) for asset in Asset.objects.filter(case=self.case).order_by("code")]

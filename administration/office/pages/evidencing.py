@@ -16,9 +16,18 @@ from administration.office.pages.acting import ActPage, Effect, Table
 from administration.office.pages.approving import EFFECTS
 from administration.office.pages.base import CasePage, page
 from administration.office.pages.lists import Column, Filter
-from administration.office.pages.returning import ButtonList, assets_of, fresh_lines, rail_choices, rail_name, rails_of
+from administration.office.pages.returning import (
+    ButtonList,
+    assets_of,
+    file_of,
+    fresh_lines,
+    place_of,
+    rail_choices,
+    rail_name,
+    rails_of,
+)
 from administration.office.pages.working import KINDS
-from administration.returns import corrections, evidence, matching, routes, settlement
+from administration.returns import corrections, evidence, failures, matching, routes, settlement
 from administration.returns.models import (
     Attempt,
     AttemptState,
@@ -89,7 +98,7 @@ class EvidencePage(ButtonList):
     def columns(self) -> list[Column]:
         language = get_language() or "en"
         return [
-            Column(_("Name"), lambda row: row.name, link=lambda row: f"{self.url('evidence-lines')}?file={row.pk}"),
+            Column(_("Name"), lambda row: file_of(row), link=lambda row: f"{self.url('evidence-lines')}?file={row.pk}"),
             Column(_("Rail"), lambda row: rail_name(row.rail)),
             Column(_("Received"), lambda row: readable.instant(row.received_at, language)),
             Column(_("By"), lambda row: (row.received_by.first_name or row.received_by.username) if row.received_by else _("asked by the house")),
@@ -138,7 +147,7 @@ class LinesPage(ButtonList):
     def columns(self) -> list[Column]:
         language, assets = get_language() or "en", assets_of(self.case)
         return [
-            Column(_("Line"), lambda row: f"{row.evidence.name} · {row.line}", link=lambda row: self.url("evidence-line", pk=row.pk)),
+            Column(_("Line"), lambda row: place_of(row), link=lambda row: self.url("evidence-line", pk=row.pk)),
             Column(_("Says"), lambda row: LINE_KINDS.get(row.kind, row.kind)),
             Column(_("Reference"), lambda row: row.reference, link=self.story),
             Column(_("Amount"), lambda row: money_of(assets, row.asset_code, row.amount), numeric=True),
@@ -200,7 +209,7 @@ class LinePage(CasePage):
                 }
             )  # fmt: skip
         return {
-            "line": line, "says": LINE_KINDS.get(line.kind, line.kind), "money": money_of(assets, line.asset_code, line.amount),
+            "line": line, "place": place_of(line), "reason": failures.told(line.reason), "says": LINE_KINDS.get(line.kind, line.kind), "money": money_of(assets, line.asset_code, line.amount),
             "state": match_state(line), "step": STEPS.get(line.problem, ""), "ours": ours,
             "stops": list(self.case.stops.filter(lifted_at__isnull=True)), "answers": self.answers(line) if may else [],
         }  # fmt: skip
@@ -244,7 +253,7 @@ class ReceiveEvidence(ActPage):
         known = Evidence.objects.filter(case=self.case, sha256=bytes.fromhex(file.sha256)).first()
         warnings = []
         if known:
-            warnings.append(_("These bytes were received before, as “%(name)s”. Nothing new comes of them.") % {"name": known.name})
+            warnings.append(_("These bytes were received before, as “%(name)s”. Nothing new comes of them.") % {"name": file_of(known)})
         return Effect(
             sentence=_("%(name)s is taken in as evidence of %(rail)s. Nothing settles before you press “Settle”.")
             % {"name": file.name, "rail": rail_name(rail)},
@@ -427,7 +436,7 @@ def describe(request: ApprovalRequest, case: Case) -> Effect:
             lines = EvidenceLine.objects.filter(case=case, part=thing.rail_key)
         assets = assets_of(case)
         rows = [
-            [f"{line.evidence.name} · {line.line}", LINE_KINDS.get(line.kind, line.kind), line.reference, money_of(assets, line.asset_code, line.amount), match_state(line)]
+            [place_of(line), LINE_KINDS.get(line.kind, line.kind), line.reference, money_of(assets, line.asset_code, line.amount), match_state(line)]
             for line in lines.select_related("evidence").prefetch_related("matches").order_by("pk")[:10]
         ]
         tables = [Table(_("What the rail says of it"), [_("Line"), _("Says"), _("Reference"), _("Amount"), _("Match")], rows, frozenset({3}))]
@@ -495,5 +504,5 @@ class OverpaymentsPage(ButtonList):
             Column(_("Amount"), lambda row: readable.money(row.amount, row.asset), numeric=True),
             Column(_("Recovered"), lambda row: readable.money(row.recovered, row.asset), numeric=True),
             Column(_("Found"), lambda row: readable.instant(row.at, language)),
-            Column(_("Line"), lambda row: f"{row.line.evidence.name} · {row.line.line}", link=lambda row: self.url("evidence-line", pk=row.line_id)),
+            Column(_("Line"), lambda row: place_of(row.line), link=lambda row: self.url("evidence-line", pk=row.line_id)),
         ]  # fmt: skip

@@ -16,7 +16,15 @@ from administration.office.entering import OfCase, offer
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import CasePage, page
 from administration.office.pages.evidencing import LINE_KINDS, STEPS, money_of
-from administration.office.pages.returning import OWNERS, assets_of, gate_sentence, people_in_charge, rail_name, rows_of
+from administration.office.pages.returning import (
+    OWNERS,
+    assets_of,
+    gate_sentence,
+    people_in_charge,
+    place_of,
+    rail_name,
+    rows_of,
+)
 from administration.office.pages.scheduling import KEPT_BACK
 from administration.people.models import User
 from administration.rails.interface import RailClass
@@ -177,7 +185,7 @@ class Exceptions(CasePage):
 
     def beside(self, line: EvidenceLine) -> tuple[str, str]:
         says = LINE_KINDS.get(line.kind, line.kind)
-        words = f"{line.evidence.name} · {line.line} · {says} · {line.reference or '–'} · {money_of(self.assets, line.asset_code, line.amount)}"
+        words = f"{place_of(line)} · {says} · {line.reference or '–'} · {money_of(self.assets, line.asset_code, line.amount)}"
         return words, self.url("evidence-line", pk=line.pk)
 
     def returned(self) -> list[Waiting]:
@@ -192,7 +200,7 @@ class Exceptions(CasePage):
             found.append(
                 Waiting(
                     f"{reference} · {readable.money(int(units), self.assets[code])}",
-                    _("Claim %(claim)s · the rail says: %(reason)s") % {"claim": claim, "reason": reason or "–"},
+                    _("Claim %(claim)s · the rail says: %(reason)s") % {"claim": claim, "reason": failures.told(reason) or "–"},
                     str(OWNERS["office"] if usable else OWNERS["customer"]) + f" · {self.charge}", since, self.age(since), step, acts,
                     [(_("The line that says so"), self.url("evidence-line", pk=line))], (Matter.RETURN, reference),
                 )

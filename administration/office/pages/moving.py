@@ -273,4 +273,4 @@ class IdentitiesFile(CasePage):
     def shown(self, form: forms.Form, *, status: int = 200) -> HttpResponse:
         intro = _("It holds personal data of every customer in the book. Hand it over sealed, to the other exchange only. "
                   "Every time it is made, the record says by whom and why.")  # fmt: skip
-        return self.show({"form": form, "intro": intro, "trouble": status != 200}, status=status)
+        return self.show({"form": form, "intro": intro, "button": _("Hand the file over"), "trouble": status != 200}, status=status)

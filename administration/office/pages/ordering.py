@@ -257,12 +257,12 @@ def law_in_words(provenance: str) -> str:
     return f"{article} {open_still}{rest}" if mark else article
 
 
+OF_NO_LAW = ("creditors_meeting", "plan_submission", "court_report")  # kinds whose period an order or the court sets
+
+
 class Computing(OfCase):
     kind = forms.ChoiceField(label=lazy("What"), required=False)
-    other = forms.RegexField(
-        r"^[a-z][a-z0-9_]*\Z", max_length=40, required=False, label=lazy("Another kind"),
-        help_text=lazy("A short name in small letters, such as creditors_meeting, if the list has none that fits."),
-    )  # fmt: skip
+    other = forms.CharField(label=lazy("Another kind"), max_length=40, required=False, help_text=lazy("What it is for, in your words, if the list has none that fits."))
     counted_from = DayField(label=lazy("Counted from"))
     counted_from_what = forms.ChoiceField(label=lazy("What happened on that day"), required=False)
     period = forms.RegexField(
@@ -277,7 +277,7 @@ class Computing(OfCase):
 
     def prepare(self) -> None:
         rules = profiles.proceeding_of(self.case).deadlines
-        offer(self, "kind", [*words.choices(words.DEADLINES, list(rules)), ("", _("another kind"))])
+        offer(self, "kind", [*words.choices(words.DEADLINES, [*rules, *OF_NO_LAW]), ("", _("another kind"))])
         offer(self, "counted_from_what", [("", _("as the rule says")), *words.choices(words.EVENTS_COUNTED_FROM)])
         offer(self, "order", self.case.orders.order_by("-issued_date", "-pk"))
 

@@ -7,7 +7,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from administration import amounts
+from administration import amounts, wording
 from administration.books.models import Asset
 from administration.cases.models import ApprovalRequest, Case
 from administration.office import readable
@@ -119,7 +119,7 @@ class LimitForm(forms.Form):
         try:
             data["at_most"] = amounts.parse(data.get("at_most", "").replace(",", ""), asset.scale if asset else 0)
         except amounts.BadAmount as wrong:
-            self.add_error("at_most", str(wrong))
+            self.add_error("at_most", wording.said(str(wrong)))
         data["asset"] = asset
         return data
 

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from administration import wording
 from administration.distribution import comparing, plans, runs
 from administration.distribution.models import Plan, Run
 from administration.errors import Refused
@@ -57,7 +58,7 @@ class PlanPage(ShowPage):
             _("Versions of the plan"), head=[_("Version"), _("Name"), _("Drafted by"), _("When"), "SHA-256", ""],
             rows=[
                 [
-                    link(self.url("plan-version", version=row.version), f"{row.version}"), row.name, who(row.drafted_by),
+                    link(self.url("plan-version", version=row.version), f"{row.version}"), wording.said(row.name), who(row.drafted_by),
                     jst(row.drafted_at), sha(row.sha256),
                     link(self.url("run-compute", version=row.version), _("Compute")) if self.may(POWER) else "–",
                 ]
@@ -69,7 +70,7 @@ class PlanPage(ShowPage):
             _("Runs"), head=[_("Run"), _("Plan"), _("Round"), _("State"), _("Claim lines"), _("Computed by"), _("When")],
             rows=[
                 [
-                    link(self.url("run", number=row.number), f"{row.number}"), f"{row.plan.version} · {row.plan.name}",
+                    link(self.url("run", number=row.number), f"{row.number}"), f"{row.plan.version} · {wording.said(row.plan.name)}",
                     words.of(words.ROUNDS, row.kind), tag(words.of(words.RUNS, row.state)), f"{row.entitlement_count:,}",
                     who(row.computed_by), jst(row.computed_at),
                 ]
@@ -89,7 +90,7 @@ class PlanVersion(ShowPage):
         self.plan = get_object_or_404(Plan.objects.select_related("drafted_by"), case=self.case, version=kwargs["version"])
 
     def sentence(self) -> Any:
-        return _("Version %(version)s: %(name)s.") % {"version": self.plan.version, "name": self.plan.name}
+        return _("Version %(version)s: %(name)s.") % {"version": self.plan.version, "name": wording.said(self.plan.name)}
 
     def figures(self) -> list[tuple[Any, Any]]:
         return [(_("Drafted by"), who(self.plan.drafted_by)), (_("When"), jst(self.plan.drafted_at)), ("SHA-256", sha(self.plan.sha256))]
@@ -188,7 +189,7 @@ class DraftPlan(ActPage):
                 Table(
                     _("What is shared, and among whom"), [_("Pool"), _("Asset"), _("Classes that share"), _("Rounding"), _("Kept back")],
                     [
-                        [one.pool.name, one.asset.code, readable.listed(words.of(words.CLASSES, name) for name in one.classes), words.of(ROUNDINGS, one.rounding),
+                        [wording.said(one.pool.name), one.asset.code, readable.listed(words.of(words.CLASSES, name) for name in one.classes), words.of(ROUNDINGS, one.rounding),
                          one.pool.holdback.reason or "–"]
                         for one in sharings
                     ],
@@ -232,14 +233,14 @@ def pools_of(run: Run) -> Section:
         ],
         rows=[
             [
-                row.pool, row.asset.code,
+                wording.said(row.pool), row.asset.code,
                 *(figure(units, row.asset) for units in (
                     row.free, row.held_back, row.given_before, row.weights, row.distributed, row.withdrawn, row.reserved, row.left)),
                 rate(row.effective, row.weights),
             ]
             for row in rows
         ],
-        numeric=frozenset(range(2, 11)),
+        numeric=frozenset(range(2, 11)), apart=True,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from administration.office.entering import AmountField, OfCase, OneOf, PaperFiel
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
 from administration.office.pages.papers import paper
+from administration.office.pages.returning import place_of
 from administration.office.pages.showing import Button, Section, ShowPage, link, tag, who
 from administration.office.pages.what_is_signed import describes
 from administration.office.templatetags.office import amount, jst
@@ -53,7 +54,7 @@ class OverpaymentPage(ShowPage):
             (_("Paid too much"), readable.money(self.row.amount, self.row.asset)),
             (_("Recovered"), readable.money(self.row.recovered, self.row.asset)),
             (_("Found"), jst(self.row.at)),
-            (_("The line that says so"), link(self.url("evidence-line", pk=self.row.line_id), f"{self.row.line.evidence.name} · {self.row.line.line}")),
+            (_("The line that says so"), link(self.url("evidence-line", pk=self.row.line_id), place_of(self.row.line))),
             (_("Asked for"), _("%(count)s times") % {"count": overpayments.asked(self.row)}),
         ]
 
@@ -257,7 +258,7 @@ class Recognise(ActPage):
             raise overpayments.NotRecovered(_("This line does not say that a settled return was paid a second time. Reload it and look again."))
         return Effect(
             _("The second payment of %(return)s becomes a receivable of the estate.") % {"return": line.reference}, _("Record the over-payment"),
-            figures=[(_("Line"), f"{line.evidence.name} · {line.line}"), (_("Reference"), line.reference)],
+            figures=[(_("Line"), place_of(line)), (_("Reference"), line.reference)],
         )  # fmt: skip
 
     def act(self, data: dict[str, Any]) -> Any:

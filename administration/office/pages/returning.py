@@ -1,6 +1,7 @@
 """What the pages of returns share: finding rows of the case by their reference, sums in words, lists with buttons."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from administration import wording
 from administration.books.models import Asset
 from administration.cases import appointments
 from administration.cases.models import AppointmentKind, Case
@@ -19,7 +21,7 @@ from administration.office.pages.lists import ListPage
 from administration.rails import accounts
 from administration.rails.transferee import Transferee
 from administration.returns import gates, routes
-from administration.returns.models import AssetReturn, Batch, Match, Round
+from administration.returns.models import AssetReturn, Batch, Evidence, EvidenceLine, Match, Round
 
 OWNERS: dict[str, Any] = {
     "customer": lazy("Customer"),
@@ -33,6 +35,19 @@ OWNERS: dict[str, Any] = {
 
 def rail_name(code: str) -> str:
     return words.of(words.RAILS, code)
+
+
+def file_of(evidence: Evidence) -> str:
+    """The name of a file; of a statement that a rail was asked for, whose it is and from where to where."""
+    asked = re.fullmatch(r"\S+ statement (\S*)-(\S+)", evidence.name) if evidence.cursor else None
+    if asked is None:
+        return wording.said(evidence.name)
+    return _("%(rail)s: statement asked for, %(since)s to %(until)s") % {"rail": rail_name(evidence.rail), "since": asked[1], "until": asked[2]}
+
+
+def place_of(line: EvidenceLine) -> str:
+    """Where a line of evidence stands: file and line."""
+    return f"{file_of(line.evidence)} · {line.line}"
 
 
 def rails_in_words(rails: Mapping[str, str]) -> str:

@@ -47,7 +47,7 @@ class ComputeRun(ActPage):
         last = self.case.runs.order_by("-number").first()
         return Effect(
             _("Version %(version)s (%(name)s) is computed over the claims as they are now. Nothing is given until it is approved.")
-            % {"version": plan.version, "name": plan.name},
+            % {"version": plan.version, "name": wording.said(plan.name)},
             _("Compute"),
             figures=[
                 (_("Assets that are shared"), ", ".join(one.asset.code for one in sharings) or "–"),
@@ -94,7 +94,7 @@ class RunPage(ShowPage):
 
     def sentence(self) -> Any:
         return _("Run %(run)s of plan %(plan)s (%(name)s) is %(state)s.") % {
-            "run": self.run.number, "plan": self.run.plan.version, "name": self.run.plan.name, "state": words.of(words.RUNS, self.run.state),
+            "run": self.run.number, "plan": self.run.plan.version, "name": wording.said(self.run.plan.name), "state": words.of(words.RUNS, self.run.state),
         }  # fmt: skip
 
     def notices(self) -> list[tuple[str, Any]]:
@@ -156,7 +156,7 @@ def bars(line: Any) -> dict[str, Any]:
     ]
     return {
         "asset": line.asset,
-        "pool": line.pool,
+        "pool": wording.said(line.pool),
         "steps": [
             (label, units, percent(max(start, 0), longest), percent(units, longest), kind)
             for label, units, start, kind in steps

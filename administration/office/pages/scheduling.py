@@ -12,7 +12,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from administration import amounts
+from administration import amounts, wording
 from administration.books.models import Asset
 from administration.distribution.models import Run, RunState
 from administration.office import readable
@@ -193,7 +193,7 @@ class ScheduleForm(forms.Form):
                     try:
                         units[code] = amounts.parse(text, asset.scale)
                     except amounts.BadAmount as wrong:
-                        self.add_error(f"{name}_{code}", str(wrong))
+                        self.add_error(f"{name}_{code}", wording.said(str(wrong)))
             data[name] = units
         return data
 

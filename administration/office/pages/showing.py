@@ -49,6 +49,7 @@ class Button:
     main: bool = False
     grave: bool = False
     why_not: Any = ""
+    more: bool = False  # seldom pressed: behind “Other acts”
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Section:
     empty: Any = ""
     buttons: list[Button] = field(default_factory=list)
     anchor: str = ""
+    apart: bool = False  # more long amounts in a row than a screen is wide: each row by itself
 
 
 class ShowPage(CasePage):

@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from administration.distribution.models import Entitlement
-from administration.office import readable
+from administration.office import readable, words
 from administration.office.pages.base import CasePage, page
 from administration.office.pages.evidencing import LINE_KINDS, money_of
-from administration.office.pages.returning import assets_of, rail_name, return_of, rows_of, where_to
+from administration.office.pages.returning import assets_of, place_of, rail_name, return_of, rows_of, where_to
 from administration.returns import batches, failures, gates, matching
 from administration.returns.models import (
     AssetReturn,
@@ -100,7 +100,7 @@ class Story(CasePage):
             found.append(
                 Moment(
                     decision.at, _("Decided: %(admitted)s admitted") % {"admitted": say(int(decision.admitted or 0))},
-                    f"{decision.reason} · {who}", order=2,
+                    f"{words.of(words.REASONS, decision.reason)} · {who}", order=2,
                 )
             )  # fmt: skip
         run = row.round.run
@@ -108,8 +108,8 @@ class Story(CasePage):
         detail = _("This line's share in it: %(amount)s.") % {"amount": say(int(given))} if given is not None else ""
         found.append(Moment(run.computed_at, _("Run %(number)s of the plan was computed") % {"number": run.number}, detail, order=3))
         if row.after:
-            words = _("Scheduled again after %(return)s came back") % {"return": row.after.reference}
-            found.append(Moment(None, words, say(row.amount), self.url("return", return_reference=row.after.reference), order=4))
+            again = _("Scheduled again after %(return)s came back") % {"return": row.after.reference}
+            found.append(Moment(None, again, say(row.amount), self.url("return", return_reference=row.after.reference), order=4))
         else:
             found.append(
                 Moment(
@@ -154,7 +154,7 @@ class Story(CasePage):
                 line = match.line
                 words = f"{LINE_KINDS.get(line.kind, line.kind)} · {money_of(self.assets, line.asset_code, line.amount)}"
                 found.append(
-                    Moment(line.at, _("The rail says: %(what)s") % {"what": words}, f"{line.evidence.name} · {line.line}" + (f" · {line.reason}" if line.reason else ""),
+                    Moment(line.at, _("The rail says: %(what)s") % {"what": words}, place_of(line) + (f" · {failures.told(line.reason)}" if line.reason else ""),
                            self.url("evidence-line", pk=line.pk), 9)
                 )  # fmt: skip
                 if match.applied_at:

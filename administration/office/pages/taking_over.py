@@ -21,7 +21,7 @@ from administration.ledger.models import ControlTotal, Finding, Intake, IntakeSt
 from administration.office import readable, words
 from administration.office.pages import working
 from administration.office.pages.base import CasePage, page
-from administration.office.pages.showing import Button, Section, ShowPage, link
+from administration.office.pages.showing import Button, Section, ShowPage, day, link
 from administration.office.templatetags.office import jst, sha
 from administration.work.models import Job, JobState
 
@@ -129,7 +129,7 @@ def audited_rows(intake: Intake) -> list[list[Any]]:
     return [
         [
             one.asset_code, shown(one.difference, one.asset_code, scales) if one.difference else "0", shown(one.audited, one.asset_code, scales),
-            shown(one.ledger, one.asset_code, scales), one.as_of.isoformat(), one.auditor, one.explanation or "–", sha(one.paper_sha256),
+            shown(one.ledger, one.asset_code, scales), day(one.as_of), one.auditor, one.explanation or "–", sha(one.paper_sha256),
         ]
         for one in audited.newest(intake)
     ]  # fmt: skip

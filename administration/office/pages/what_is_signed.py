@@ -160,7 +160,7 @@ def run(request: ApprovalRequest, case: Case) -> Effect:
             (_("Claim lines that receive"), f"{receiving:,}"),
             (_("Claim lines that share and receive nothing now"), f"{sharing - receiving:,}"),
             (_("Round"), _("final") if this.kind == "final" else _("interim")),
-            (_("Plan"), f"{this.plan.name} ({this.plan})"),
+            (_("Plan"), f"{wording.said(this.plan.name)} ({this.plan})"),
         ],
         tables=[
             Table(
@@ -174,7 +174,7 @@ def run(request: ApprovalRequest, case: Case) -> Effect:
                     ]
                     for line in lines
                 ],
-                numeric=frozenset({1, 2, 3, 4, 5}),
+                numeric=frozenset({1, 2, 3, 4, 5}), apart=True,
             ),
             Table(
                 _("The largest ten, by their part of what their asset's pool gives"),

@@ -30,6 +30,11 @@ CASE = {
     "trigger": "INSOLVENCY_PETITION",
 }
 
+IN_THE_BOOKS = {
+    "spot": "現物残高", "pending_withdrawal": "出金未了", "open_order": "注文拘束", "margin": "証拠金", "staking": "ステーキング",
+    "lending": "貸借",
+}  # fmt: skip
+
 
 class FolderInUse(Refused):
     """A package is only written into an empty folder."""
@@ -180,7 +185,7 @@ def _control_totals(book: Book, soiler: Soiler | None) -> list[dict[str, object]
             "product": product,
             "declared": amounts.show(units, asset.scale),
             "accounts": rows,
-            "source": f"基準時の総勘定元帳 利用者預り {asset.code} {product}",
+            "source": f"基準時の総勘定元帳 利用者預り {asset.code} {IN_THE_BOOKS[product]}",
         }
         for (asset, product, _, rows), units in zip(lines, declared, strict=True)
     ]
