@@ -34,23 +34,25 @@ WHERE e.run_id = %(run)s::bigint AND e.amount > 0
 ORDER BY a.code COLLATE "C", c.number COLLATE "C", l.claim_class COLLATE "C"
 """
 
-# The next lines of each pass. First what lowered claims hold too much goes back, as far as it is still here, for others
+# The next lines of each pass; every table is told where they begin, or each chunk would read it from its first row. First
+# what lowered claims hold too much goes back, as far as it is still here, for others
 # may be given just that; then everyone gets what was approved, capped by what their claim covers now.
 PASSES = ("withdraw", "declare")
 CHUNK = {
     "withdraw": """
 SELECT e.claim_line_id, greatest(0, p.given - greatest(
     e.kept, e.cumulative, p.scheduled + p.in_flight + p.settled + p.deposited))
-FROM distribution_entitlement e JOIN register_position p ON p.claim_line_id = e.claim_line_id
-WHERE e.run_id = %s AND e.claim_line_id > %s AND e.given > greatest(e.kept, e.cumulative)
-ORDER BY e.claim_line_id LIMIT %s""",
+FROM distribution_entitlement e
+JOIN register_position p ON p.claim_line_id = e.claim_line_id AND p.claim_line_id > %(after)s
+WHERE e.run_id = %(run)s AND e.claim_line_id > %(after)s AND e.given > greatest(e.kept, e.cumulative)
+ORDER BY e.claim_line_id LIMIT %(chunk)s""",
     "declare": """
 SELECT e.claim_line_id, least(e.amount, greatest(0, l.admitted + l.converted_in - l.converted_out - p.given))
 FROM distribution_entitlement e
-JOIN register_claimline l ON l.id = e.claim_line_id
-JOIN register_position p ON p.claim_line_id = e.claim_line_id
-WHERE e.run_id = %s AND e.claim_line_id > %s AND e.amount > 0
-ORDER BY e.claim_line_id LIMIT %s""",
+JOIN register_claimline l ON l.id = e.claim_line_id AND l.id > %(after)s
+JOIN register_position p ON p.claim_line_id = e.claim_line_id AND p.claim_line_id > %(after)s
+WHERE e.run_id = %(run)s AND e.claim_line_id > %(after)s AND e.amount > 0
+ORDER BY e.claim_line_id LIMIT %(chunk)s""",
 }
 
 
@@ -112,7 +114,7 @@ def step(job: Job) -> Progress:
     approvals.require(run.case, runs.ACT, run.pk, content_sha256=runs.content(run.pk), at=at)
     kind, chunk, after_line = (job.cursor or "withdraw:0:0").split(":")
     with connection.cursor() as cursor:
-        cursor.execute(CHUNK[kind], [run.pk, int(after_line), positions.ROWS_MAX])
+        cursor.execute(CHUNK[kind], {"run": run.pk, "after": int(after_line), "chunk": positions.ROWS_MAX})
         lines = cursor.fetchall()
     if lines:
         rows = [(line, int(units)) for line, units in lines if units > 0]

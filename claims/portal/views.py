@@ -1,14 +1,14 @@
 """The customer's pages. Each asks the database once, and each act is one call of a function of the database."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 from django import forms as django_forms
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.cache import add_never_cache_headers
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
@@ -20,6 +20,7 @@ ASK_COOKIE = "portal_ask"
 FRESH_COOKIE = "portal_fresh"
 ASK_SECONDS = {"email": 20 * 60, "post": 21 * 24 * 3600}
 SESSION_SECONDS = 8 * 3600
+NEVER_KEPT = "max-age=0, no-cache, no-store, must-revalidate, private"
 
 View = Callable[..., HttpResponse]
 
@@ -132,7 +133,7 @@ def signed_in(view: View) -> View:
         if "claim" not in facts:
             raise Http404
         answer = view(request, standing.of(facts), **kwargs)
-        add_never_cache_headers(answer)
+        answer.headers["Cache-Control"] = NEVER_KEPT
         return answer
 
     return seen
@@ -163,11 +164,12 @@ def data(request: HttpRequest, found: Standing) -> HttpResponse:
             "answer": str(line.figure),
             "reason": line.reason.sentence,
             "owner": line.reason.owner,
-            "until": line.reason.until,
+            "until": line.reason.until and line.reason.until.isoformat(),
         }
         for line in found.lines
     ]
-    return JsonResponse({"claim": found.number, "stage": found.stage, "as_of": found.facts["now"], "lines": lines})
+    everything = {"claim": found.number, "stage": found.stage, "as_of": found.facts["now"], "lines": lines}
+    return HttpResponse(json.dumps(everything), content_type="application/json")
 
 
 @require_safe

@@ -124,11 +124,12 @@ CREATE TRIGGER destination_is_kept BEFORE DELETE OR TRUNCATE ON destinations_des
 CREATE TRIGGER destination_transition_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON destinations_destinationtransition
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- Tell the planner what has come, right after it came: the next step begins at once.
+-- Tell the planner what has come, right after it came: the next step begins at once. Of the columns that rows are found
+-- by; to compare thirty thousand `details` takes longer than what follows.
 CREATE FUNCTION destinations_analyze() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    ANALYZE public.destinations_destination;
+    ANALYZE public.destinations_destination (id, case_id, claim_id, asset_id, version, network, origin, state, usable_from);
 END $$;
 
 REVOKE INSERT, UPDATE, DELETE ON destinations_destinationtransition FROM henkan_app;
