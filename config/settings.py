@@ -178,13 +178,17 @@ if HTTPS:
 # --- where rows are ---------------------------------------------------------------------------
 
 
+# The portal asks the same few questions on connections that stay open: the database reads and plans each but once.
+ASKED_AGAIN = {"server_side_binding": True, "prepare_threshold": 2}
+
+
 def database(role: str) -> dict[str, Any]:
     """One database, entered in a role: the login is a member of the four roles and works as none but them."""
     parsed: dict[str, Any] = {**dj_database_url.parse(ADDRESSES.database_url, conn_max_age=60, conn_health_checks=not PORTAL)}
     return {
         **parsed,
         "ENGINE": "django.db.backends.postgresql",
-        "OPTIONS": {**parsed.get("OPTIONS", {}), "options": f"-c role={role}"},
+        "OPTIONS": {**parsed.get("OPTIONS", {}), "options": f"-c role={role}", **(ASKED_AGAIN if PORTAL else {})},
     }
 
 

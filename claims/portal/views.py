@@ -334,7 +334,7 @@ def page(
     if status == 200 and form is not None and form.is_bound and form.errors:
         status = 422
     answer = render(request, template, context, status=status)
-    add_never_cache_headers(answer)
+    answer.headers["Cache-Control"] = NEVER_KEPT
     return answer
 
 
