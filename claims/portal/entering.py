@@ -6,13 +6,13 @@ the database. Nothing here tells a claim that exists from one that does not.
 """
 
 import hashlib
-import json
 import secrets
 import unicodedata
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, NamedTuple
 
+import orjson
 from django.db import IntegrityError, OperationalError, ProgrammingError, connection, transaction
 from django.utils.crypto import salted_hmac
 
@@ -76,7 +76,7 @@ def answer(ask_token: str, code: str) -> tuple[str, str]:
     """Come in with the code that was sent: the outcome (in, wrong, over) and the session's token."""
     token = new_token()
     found = token_hash(ask_token)
-    said = json.loads(_one("SELECT portal_answer(%s, %s, %s)", [found, code_mac(found, code), token_hash(token)]))
+    said = orjson.loads(_one("SELECT portal_answer(%s, %s, %s)", [found, code_mac(found, code), token_hash(token)]))
     return said["outcome"], token
 
 
@@ -98,16 +98,16 @@ def leave(session: str) -> None:
 def claim(session: str, number: str = "") -> dict[str, Any] | None:
     """Everything the pages of one claim show, in one statement; None: nobody is signed in with this token."""
     said = _read("SELECT portal_claim(%s, %s)::text", [session, number])
-    return None if said is None else dict(json.loads(said))
+    return None if said is None else dict(orjson.loads(said))
 
 
 def cases() -> list[dict[str, str]]:
-    return list(json.loads(_read("SELECT portal_cases()", [])))
+    return list(orjson.loads(_read("SELECT portal_cases()", [])))
 
 
 def case(reference: str) -> dict[str, Any] | None:
     said = _read("SELECT portal_case(%s)", [reference])
-    return None if said is None else dict(json.loads(said))
+    return None if said is None else dict(orjson.loads(said))
 
 
 def confirm(session: str, number: str) -> str:
@@ -145,7 +145,7 @@ def give_destination(session: str, number: str, asset: str, *, network: str, det
             (said,) = cursor.fetchone() or (None,)
             if said is None:
                 return "refused"
-            found = json.loads(said)
+            found = orjson.loads(said)
             if found["same"]:
                 return "before"
             cursor.execute(
