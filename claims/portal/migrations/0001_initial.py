@@ -85,5 +85,6 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(condition=models.Q(('claim__isnull', False), ('taken_at__isnull', True)), fields=['queued_at'], name='message_waiting'), models.Index(condition=models.Q(('claim__isnull', False)), fields=['claim', 'queued_at'], name='message_of_a_claim')],
             },
         ),
+        migrations.RunSQL((Path(__file__).parent / "reading.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),
     ]
