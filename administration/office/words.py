@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 Words = Mapping[str, Any]
 
@@ -103,6 +104,9 @@ EVENTS_COUNTED_FROM: Words = {
     "investigation_ended": _("the end of the claims investigation"),
     "notice": _("the notice"),
 }
+
+# Why something ended, where an act says so itself.
+ENDED = (gettext_noop("succession by order %(order)s"),)
 
 # --- step 2: the ledger -------------------------------------------------------------------------
 

@@ -123,11 +123,15 @@ class ActPage(CasePage):
         """What the act is done to, said above its form: a claim's number, a person's name. Asked after form_arguments()."""
         return ""
 
+    def facts(self) -> list[tuple[Any, Any]]:
+        """What somebody wants before the eyes who fills the form in: label, value."""
+        return []
+
     def asking(self, form: forms.Form, kept: "dict[str, KeptFile] | None" = None, **more: Any) -> dict[str, Any]:
         """The form with what was entered; files that are here already need not be chosen again."""
         for name, one in (kept or {}).items():
             form[name].initial = one
-        return {"form": form, "kept": kept or {}, "intro": self.intro, "about": self.about(), **more}
+        return {"form": form, "kept": kept or {}, "intro": self.intro, "about": self.about(), "facts": self.facts(), **more}
 
     def form(self, data: QueryDict | None = None, files: Any = None) -> forms.Form | None:
         return self.form_class(data, files, **self.form_arguments()) if self.form_class else None

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
+from administration import wording
 from administration.cases import appointments, approvals, archive, orders, policies, profiles, stops, succession
 from administration.cases.models import (
     Appointment,
@@ -64,7 +65,7 @@ class AppointmentsPage(ShowPage):
             found.append(Section(
                 _("Ended, or to come"), head=[_("Who"), _("Office"), _("From"), _("Until"), _("Why it ended")],
                 rows=[
-                    [who(row.user), words.of(words.OFFICES, row.kind), jst(row.from_at), jst(row.to_at), row.end_reason or "–"]
+                    [who(row.user), words.of(words.OFFICES, row.kind), jst(row.from_at), jst(row.to_at), wording.said(row.end_reason) or "–"]
                     for row in others
                 ],
             ))  # fmt: skip

@@ -21,6 +21,7 @@ from administration.office.pages.returning import (
     assets_of,
     batch_of,
     gates_table,
+    in_lines,
     in_short,
     in_words,
     rail_choices,
@@ -195,7 +196,7 @@ class BatchesPage(ButtonList):
             Column(_("Rail"), lambda row: rail_name(row.rail)),
             Column(_("State"), lambda row: row.get_state_display()),
             Column(_("Returns"), lambda row: f"{row.items:,}", numeric=True),
-            Column(_("Amount"), lambda row: in_short(self.case, row.totals), numeric=True),
+            Column(_("Amount"), lambda row: in_lines(self.case, row.totals), numeric=True),
             Column(_("Prepared by"), lambda row: row.prepared_by.first_name or row.prepared_by.username),
             Column(_("Drafted"), lambda row: readable.instant(row.drafted_at, language)),
         ]

@@ -1,5 +1,6 @@
 """The claims: made from the ledger, found in a queue that stays fast at a million, and each with everything about it."""
 
+from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,7 +22,7 @@ from administration.office.pages.lists import Column, Filter, ListPage
 from administration.office.pages.papers import paper
 from administration.office.pages.returning import where_to
 from administration.office.pages.showing import Button, Section, ShowPage, day, figure, link, tag, who
-from administration.office.templatetags.office import amount, jst, sha
+from administration.office.templatetags.office import amount, dated, jst, sha
 from administration.returns import gates
 from administration.work.models import Job, JobState
 from claims.destinations.models import DestinationState, Origin
@@ -210,7 +211,7 @@ class ClaimPage(ShowPage):
 
     def sentence(self) -> Any:
         """Who may not know of a confidential hold reads what the customer reads."""
-        return self.why["customer_sentence"] if self.secret else self.why["office_sentence"]
+        return dated(self.why["customer_sentence"] if self.secret else self.why["office_sentence"])
 
     def figures(self) -> list[tuple[Any, Any]]:
         claim, account = self.claim, self.claim.ledger_account
@@ -247,9 +248,9 @@ class ClaimPage(ShowPage):
             _("Where it stands, and whose move it is"), head=[_("Asset"), _("Where it stands"), _("Whose move"), _("Next step"), _("By when")],
             rows=[
                 [
-                    line["asset"], line["customer_sentence"] if self.secret else line["office_sentence"],
+                    line["asset"], dated(line["customer_sentence"] if self.secret else line["office_sentence"]),
                     "–" if self.secret else words.of(OWNERS, line["owner"]), "–" if self.secret else line["next_act"],
-                    day(line["next_date"]) if line["next_date"] else "–",
+                    day(date.fromisoformat(line["next_date"])) if line["next_date"] else "–",
                 ]
                 for line in self.why["lines"]
             ],
@@ -273,7 +274,7 @@ class ClaimPage(ShowPage):
             _("Asset"), _("Class"), "", _("Recorded"), _("Corrected"), _("Claimed above it"), _("Admitted"), _("Disputed"),
             _("Rejected"), _("Out of scope"),
         ]  # fmt: skip
-        return Section(_("What is owed, line by line"), head=head, rows=rows, numeric=frozenset(range(3, 10)), anchor="lines")
+        return Section(_("What is owed, line by line"), head=head, rows=rows, numeric=frozenset(range(3, 10)), anchor="lines", apart=True)
 
     def _money(self) -> Section:
         parts = ("given", "scheduled", "in_flight", "settled", "deposited")

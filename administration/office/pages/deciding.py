@@ -210,9 +210,14 @@ class DecideLine(OfLine):
     def dispute(self, line: ClaimLine) -> Dispute | None:
         return Dispute.objects.filter(claim_line=line, decision__isnull=True).first()
 
-    def effect(self, data: dict[str, Any]) -> Effect:
+    def facts(self) -> list[tuple[Any, Any]]:
         line = self.line()
         dispute = self.dispute(line)
+        says = readable.money(dispute.claimed, line.asset) if dispute else _("no open dispute")
+        return [*figures_of_line(line), (_("The customer says"), says), (_("Ground of the customer"), dispute.ground if dispute else "–")]
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        line = self.line()
         most = line.recorded + line.corrected + line.lodged - line.out_of_scope
         if not 0 <= data["units"] <= most:
             raise review.NotDecided(
@@ -228,9 +233,7 @@ class DecideLine(OfLine):
             },
             _("Decide"),
             figures=[
-                *figures_of_line(line),
-                (_("The customer says"), readable.money(dispute.claimed, line.asset) if dispute else _("no open dispute")),
-                (_("Ground of the customer"), dispute.ground if dispute else "–"),
+                *self.facts(),
                 (_("Reason"), words.of(words.REASONS, data["reason_code"])),
                 (_("In words"), data["reason"] or "–"),
             ],

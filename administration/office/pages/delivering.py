@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
 
 from administration import wording
 from administration.cases import securing
@@ -138,11 +139,16 @@ class DeliveryPage(OfDelivery, ShowPage):
         if not self.files:
             return _("No file is here yet.")
         if self.arriving:
-            return _("%(n)s files did not come whole yet. Choose them again: the upload goes on where it stopped.") % {"n": len(self.arriving)}
+            return ngettext(
+                "%(n)s file did not come whole yet. Choose it again: the upload goes on where it stopped.",
+                "%(n)s files did not come whole yet. Choose them again: the upload goes on where it stopped.", len(self.arriving),
+            ) % {"n": len(self.arriving)}  # fmt: skip
         if conversions.is_package(self.row):
             return _("These files are a handover package: there is nothing to map.")
         if self.unsaid:
-            return _("Say of each text file how it is encoded. %(n)s are left.") % {"n": len(self.unsaid)}
+            return ngettext(
+                "Say of each text file how it is encoded. %(n)s is left.", "Say of each text file how it is encoded. %(n)s are left.", len(self.unsaid)
+            ) % {"n": len(self.unsaid)}
         if self.newest is None:
             return _("Now say what the columns mean: write the mapping.")
         return _("The files can be converted.")

@@ -377,6 +377,10 @@ class OfResidue(ActPage):
         self.object()
         return {}
 
+    def facts(self) -> list[tuple[Any, Any]]:
+        row = self.object()
+        return [(_("Residue"), row), (_("Amount"), _of(row)), (_("To whom"), row.to_whom), (_("Why"), row.facts)]
+
     def back(self) -> str:
         return self.url("ending")
 

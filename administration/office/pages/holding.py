@@ -74,7 +74,7 @@ class HoldingsPage(ShowPage):
                 ]
                 for row in self.newest[:PLACES_SHOWN]
             ],
-            numeric=frozenset({1}),
+            numeric=frozenset({1}), apart=True,
         )  # fmt: skip
         return [by_asset, places] if self.newest else []
 

@@ -87,7 +87,7 @@ class ReconciliationPage(ShowPage):
                  *(figure(units, row.asset) for units in (row.owed, row.held_proved, row.ledger, row.adjustments, row.held_other))]
                 for row in self.rows
             ],
-            numeric=frozenset(range(1, 8)), anchor="figures",
+            numeric=frozenset(range(1, 8)), anchor="figures", apart=True,
         )  # fmt: skip
         history = Section(
             _("Earlier ones"), head=[_("Number"), _("Run at"), _("By")],
@@ -174,7 +174,7 @@ class RunReconciliation(ActPage):
                         [asset.code, *(readable.money(held.get(pk, {}).get(access, 0), asset) for access in Access.values)]
                         for pk, asset in assets.items()
                     ],
-                    numeric=frozenset(range(1, 1 + len(Access.values))),
+                    numeric=frozenset(range(1, 1 + len(Access.values))), apart=True,
                 )
             ],
         )  # fmt: skip

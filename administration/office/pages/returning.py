@@ -7,7 +7,8 @@ from typing import Any
 
 from django.db import connection
 from django.http import Http404
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
@@ -115,6 +116,11 @@ def sums(case: Case, totals: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def in_short(case: Case, totals: Mapping[str, Any]) -> str:
     return " + ".join(money for _code, money in sums(case, totals)) or "–"
+
+
+def in_lines(case: Case, totals: Mapping[str, Any]) -> SafeString | str:
+    """For a list: each amount on a line of its own."""
+    return format_html_join(SafeString("<br>"), "{}", ((money,) for _code, money in sums(case, totals))) or "–"
 
 
 def in_words(case: Case, totals: Mapping[str, Any]) -> str:

@@ -309,7 +309,7 @@ class TakeOverPage(ShowPage):
         head = [_("Asset"), _("Product"), _("Compared"), _("Difference"), _("Declared"), _("Rows add up to"), _("By whom")]
         return Section(
             _("Control totals"), _("What the exchange's other books say, beside what the rows add up to."), head, rows,
-            numeric=frozenset({3, 4, 5}),
+            numeric=frozenset({3, 4, 5}), apart=True,
         )  # fmt: skip
 
     def _total(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import connection
+from django.utils.html import format_html
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
@@ -70,7 +71,7 @@ def ledger(request: ApprovalRequest, case: Case) -> Effect:
                 if intake.negative_policy == NegativePolicy.EXCLUDE
                 else _("stay as they are, to be decided one by one"),
             ),
-            *([(_("Mapping"), f"{intake.mapping.version} · {sha(intake.mapping.sha256)}")] if intake.mapping else []),
+            *([(_("Mapping"), format_html("{} · {}", intake.mapping.version, sha(intake.mapping.sha256)))] if intake.mapping else []),
             *([(_("Remark on what the inspection found"), intake.remark)] if intake.remark else []),
         ],
         tables=[

@@ -1,10 +1,11 @@
 """How the office's pages say amounts, times and hashes."""
 
+import re
 from datetime import date, datetime
 from typing import Any
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -39,6 +40,18 @@ def difference(units: int | None, asset: Asset) -> str:
 def day(on: date | None) -> str:
     """{{ row.due_date|day }}: 2026-10-02 (Fri); in Japanese with the era."""
     return readable.day(on, get_language() or "en")
+
+
+@register.filter
+def breaking(value: Any) -> SafeString:
+    """{{ value|breaking }}: a long amount goes on in the next line between its groups of digits, not within one."""
+    return SafeString(conditional_escape(value).replace("\u202f", "\u202f<wbr>"))
+
+
+@register.filter
+def dated(sentence: str) -> str:
+    """{{ why.office|dated }}: a sentence as `why` says it, with its days as people read them."""
+    return re.sub(r"\b\d{4}-\d\d-\d\d\b", lambda found: day(date.fromisoformat(found[0])), sentence)
 
 
 @register.filter
