@@ -7,6 +7,7 @@ from django.http import Http404
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from administration import wording
 from administration.cases.models import ApprovalRequest, Case
 from administration.office import readable
 from administration.office.entering import OfCase, WordsField, offer
@@ -132,8 +133,10 @@ def figures_of(row: AssetReturn) -> list[tuple[Any, Any]]:
     found = [(_("Claim"), row.claim_line.claim.number), (_("Amount"), readable.money(row.amount, row.asset)), (_("Tries"), row.tries)]
     if attempt and reason:
         what, step = failures.in_words(reason.code)
+        if attempt.reason_code:
+            what = _("%(what)s (the rail's words: “%(said)s”)") % {"what": what, "said": wording.said(attempt.reason_code)}
         found += [
-            (_("It failed"), f"{what} ({attempt.reason_code or '–'})"), (_("What follows"), f"{reason.get_policy_display()}: {step}"),
+            (_("It failed"), what), (_("What follows"), f"{reason.get_policy_display()} · {step}"),
             (_("Failed on"), rail_name(attempt.batch.rail)),
         ]  # fmt: skip
     return found

@@ -320,7 +320,7 @@ class ClaimPage(ShowPage):
             lift = link(self.url("hold-lift", pk=row.pk), _("Lift")) if self.decides else "–"
             rows.append([
                 words.of(words.HOLDS, row.kind), wording.said(row.reason), day(row.next_look), who(row.placed_by), jst(row.placed_at),
-                f"{jst(row.lifted_at)} {who(row.lifted_by)}: {row.lift_reason}" if row.lifted_at else lift,
+                f"{jst(row.lifted_at)} · {who(row.lifted_by)} · {row.lift_reason}" if row.lifted_at else lift,
             ])  # fmt: skip
         head = [_("Hold"), _("Why"), _("Looked at again"), _("Placed by"), _("When"), _("Lifted")]
         return Section(_("Holds"), head=head, rows=rows)

@@ -273,7 +273,7 @@ def _of(row: Residue) -> str:
 def _figures(case: Case, current: Round) -> str:
     found = closing.figures(current)
     return readable.listed(
-        f"{ReturnState(state).label}: {sum(int(many) for many, _units in assets.values()):,}" for state, assets in sorted(found.items())
+        f"{ReturnState(state).label} {sum(int(many) for many, _units in assets.values()):,}" for state, assets in sorted(found.items())
     ) or "–"  # fmt: skip
 
 

@@ -117,7 +117,8 @@ class LimitForm(forms.Form):
         if data.get("kind") != LimitKind.RATE:
             data["seconds"] = 0
         try:
-            data["at_most"] = amounts.parse(data.get("at_most", "").replace(",", ""), asset.scale if asset else 0)
+            if "at_most" in data:  # a field that says already what is wrong with it says it once
+                data["at_most"] = amounts.parse(data["at_most"].replace(",", ""), asset.scale if asset else 0)
         except amounts.BadAmount as wrong:
             self.add_error("at_most", wording.said(str(wrong)))
         data["asset"] = asset

@@ -182,7 +182,7 @@ class DraftPlan(ActPage):
         same = newest is not None and newest.body == data["body"]
         return Effect(
             _("“%(name)s” is kept as version %(version)s of the plan. Nothing is computed yet.")
-            % {"name": rules.name, "version": (newest.version + 1 if newest else 1) if not same else newest.version},  # type: ignore[union-attr]
+            % {"name": wording.said(rules.name), "version": (newest.version + 1 if newest else 1) if not same else newest.version},  # type: ignore[union-attr]
             _("Keep the draft"),
             figures=[(_("Round"), words.of(words.ROUNDS, rules.kind)), (_("Pools"), f"{len(rules.pools)}")],
             tables=[

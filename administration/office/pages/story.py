@@ -145,7 +145,7 @@ class Story(CasePage):
                 if part.sent_at:
                     said = part.answer or {}
                     calls = _("calls")
-                    detail = f"{part.get_state_display()} · {calls}: {part.tries}" + (f" · {said['rail_reference']}" if said.get("rail_reference") else "")
+                    detail = f"{part.get_state_display()} · {calls} {part.tries}" + (f" · {said['rail_reference']}" if said.get("rail_reference") else "")
                     found.append(
                         Moment(part.sent_at, _("Sent in part %(key)s") % {"key": part.rail_key}, detail, self.url("batch", batch=attempt.batch.reference), 8)
                     )

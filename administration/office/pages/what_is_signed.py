@@ -161,7 +161,7 @@ def run(request: ApprovalRequest, case: Case) -> Effect:
             (_("Claim lines that receive"), f"{receiving:,}"),
             (_("Claim lines that share and receive nothing now"), f"{sharing - receiving:,}"),
             (_("Round"), _("final") if this.kind == "final" else _("interim")),
-            (_("Plan"), f"{wording.said(this.plan.name)} ({this.plan})"),
+            (_("Plan"), f"{wording.said(this.plan.name)} · {this.plan}"),
         ],
         tables=[
             Table(
