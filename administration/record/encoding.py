@@ -32,7 +32,7 @@ def frame(text: str | None) -> bytes:
     if text is None:
         return ABSENT
     data = text.encode()
-    return struct.pack(">I", len(data)) + data
+    return len(data).to_bytes(4) + data
 
 
 def frames(texts: Iterable[str | None]) -> bytes:

@@ -21,7 +21,7 @@ from administration.cases.models import ApprovalRequest, Case, CourtOrder
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import covers, log
-from administration.returns import limits, parts, routes, steering
+from administration.returns import limits, parts, planning, routes, steering
 from administration.returns.models import Batch, BatchState, ReturnState, Round
 from claims.register import tie_out
 
@@ -120,7 +120,7 @@ SELECT coalesce(jsonb_object_agg(code, total::text), '{}') FROM (
 
 MANIFEST = """
 INSERT INTO returns_manifest (batch_id, body, sha256)
-SELECT %(batch)s, body, sha256(convert_to(body, 'UTF8')) FROM (SELECT batch_manifest(%(batch)s) AS body) m
+SELECT %(batch)s, body, sha256(convert_to(body, 'UTF8')) FROM (SELECT batch_manifest(%(batch)s) AS body OFFSET 0) m
 RETURNING sha256
 """
 
@@ -168,6 +168,7 @@ def draft(
         rail_version=rail.version, round=current, order=order, prepared_by=by, drafted_at=at,
         value_date=parts.value_date(current, rail, value_date, at=at), lane=params["lane"], canary=canary,
     )  # fmt: skip
+    planning.rows_are_near()
     params |= {"batch": batch.pk, "part": limits.items_max(case, rail), "limit": limit}
     _fill(params)
     parts.arrange(batch, rail)
@@ -382,7 +383,7 @@ def _fill(params: dict[str, Any]) -> None:
             cursor.execute(REOPEN, step)
             cursor.execute(DRAFT.format(lane=lane), step)
             taken.append(cursor.fetchone()[1])
-        cursor.execute("SELECT returns_look_at_statistics()")
+        cursor.execute("SELECT returns_look_at_statistics('assetreturn')")
 
 
 def _steps(cursor: Any, params: dict[str, Any], lane: str, taken: Callable[[], int]) -> Iterator[dict[str, Any]]:

@@ -97,8 +97,7 @@ def declare_dead(made: Correction, *, by: User, at: datetime) -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT nextval(pg_get_serial_sequence('returns_evidence', 'id'))")
         (evidence_id,) = cursor.fetchone()
-        columns = evidence.columns(batch.rail, list(enumerate(lines, start=1)))
-        cursor.execute(evidence.INSERT, [evidence_id, case.pk, *columns])
+        cursor.execute(evidence.INSERT, [evidence_id, case.pk, evidence.as_json(batch.rail, enumerate(lines, start=1))])
         received = Evidence.objects.create(
             pk=evidence_id, case=case, rail=batch.rail, name=f"{part.rail_key}: found not paid", sha256=sha256,
             bytes=len(data), lines_count=len(lines), received_by=made.by, received_at=at,

@@ -5,12 +5,14 @@ Evidence: what the rail says became of payments, kept as received, read line by 
 """
 
 import hashlib
+import json
 import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from administration.fields import db_now
 from administration.people.models import User
 from administration.rails.interface import AnsweringRail, EvidenceRefused, Observation, Rail
 from administration.record import covers, log
-from administration.record.encoding import frames, micros
+from administration.record.encoding import frame, micros
 from administration.returns import routes, statements
 from administration.returns.models import Evidence, Submission, SubmissionState
 from administration.work import jobs
@@ -45,9 +47,9 @@ class NotReceived(Refused):
 INSERT = """
 INSERT INTO returns_evidenceline
     (evidence_id, case_id, line, fingerprint, reference, part, kind, asset_code, amount, at, reason, problem)
-SELECT %s, %s, line, fingerprint, reference, part, kind, asset_code, amount, at, reason, ''
-FROM unnest(%s::bigint[], %s::bytea[], %s::text[], %s::text[], %s::text[], %s::text[], %s::numeric[], %s::timestamptz[],
-            %s::text[]) AS l (line, fingerprint, reference, part, kind, asset_code, amount, at, reason)
+SELECT %s, %s, line, decode(fingerprint, 'hex'), reference, part, kind, asset_code, amount, at, reason, ''
+FROM json_to_recordset(%s::json) AS l (line bigint, fingerprint text, reference text, part text, kind text, asset_code text,
+    amount numeric, at timestamptz, reason text)
 ON CONFLICT (case_id, fingerprint) DO NOTHING
 """
 
@@ -89,7 +91,7 @@ def receive(
             (evidence_id,) = db.fetchone()
             fresh = 0
             for block in _blocks(case, rail, name, data) if page is None else [list(enumerate(page, start=1))]:
-                db.execute(INSERT, [evidence_id, case.pk, *columns(rail.code, block)])
+                db.execute(INSERT, [evidence_id, case.pk, as_json(rail.code, block)])
                 fresh += db.rowcount
         made = Evidence.objects.create(
             pk=evidence_id, case=case, rail=rail.code, name=name, sha256=sha256, bytes=size, lines_count=fresh,
@@ -176,13 +178,12 @@ def accept_what_was_seen(case: Case) -> int:
 def fingerprint(rail_code: str, seen: Observation) -> bytes:
     """The same line in two statements has the same; a line that says something else has another."""
     return hashlib.sha256(
-        frames(
-            (
-                "henkan-evidence-line/1", rail_code, seen.line_ref, seen.kind.value, seen.reference, seen.part, seen.asset,
-                str(seen.amount), micros(seen.at),
-            )
-        )
+        _known("henkan-evidence-line/1") + _known(rail_code) + frame(seen.line_ref) + _known(seen.kind.value)
+        + frame(seen.reference) + _known(seen.part) + _known(seen.asset) + frame(str(seen.amount)) + frame(micros(seen.at))
     ).digest()  # fmt: skip
+
+
+_known = lru_cache(maxsize=1024)(frame)  # what many lines say alike
 
 
 def _blocks(case: Case, rail: Rail, name: str, data: bytes | Path) -> Iterator[list[tuple[int, Observation]]]:
@@ -250,16 +251,19 @@ def _read(rail: Rail, name: str, content: bytes, first: int) -> tuple[Observatio
         ) from refusal
 
 
-def columns(rail_code: str, block: Iterable[tuple[int, Observation]]) -> list[list[object]]:
-    """A block of lines as the columns that INSERT takes."""
-    rows = [
-        (
-            line, fingerprint(rail_code, seen), seen.reference, seen.part, seen.kind.value, seen.asset, seen.amount, seen.at,
-            seen.reason,
-        )
-        for line, seen in block
-    ]  # fmt: skip
-    return [list(column) for column in zip(*rows, strict=True)]
+def as_json(rail_code: str, block: Iterable[tuple[int, Observation]]) -> str:
+    """A block of lines as INSERT takes it. Amounts are texts: no number of JSON's own stands near value."""
+    return json.dumps(
+        [
+            {
+                "line": line, "fingerprint": fingerprint(rail_code, seen).hex(), "reference": seen.reference, "part": seen.part,
+                "kind": seen.kind.value, "asset_code": seen.asset, "amount": str(seen.amount), "at": seen.at.isoformat(),
+                "reason": seen.reason,
+            }
+            for line, seen in block
+        ],
+        ensure_ascii=False,
+    )  # fmt: skip
 
 
 def _digest(data: bytes | Path) -> tuple[bytes, int]:

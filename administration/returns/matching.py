@@ -16,6 +16,7 @@ from administration.books import books
 from administration.books.models import Asset
 from administration.cases import appointments, stops
 from administration.cases.models import Case, Stop
+from administration.fields import numbers
 from administration.people.models import User
 from administration.record import log
 from administration.returns import statements
@@ -77,7 +78,7 @@ candidates AS MATERIALIZED (
     JOIN returns_assetreturn r ON r.case_id = e.case_id AND r.reference = e.reference AND r.amount = e.amount
     JOIN books_asset a ON a.id = r.asset_id AND a.code = e.asset_code
     JOIN returns_attempt t ON t.asset_return_id = r.id
-    WHERE e.id = ANY (%(lines)s)
+    WHERE e.id = ANY (%(lines)s::bigint[])
       AND EXISTS (
           SELECT FROM returns_submission s
           WHERE s.batch_id = t.batch_id AND s.part = t.part AND s.state <> 'prepared'
@@ -145,7 +146,7 @@ FROM (
         WHERE t.asset_return_id = r.id AND (l.part = '' OR t.batch_id = s.batch_id AND t.part = s.part)
         ORDER BY t.id DESC LIMIT 1
     ) t ON true
-    WHERE l.id = ANY (%(lines)s) AND NOT EXISTS (SELECT FROM returns_match m WHERE m.line_id = l.id)
+    WHERE l.id = ANY (%(lines)s::bigint[]) AND NOT EXISTS (SELECT FROM returns_match m WHERE m.line_id = l.id)
 ) p
 WHERE e.id = p.id AND p.problem <> ''
 RETURNING e.id, e.problem
@@ -175,7 +176,7 @@ def chunk(case: Case, after: int, *, by: User | None, at: datetime) -> Found:
         if not lines:
             return Found(0, 0, 0, after)
         of_banks = statements.take(case, lines)
-        matched, queued, rest = of_banks.matched, list(of_banks.queued), {"lines": of_banks.rest}
+        matched, queued, rest = of_banks.matched, list(of_banks.queued), {"lines": numbers(of_banks.rest)}
         # Most chunks are settlements only, and all of them fit: then the first statement is all.
         decided = 0
         for of, sql in ((DECIDING, DECIDE), (("returned",), COME_BACK)):

@@ -69,15 +69,19 @@ class AssetReturn(models.Model):
     case = models.ForeignKey("cases.Case", models.PROTECT, related_name="returns", db_index=False, db_constraint=False)
     round = models.ForeignKey(Round, models.PROTECT, related_name="returns", db_index=False, db_constraint=False)
     reference = models.CharField(max_length=40)  # see references.py: survives bank files and kana
-    claim_line = models.ForeignKey("register.ClaimLine", models.PROTECT, related_name="returns", db_constraint=False)
+    claim_line = models.ForeignKey(
+        "register.ClaimLine", models.PROTECT, related_name="returns", db_index=False, db_constraint=False
+    )
     asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+", db_index=False, db_constraint=False)
     amount = UnitsField()
     destination = models.ForeignKey(
-        "destinations.Destination", models.PROTECT, null=True, related_name="returns", db_index=False
+        "destinations.Destination", models.PROTECT, null=True, related_name="returns", db_index=False, db_constraint=False
     )
     rail = models.CharField(max_length=20)
     state = models.CharField(max_length=10, choices=ReturnState, default=ReturnState.SCHEDULED)
-    batch = models.ForeignKey("returns.Batch", models.PROTECT, null=True, related_name="returns", db_index=False)
+    batch = models.ForeignKey(
+        "returns.Batch", models.PROTECT, null=True, related_name="returns", db_index=False, db_constraint=False
+    )
     part = models.PositiveIntegerField(null=True)  # of the batch: which file, transaction or request carries it
     tries = models.PositiveSmallIntegerField(default=0)
     held_by_gate = models.CharField(max_length=20, blank=True, default="")
@@ -104,8 +108,9 @@ class AssetReturn(models.Model):
                 condition=~Q(state__in=["scheduled", "held", "cancelled"]) | Q(batch__isnull=True, part__isnull=True),
                 name="waiting_return_is_in_no_batch",
             ),
+            # Of what follows nothing, one; the line first, so that it is also how the returns of a line are found.
             models.UniqueConstraint(
-                fields=["round", "claim_line"], condition=Q(after__isnull=True), name="round_owes_a_line_one_return"
+                fields=["claim_line", "round", "after"], nulls_distinct=False, name="round_owes_a_line_one_return"
             ),
             models.UniqueConstraint(
                 fields=["after"], condition=Q(after__isnull=False), name="return_is_followed_by_one"

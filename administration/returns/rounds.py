@@ -26,7 +26,7 @@ from administration.ledger import persons
 from administration.people.models import User
 from administration.rails.zengin import bank_days
 from administration.record import covers, log
-from administration.returns import batches, overpayments, routes
+from administration.returns import batches, overpayments, planning, routes
 from administration.returns.models import AssetReturn, Batch, Cancellation, ReturnState, Round, RoundClosing
 from administration.work import jobs
 from administration.work.jobs import Progress
@@ -75,14 +75,14 @@ WHERE s.together < s.least ORDER BY s.id
 # The next lines after (claim number, asset code, class): in that order, which is also the order of the references.
 SCHEDULE = f"""
 WITH lines AS MATERIALIZED (
-    SELECT l.id, l.asset_id, l.claim_id, c.number, a.code, l.claim_class, f.amount
+    SELECT l.id, l.asset_id, l.claim_id, c.number, a.code, l.claim_class, f.free - mod(f.free, a.payable_step) AS amount
     FROM register_claim c
     JOIN register_claimline l ON l.claim_id = c.id
     JOIN register_position p ON p.claim_line_id = l.id
     JOIN books_asset a ON a.id = l.asset_id
-    CROSS JOIN LATERAL (SELECT ({FREE}) - mod({FREE}, a.payable_step) AS amount) f
+    CROSS JOIN LATERAL (SELECT {FREE} AS free OFFSET 0) f  -- reckoned once for each line
     WHERE c.case_id = %(case)s AND c.number >= %(number)s
-      AND (c.number, a.code, l.claim_class) > (%(number)s, %(code)s, %(class)s) AND f.amount > 0
+      AND (c.number, a.code, l.claim_class) > (%(number)s, %(code)s, %(class)s) AND f.free >= a.payable_step
       {{of_this_round}}
     ORDER BY c.number, a.code, l.claim_class LIMIT %(chunk)s
 ), numbered AS MATERIALIZED (
@@ -239,6 +239,7 @@ def step(job: Job) -> Progress:
     current = Round.objects.select_related("case").get(pk=job.subject_id)
     case, by, at = current.case, User.objects.get(pk=job.params["by"]), datetime.fromisoformat(job.params["at"])
     number, code, claim_class = job.cursor.split("|") if job.cursor else ("", "", "")
+    planning.rows_are_near()
     of_this_round = NOT_CARRIED if current.minimums else ""
     if current.record_at < at:
         of_this_round += f"\n      {OF_THE_RECORD_DATE}"
@@ -274,7 +275,7 @@ def step(job: Job) -> Progress:
         return Progress(f"{number}|{code}|{claim_class}", done, "scheduling", total=max(job.total - carried, done))
 
     with connection.cursor() as cursor:
-        cursor.execute("SELECT returns_look_at_statistics()")
+        cursor.execute("SELECT returns_look_at_statistics('assetreturn')")
     Round.objects.filter(pk=current.pk, scheduled_at__isnull=True).update(scheduled_at=at)
     cover = covers.cover("returns.round", case=case.reference, round=current.number)
     log.append(case, "round.scheduled", subject=current, by=by, at=at, body={"number": current.number}, covers=cover)

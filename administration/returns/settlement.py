@@ -14,9 +14,10 @@ from django.utils.translation import gettext_noop
 
 from administration.cases import appointments, stops
 from administration.cases.models import Case
+from administration.fields import numbers
 from administration.people.models import User
 from administration.record import covers, log
-from administration.returns import evidence, failures, matching, statements
+from administration.returns import evidence, failures, matching, planning, statements
 from administration.returns.models import Batch, BatchState, EvidenceLine
 from administration.work import jobs
 from administration.work.jobs import Progress
@@ -35,22 +36,25 @@ def settle(case: Case, *, by: User, at: datetime) -> Job:
 
 
 def step(job: Job) -> Progress:
-    """One chunk of lines or of matches, or the closing. The cursor: match:LINE, apply:MATCH, close."""
+    """One chunk of lines or of matches, or the closing. The cursor: nothing yet, match:LINE, apply:MATCH, close, tie."""
     case = Case.objects.get(pk=job.subject_id)
     by, at = User.objects.get(pk=job.params["by"]), datetime.fromisoformat(job.params["at"])
-    phase, _colon, after = (job.cursor or "match:0").partition(":")
-    if phase == "match":
-        if after == "0":
-            _look_at_statistics()
+    phase, _colon, after = job.cursor.partition(":")
+    planning.rows_are_near()
+    if not phase:
+        _look_at_statistics("evidenceline")
         evidence.accept_what_was_seen(case)
+        return Progress("match:0", job.done, "matching evidence")
+    if phase == "match":
         found = matching.chunk(case, int(after), by=by, at=at)
-        if not found.seen:
-            _look_at_statistics()
-        following = f"match:{found.last}" if found.seen else "apply:0"
-        return Progress(following, job.done, "matching evidence")
+        if found.seen == matching.CHUNK:
+            return Progress(f"match:{found.last}", job.done, "matching evidence")
+        if after != "0" or found.matched:
+            _look_at_statistics("match")
+        return Progress("apply:0", job.done, "matching evidence")
     if phase == "apply":
         applied = apply(case, int(after), by=by, at=at)
-        following = f"apply:{applied.last}" if applied.looked_at else "close"
+        following = f"apply:{applied.last}" if applied.looked_at == CHUNK else "close"
         return Progress(following, job.done + applied.count, "settling")
     if phase == "close":
         doubt_undebited(case, at=at)
@@ -62,10 +66,10 @@ def step(job: Job) -> Progress:
     )
 
 
-def _look_at_statistics() -> None:
+def _look_at_statistics(of: str) -> None:
     """The planner must know how much evidence and how many matches there are before it joins them."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT returns_look_at_statistics()")
+        cursor.execute("SELECT returns_look_at_statistics(%s)", [of])
 
 
 # --- applying -----------------------------------------------------------------------------------
@@ -80,12 +84,20 @@ class Applied:
     last: int
 
 
-# The attempts are held still from here on: a rail's answer to their part may be coming in at this moment.
 NEXT = """
-SELECT m.id, e.kind, t.id, t.state, e.id
-FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id JOIN returns_attempt t ON t.id = m.attempt_id
+SELECT m.id, e.kind, m.attempt_id, e.id
+FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id
 WHERE e.case_id = %s AND m.id > %s AND m.applied_at IS NULL AND e.problem = ''
-ORDER BY m.id LIMIT %s FOR NO KEY UPDATE OF t
+ORDER BY m.id LIMIT %s
+"""
+
+# A rail's answer to a part may be coming in at this moment: from here on it waits.
+HOLD_STILL = "SELECT id, state FROM attempts_held_still(%s::bigint[])"
+
+# Positions come before the books. Where several moves follow one another, all of their positions come before the first.
+POSITIONS_FIRST = """
+SELECT positions_lock(coalesce(array_agg(DISTINCT r.claim_line_id), '{}'))
+FROM returns_attempt t JOIN returns_assetreturn r ON r.id = t.asset_return_id WHERE t.id = ANY (%s::bigint[])
 """
 
 # What settles: attempts first, then their returns. One row back for each return. Attempts are named by their ids: by
@@ -93,7 +105,7 @@ ORDER BY m.id LIMIT %s FOR NO KEY UPDATE OF t
 SETTLE = """
 WITH moved AS (
     UPDATE returns_attempt t SET state = 'settled' FROM returns_match m
-    WHERE m.id = ANY (%(matches)s) AND t.id = m.attempt_id AND t.id = ANY (%(attempts)s)
+    WHERE m.id = ANY (%(matches)s::bigint[]) AND t.id = m.attempt_id AND t.id = ANY (%(attempts)s::bigint[])
       AND t.state IN ('pending', 'unknown')
     RETURNING t.asset_return_id
 )
@@ -104,18 +116,19 @@ LET_GO = """
 WITH moved AS (
     UPDATE returns_attempt t SET state = e.kind, holds_return_id = NULL, reason_code = left(e.reason, 30)
     FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id
-    WHERE m.id = ANY (%(matches)s) AND t.id = m.attempt_id AND t.id = ANY (%(attempts)s) AND t.state = ANY (%(open)s)
+    WHERE m.id = ANY (%(matches)s::bigint[]) AND t.id = m.attempt_id AND t.id = ANY (%(attempts)s::bigint[]) AND t.state = ANY (%(open)s)
     RETURNING t.asset_return_id
 )
 SELECT r.id, r.claim_line_id, r.amount FROM returns_assetreturn r JOIN moved ON moved.asset_return_id = r.id
 """
 
-RETURNS_SETTLED = "UPDATE returns_assetreturn SET state = 'settled' WHERE id = ANY (%s) AND state = 'batched'"
+RETURNS_SETTLED = "UPDATE returns_assetreturn SET state = 'settled' WHERE id = ANY (%s::bigint[]) AND state = 'batched'"
 RETURNS_AGAIN = """
 UPDATE returns_assetreturn SET state = 'scheduled', batch_id = NULL, part = NULL, tries = tries + 1
-WHERE id = ANY (%s) AND state = 'batched'
+WHERE id = ANY (%s::bigint[]) AND state = 'batched'
 """
-RETURNS_CAME_BACK = "UPDATE returns_assetreturn SET state = 'returned' WHERE id = ANY (%s) AND state = 'settled'"
+APPLIED = "UPDATE returns_match SET applied_at = %s WHERE id = ANY (%s::bigint[])"
+RETURNS_CAME_BACK = "UPDATE returns_assetreturn SET state = 'returned' WHERE id = ANY (%s::bigint[]) AND state = 'settled'"
 
 BLOCK = """
 UPDATE destinations_destination d SET state = 'revoked', revoked_at = %(at)s,
@@ -137,16 +150,21 @@ def apply(case: Case, after: int, *, by: User | None, at: datetime) -> Applied:
     with connection.cursor() as cursor:
         cursor.execute(NEXT, [case.pk, after, CHUNK])
         found = cursor.fetchall()
-    if not found:
-        return Applied(0, 0, after)
+        if not found:
+            return Applied(0, 0, after)
+        attempts = {match: attempt for match, _kind, attempt, _line in found}
+        cursor.execute(HOLD_STILL, [numbers(sorted(set(attempts.values())))])
+        states = dict(cursor.fetchall())
     first, last = found[0][0], found[-1][0]
-    of_kind, late = _sorted(found)
-    attempts = {match: attempt for match, _kind, attempt, _state, _line in found}
+    of_kind, late = _sorted(found, states)
     span = f"{first}-{last}"
     settled = of_kind.get("settled", [])
     let_go = of_kind.get("refused", []) + of_kind.get("dead", [])
     came_back = of_kind.get("returned", [])
 
+    if sum(map(bool, (settled, let_go, came_back))) > 1:
+        with connection.cursor() as cursor:
+            cursor.execute(POSITIONS_FIRST, [numbers(states)])
     count = _move(case, settled, attempts, SETTLE, RETURNS_SETTLED, "settle", span, by=by, at=at)
     count += _move(
         case, let_go, attempts, LET_GO, RETURNS_AGAIN, "void", span, by=by, at=at, open_states=["pending", "unknown"]
@@ -169,7 +187,7 @@ def apply(case: Case, after: int, *, by: User | None, at: datetime) -> Applied:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         (applied_at,) = cursor.fetchone()
-        cursor.execute("UPDATE returns_match SET applied_at = %s WHERE id = ANY (%s)", [applied_at, matches])
+        cursor.execute(APPLIED, [applied_at, numbers(matches)])
     _finish_parts(matches)
     cover = covers.cover(
         "returns.applied", case=case.reference, first=first, last=last, applied_at=applied_at.isoformat()
@@ -193,14 +211,14 @@ def let_go(case: Case, attempts: dict[int, int], *, by: User | None, at: datetim
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         (applied_at,) = cursor.fetchone()
-        cursor.execute("UPDATE returns_match SET applied_at = %s WHERE id = ANY (%s)", [applied_at, matches])
+        cursor.execute(APPLIED, [applied_at, numbers(matches)])
     cover = covers.cover(
         "returns.applied", case=case.reference, first=matches[0], last=matches[-1], applied_at=applied_at.isoformat()
     )
     log.append(case, "evidence.applied", subject=case, by=by, at=at, covers=cover, body={"dead": len(matches)})
 
 
-def _sorted(found: list[tuple[int, str, int, str, int]]) -> tuple[dict[str, list[int]], list[int]]:
+def _sorted(found: list[tuple[int, str, int, int]], states: dict[int, str]) -> tuple[dict[str, list[int]], list[int]]:
     """
     The matches of each kind that can be applied, and the lines of those that cannot any more.
 
@@ -208,11 +226,10 @@ def _sorted(found: list[tuple[int, str, int, str, int]]) -> tuple[dict[str, list
     """
     of_kind: dict[str, list[int]] = {}
     late: list[int] = []
-    state_now: dict[int, str] = {}
-    for match, kind, attempt, state, line in found:
-        state = state_now.get(attempt, state)
+    for match, kind, attempt, line in found:
+        state = states[attempt]
         if (state in ("pending", "unknown") and kind in ("settled", "refused", "dead")) or (state, kind) == ("settled", "returned"):
-            state_now[attempt] = kind
+            states[attempt] = kind
             of_kind.setdefault(kind, []).append(match)
         else:
             late.append(line)
@@ -236,10 +253,11 @@ def _move(
     if not matches:
         return 0
     with connection.cursor() as cursor:
-        wanted = {"matches": matches, "attempts": [attempts[match] for match in matches], "open": open_states}
+        of_these = numbers(attempts[match] for match in matches)
+        wanted = {"matches": numbers(matches), "attempts": of_these, "open": open_states}
         cursor.execute(attempts_sql, wanted)
         rows = cursor.fetchall()
-        cursor.execute(returns_sql, [[row[0] for row in rows]])
+        cursor.execute(returns_sql, [numbers(row[0] for row in rows)])
         if cursor.rowcount != len(rows):
             raise RuntimeError(f"{len(rows) - cursor.rowcount} returns of {kind}:{span} are not as their attempts say.")
     sums: dict[int, int] = {}
@@ -259,12 +277,12 @@ def _finish_parts(matches: list[int]) -> None:
             """
             WITH parts AS (
                 SELECT DISTINCT t.batch_id, t.part FROM returns_match m JOIN returns_attempt t ON t.id = m.attempt_id
-                WHERE m.id = ANY (%s)
+                WHERE m.id = ANY (%s::bigint[])
             )
             SELECT coalesce(array_agg(s.id), '{}') FROM returns_submission s
             JOIN parts p ON p.batch_id = s.batch_id AND p.part = s.part
             """,
-            [matches],
+            [numbers(matches)],
         )
         (parts,) = cursor.fetchone()
         for state in ("exported", "unknown"):

@@ -24,9 +24,9 @@ from administration.cases import appointments, approvals, orders, stops
 from administration.cases.models import ApprovalRequest
 from administration.errors import Refused
 from administration.people.models import User
-from administration.rails.interface import CarriedRail, Item, Rail
+from administration.rails.interface import CarriedRail, Item, Prepared, Rail
 from administration.record import covers, log
-from administration.returns import batches, parts, quarantine, routes, sending, steering
+from administration.returns import batches, parts, planning, quarantine, routes, sending, steering
 from administration.returns.models import (
     AssetReturn,
     AttemptState,
@@ -61,30 +61,29 @@ class Row:
 
     pk: int
     line: int
+    part: int
     reference: str
     asset: str
     scale: int
     amount: int
-    network: str
     details: dict[str, str]
-    fingerprint: bytes
     closed: list[str]
 
 
-PART = """
-SELECT r.id, r.claim_line_id, r.reference, a.code, a.scale, r.amount, d.network, d.details, d.fingerprint, g.closed
+PARTS = """
+SELECT r.id, r.claim_line_id, r.part, r.reference, a.code, a.scale, r.amount, d.details, g.closed
 FROM returns_gates g
 JOIN returns_assetreturn r ON r.id = g.return_id
 JOIN books_asset a ON a.id = r.asset_id
 JOIN destinations_destination d ON d.id = r.destination_id
-WHERE g.batch_id = %s AND g.part = %s AND g.state = 'batched'
-ORDER BY r.reference
+WHERE g.batch_id = %s AND g.part BETWEEN %s AND %s AND g.state = 'batched'
+ORDER BY r.part, r.reference
 """
 
 ATTEMPTS = """
 INSERT INTO returns_attempt (asset_return_id, batch_id, part, state, holds_return_id, reason_code)
 SELECT r.id, r.batch_id, r.part, 'pending', r.id, ''
-FROM returns_assetreturn r WHERE r.batch_id = %s AND r.part = %s AND r.state = 'batched' ORDER BY r.id
+FROM returns_assetreturn r WHERE r.batch_id = %s AND r.part BETWEEN %s AND %s AND r.state = 'batched' ORDER BY r.id
 """
 
 SHUT = """
@@ -154,6 +153,7 @@ def step(job: Job) -> Progress:
     """The next parts, as many as fit in a chunk; a file rail's all at once. The cursor is the last part made."""
     at = datetime.fromisoformat(job.params["at"])
     by = User.objects.get(pk=job.params["by"])
+    planning.rows_are_near()
     case = Batch.objects.select_related("case").get(pk=job.subject_id).case
     stops.check(case, None)
     batch = (
@@ -170,19 +170,21 @@ def step(job: Job) -> Progress:
     steering.refuse_if_paused(batch.round)
     if rail.needs_export:
         refuse_if_shut(batch)
-    done, part, made = job.done, int(job.cursor or "0"), 0
+    done, part = job.done, int(job.cursor or "0")
     if not job.cursor:  # an earlier export of this batch may have been stopped half-way: what it made stands
         part, done = batch.submissions.aggregate(last=Max("part"))["last"] or 0, batch.attempts.count()
-    while part < batch.parts and (made == 0 or rail.needs_export or made + rail.max_items <= CHUNK):
-        part += 1
-        count = _make(batch, part, rail, by=by, at=at)
-        made += max(count, 1)
-        done += count
+    together = max(1, CHUNK // rail.max_items)
+    while part < batch.parts:
+        last = min(part + together, batch.parts)
+        done += _make(batch, part + 1, last, rail, by=by, at=at)
+        part = last
+        if not rail.needs_export:
+            break
     if part < batch.parts:
         return Progress(str(part), done, "preparing parts")
 
     with connection.cursor() as cursor:
-        cursor.execute("SELECT returns_look_at_statistics()")
+        cursor.execute("SELECT returns_look_at_statistics('attempt')")
     cover = covers.cover("returns.attempts", batch=batch.reference)
     digest = hashlib.sha256()
     for sha256 in batch.submissions.order_by("part", "version").values_list("payload_sha256", flat=True).iterator():
@@ -204,13 +206,13 @@ def step(job: Job) -> Progress:
     )  # fmt: skip
 
 
-def _make(batch: Batch, part: int, rail: Rail, *, by: User, at: datetime) -> int:
-    """One part: hold what may not go, attempts for the rest, the amounts in flight, the exact bytes, their keys."""
+def _make(batch: Batch, first: int, last: int, rail: Rail, *, by: User, at: datetime) -> int:
+    """These parts: hold what may not go, attempts for the rest, the amounts in flight, the exact bytes, their keys."""
     with connection.cursor() as cursor:
-        cursor.execute(PART, [batch.pk, part])
+        cursor.execute(PARTS, [batch.pk, first, last])
         rows = [
-            Row(pk, line, ref, asset, scale, int(amount), network, _mapping(details), bytes(fingerprint), closed)
-            for pk, line, ref, asset, scale, amount, network, details, fingerprint, closed in cursor
+            Row(pk, line, part, ref, asset, scale, int(amount), _mapping(details), closed)
+            for pk, line, part, ref, asset, scale, amount, details, closed in cursor
         ]
         shut: dict[str, list[int]] = {}
         for row in rows:
@@ -223,32 +225,61 @@ def _make(batch: Batch, part: int, rail: Rail, *, by: User, at: datetime) -> int
         rows = [row for row in rows if not row.closed]
         if not rows:
             return 0
-        cursor.execute(ATTEMPTS, [batch.pk, part])
+        cursor.execute(ATTEMPTS, [batch.pk, first, last])
         if cursor.rowcount != len(rows):
-            raise NotExported(_("Part %(part)s of %(batch)s changed meanwhile.") % {"part": part, "batch": batch})
-    for number, rows_of_move in enumerate(_by_line(rows)):
+            raise NotExported(
+                _("Parts %(first)s to %(last)s of %(batch)s changed meanwhile.") % {"first": first, "last": last, "batch": batch}
+            )
+    _take(batch, first, rows, by=by, at=at)
+    made: list[Submission] = []
+    keys_of_parts: list[ConflictKey] = []
+    for part, items in _by_part(rows).items():
+        prepared = _prepared(batch, rail, part, items, at=at)
+        payload = prepared.payload
+        made.append(
+            Submission(
+                batch=batch, part=part, rail_key=prepared.key, payload=payload, payload_sha256=hashlib.sha256(payload).digest(),
+                items=len(items),
+            )
+        )  # fmt: skip
+        keys_of_parts += [ConflictKey(key=name, batch=batch, part=part) for name in prepared.conflict_keys]
+    Submission.objects.bulk_create(made)
+    ConflictKey.objects.bulk_create(keys_of_parts)
+    return len(rows)
+
+
+def _take(batch: Batch, first: int, rows: Sequence[Row], *, by: User, at: datetime) -> None:
+    """In flight from here on. Positions before books: so all of them are held still where one move cannot take them all."""
+    moves = _by_line(rows)
+    if len(moves) > 1:
+        positions.lock(row.line for row in rows)
+    for number, rows_of_move in enumerate(moves):
         positions.move(
-            batch.case, "take", key=f"take:{batch.reference}:{part}" + (f":{number}" if number else ""), rows=rows_of_move,
+            batch.case, "take", key=f"take:{batch.reference}:{first}" + (f":{number}" if number else ""), rows=rows_of_move,
             subject=("batch", batch.reference), by=by, at=at,
         )  # fmt: skip
-    items = [Item(row.reference, row.asset, row.amount, row.scale, row.details) for row in rows]
-    key = parts.key_of(batch, part)
+
+
+def _by_part(rows: Sequence[Row]) -> dict[int, list[Item]]:
+    found: dict[int, list[Item]] = {}
+    for row in rows:
+        item = Item(row.reference, row.asset, row.amount, row.scale, row.details)
+        found.setdefault(row.part, []).append(item)
+    return found
+
+
+def _prepared(batch: Batch, rail: Rail, part: int, items: list[Item], *, at: datetime) -> Prepared:
+    """What the rail made of one part, looked at: just these returns, under just this key."""
     prepared = parts.prepare(batch, rail, part, items, at=at)
     totals: dict[str, int] = {}
     for item in items:
         totals[item.asset] = totals.get(item.asset, 0) + item.amount
-    if prepared.count != len(items) or dict(prepared.totals) != totals or prepared.key != key:
+    if prepared.count != len(items) or dict(prepared.totals) != totals or prepared.key != parts.key_of(batch, part):
         raise NotExported(
             _("Rail %(rail)s prepared part %(part)s of %(batch)s otherwise than asked. Nothing was exported.")
             % {"rail": rail.code, "part": part, "batch": batch}
         )
-    payload = prepared.payload
-    Submission.objects.create(
-        batch=batch, part=part, rail_key=key, payload=payload, payload_sha256=hashlib.sha256(payload).digest(),
-        items=len(items),
-    )  # fmt: skip
-    ConflictKey.objects.bulk_create([ConflictKey(key=name, batch=batch, part=part) for name in prepared.conflict_keys])
-    return len(rows)
+    return prepared
 
 
 def _by_line(rows: Sequence[Row]) -> list[list[tuple[int, int]]]:

@@ -7,6 +7,7 @@ from django.db import connection, transaction
 
 from administration.books.books import Subject, refusing, whole
 from administration.cases.models import Case
+from administration.fields import numbers
 from administration.people.models import User
 from administration.record.log import named
 
@@ -18,7 +19,7 @@ MOVE = "SELECT positions_move(%s, %s, %s, %s::bigint[], %s::numeric[], %s, %s, %
 def lock(lines: Iterable[int]) -> None:
     """Lock the positions of these lines, in their order, until the transaction ends: before the lines themselves."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT positions_lock(%s::bigint[])", [list(lines)])
+        cursor.execute("SELECT positions_lock(%s::bigint[])", [numbers(lines)])
 
 
 def move(
@@ -45,6 +46,6 @@ def move(
     subject_kind, subject_id = named(subject)
     who = by.username if by else ""
     with refusing(kind), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(MOVE, [case.pk, kind, key, lines, amounts, subject_kind, subject_id, who, at, ref])
+        cursor.execute(MOVE, [case.pk, kind, key, numbers(lines), numbers(amounts), subject_kind, subject_id, who, at, ref])
         (moved,) = cursor.fetchone()
     return bool(moved)

@@ -171,6 +171,26 @@ def test_a_return_is_of_rows_that_are_there_and_belong_together(world, app, colu
     )
 
 
+@pytest.mark.parametrize("destination", ["0", "(SELECT max(id) FROM destinations_destination)"])
+def test_a_return_goes_where_its_own_claim_says(world, app, owner, destination):
+    """A destination that is not there, and another claim's."""
+    first = world.scheduled()
+    sql = f"UPDATE returns_assetreturn SET destination_id = {destination} WHERE id = (SELECT min(id) FROM returns_assetreturn)"
+    app("return_goes_where_its_claim_says", sql)
+    owner("return_goes_where_its_claim_says", sql)
+    second = Round.objects.create(
+        case=world.case, number=2, run=world.run, record_at=db_now(), value_date=first.value_date, by=world.goto
+    )
+    app(
+        "return_is_of_its_line",
+        f"""INSERT INTO returns_assetreturn (case_id, round_id, reference, claim_line_id, asset_id, amount, destination_id, rail,
+                state, tries, held_by_gate)
+            SELECT case_id, %s, 'R9', claim_line_id, asset_id, amount, {destination}, rail, 'scheduled', 0, ''
+            FROM returns_assetreturn ORDER BY id LIMIT 1""",
+        second.pk,
+    )
+
+
 @pytest.mark.parametrize("change", ["amount = amount + 1", "claim_line_id = 0", "asset_id = asset_id + 1",
                                     "reference = 'x' || reference", "round_id = 0"])  # fmt: skip
 def test_what_a_return_owes_never_changes(world, app, owner, change):
@@ -188,6 +208,12 @@ def test_a_batched_return_keeps_its_destination(world, app):
     )
     with pytest.raises(IntegrityError, match="keeps_its_destination"), transaction.atomic():
         AssetReturn.objects.filter(asset__code="JPY").update(destination=AssetReturn.objects.first().destination)
+
+
+def test_a_return_joins_no_batch_that_is_not_there(world, app, owner):
+    world.scheduled()
+    for whoever in (app, owner):
+        whoever("return_joins_a_draft_batch", "UPDATE returns_assetreturn SET state = 'batched', batch_id = 0, part = 1")
 
 
 def test_returns_join_and_leave_a_frozen_batch_no_more(world, app):

@@ -16,14 +16,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from celery import current_app
 from django.db import InterfaceError, OperationalError, connection, connections, transaction
+from kombu.exceptions import OperationalError as BrokerError
 
 from administration.cases import approvals, stops
 from administration.cases.models import ApprovalRequest, Stop
 from administration.errors import Refused
 from administration.fields import db_now
 from administration.record.models import Event
-from administration.returns import batches, corrections, evidence, rounds, settlement, submissions
+from administration.returns import batches, corrections, evidence, rounds, sending, settlement, submissions
 from administration.returns.models import AssetReturn, Attempt, Batch, Submission
 from administration.work.models import Job
 from claims.destinations.models import Destination
@@ -35,6 +37,8 @@ from tests.storm.visitors import Visitors
 R3 = "rehearsal-r3"
 PAGE = 5_000
 PATIENCE = 40.0  # seconds that a person waits for a job before looking again
+EXPORTS = 10.0  # seconds in which a small batch is exported, whoever is killed meanwhile
+REFUSED = 6.0  # seconds in which a worker has come for what was stopped
 GLANCE = 0.8  # seconds that people wait for what they began in a day, while other batches can be prepared
 OVERLAP = 40  # lines of an earlier statement that the next one says again
 
@@ -140,13 +144,16 @@ class Office:
         self.scheduled = True
         self.lift_what_the_machine_stopped()
         ready = [batch for rail in RAILS.values() for batch in self.make_ready(rail)]
-        begun = [self.send(batch) for batch in ready]
+        stopping = self.asked_to_stop and sum(batch.items for batch in ready) > (0 if self.many else 2 * self.plant.part)
+        begun = [self.send(batch, submit=self.many or not stopping) for batch in ready]
         self.look("begun")
-        enough = self.many or sum(batch.items for batch in ready) >= self.limit or self.progress() > 0.8
-        if self.asked_to_stop and any(begun) and enough:
+        if stopping and any(begun):
             self.asked_to_stop -= 1
-            time.sleep(self.rng.random() * 0.5 if self.many else 0)  # a small batch is out in no time
-            self.stop_and_resume()
+            if self.many:
+                time.sleep(self.rng.random() * 0.5)
+                self.stop_and_resume()
+            else:
+                self.stop_what_is_about_to_leave(ready, begun)
         begun += [
             self.press(lambda rail=rail: evidence.observe(self.world.case, rail, by=by, at=db_now()))
             for rail in ("rehearsal", "rehearsal-r2")
@@ -202,9 +209,9 @@ class Office:
             self.look("signed")
         return True
 
-    def send(self, batch: Batch) -> Job | None:
+    def send(self, batch: Batch, *, submit: bool = True) -> Job | None:
         """Export a signed batch, and let it be sent."""
-        job = self.press(lambda: submissions.export(batch, by=self.world.goto, at=db_now(), submit=True))
+        job = self.press(lambda: submissions.export(batch, by=self.world.goto, at=db_now(), submit=submit))
         if job is not None:
             self.count["batches"] += 1
         return job if isinstance(job, Job) else None
@@ -315,7 +322,27 @@ class Office:
 
     # --- stops
 
-    def stop_and_resume(self) -> None:
+    def stop_what_is_about_to_leave(self, ready: list[Batch], begun: list[Job | None]) -> None:
+        """
+        A small batch is out in no time. So each is exported first, all are let go, and stop is pressed in the same breath.
+
+        It stays pressed until a worker has come for them: it must be refused, and whoever sends then is found out.
+        """
+        for job in begun:
+            self.wait(job, EXPORTS)
+        by = self.world.goto
+        leaving = [self.press(lambda batch=batch: submissions.submit(batch, by=by, at=db_now())) for batch in ready]
+
+        def was_refused() -> None:
+            for job in leaving:
+                self.wait(job, REFUSED)
+            for batch in ready:
+                with contextlib.suppress(BrokerError, OSError):  # a helper was rung for before, and comes now
+                    current_app.send_task(sending.TASK, args=[batch.pk], retry=False)
+
+        self.stop_and_resume(meanwhile=was_refused)
+
+    def stop_and_resume(self, *, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Somebody presses stop in the middle of it; two resume a few seconds later."""
         rail = self.rng.choice(["", *RAILS.values()]) if self.many else ""
         case, people = self.world.case, self.world.people
@@ -331,6 +358,7 @@ class Office:
         pressed = self.press(lambda: Event.objects.get(kind="stop.made", subject_id=str(stop.pk)).recorded_at)
         self.count["emergency stops"] += 1
         self.look("stopped")
+        meanwhile()
         time.sleep(3.0 * (1 if self.many else self.plant.slow))
         lifted = self.press(db_now)
         for user in (people.aoki, people.baba):

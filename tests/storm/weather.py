@@ -71,14 +71,14 @@ def faults_of(kills: int, rng: random.Random) -> list[str]:
     early: list[str] = []  # while there is still much to send
     if kills <= 10:  # ten kills leave little time
         other = {name: 1 for name in other if name not in ("kill the broker", "second beat", "poison", "kill the beat", "kill the web")}
-        early = ["emergency stop", "stop and go on", "stop and go on"]
+        early = ["stop and go on", "stop and go on", "emergency stop"]
         del other["emergency stop"], other["stop and go on"]
     else:
         other["poison"] = max(len(POISON), other["poison"])
     order = ["kill"] * kills + [name for name, many in other.items() for _n in range(many)]
     rng.shuffle(order)
     for name in early:
-        order.insert(rng.randrange(len(order) // 2), name)
+        order.insert(rng.randrange(len(order) // (6 if name == "emergency stop" else 2)), name)
     return order
 
 

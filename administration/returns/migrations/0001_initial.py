@@ -66,9 +66,9 @@ class Migration(migrations.Migration):
                 ('after', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='followed_by', to='returns.assetreturn')),
                 ('asset', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
                 ('case', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='cases.case')),
-                ('claim_line', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='register.claimline')),
-                ('destination', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='destinations.destination')),
-                ('batch', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='returns.batch')),
+                ('claim_line', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='register.claimline')),
+                ('destination', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='destinations.destination')),
+                ('batch', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='returns', to='returns.batch')),
             ],
         ),
         migrations.CreateModel(
@@ -301,7 +301,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='assetreturn',
-            constraint=models.UniqueConstraint(condition=models.Q(('after__isnull', True)), fields=('round', 'claim_line'), name='round_owes_a_line_one_return'),
+            constraint=models.UniqueConstraint(fields=('claim_line', 'round', 'after'), name='round_owes_a_line_one_return', nulls_distinct=False),
         ),
         migrations.AddConstraint(
             model_name='assetreturn',

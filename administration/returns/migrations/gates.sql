@@ -16,11 +16,18 @@ RETURN 'R' || lpad(n::text, 9, '0') || ((10 - (
     + 2 * (n / 100000000 % 10)    - 9 * ((n / 100000000 % 10 > 4)::int)
     ) % 10) % 10)::text;
 
--- After a bulk act the planner must know that the table has grown. ANALYZE belongs to the owner.
-CREATE FUNCTION returns_look_at_statistics() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+-- After a bulk act the planner must know that its table has grown. ANALYZE belongs to the owner. Its lock lasts until
+-- the commit: who finds it taken goes on, as waiting here could close a circle, and somebody else has just looked. A few
+-- thousand rows tell the planner enough; it is asked after every act, and the usual thirty thousand cost more than some.
+CREATE FUNCTION returns_look_at_statistics(p_of text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET default_statistics_target = 10 AS $$
 BEGIN
-    ANALYZE returns_assetreturn, returns_attempt, returns_match, returns_evidenceline;
+    CASE p_of
+        WHEN 'assetreturn' THEN ANALYZE (SKIP_LOCKED) returns_assetreturn;
+        WHEN 'attempt' THEN ANALYZE (SKIP_LOCKED) returns_attempt;
+        WHEN 'evidenceline' THEN ANALYZE (SKIP_LOCKED) returns_evidenceline;
+        WHEN 'match' THEN ANALYZE (SKIP_LOCKED) returns_match;
+    END CASE;
 END $$;
 
 -- --- Gates ---------------------------------------------------------------------------------------

@@ -7,9 +7,18 @@
 
 ALTER TABLE returns_assetreturn SET (fillfactor = 50);
 ALTER TABLE returns_attempt SET (fillfactor = 50);
-ALTER TABLE returns_batch SET (fillfactor = 50);
-ALTER TABLE returns_submission SET (fillfactor = 50);
+ALTER TABLE returns_batch SET (fillfactor = 25);
+ALTER TABLE returns_submission SET (fillfactor = 25);  -- few rows, and four steps of each
 ALTER TABLE returns_match SET (fillfactor = 50);
+
+-- Manifests and payloads are megabytes: with the usual compression, writing one costs as much as making it.
+DO $$
+BEGIN
+    ALTER TABLE returns_manifest ALTER COLUMN body SET COMPRESSION lz4;
+    ALTER TABLE returns_submission ALTER COLUMN payload SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;  -- a server built without it
+END $$;
 
 -- --- The steps -----------------------------------------------------------------------------------
 
@@ -229,7 +238,7 @@ BEGIN
             IS DISTINCT FROM (o.case_id, o.round_id, o.reference, o.claim_line_id, o.asset_id, o.amount, o.after_id) AS fixed,
         o.state NOT IN ('scheduled', 'held')
             AND (n.destination_id, n.rail) IS DISTINCT FROM (o.destination_id, o.rail) AS bound,
-        n.state = 'batched' AND (
+        n.batch_id IS NOT NULL AND b.id IS NULL OR n.state = 'batched' AND (
             o.state = 'scheduled' AND b.state <> 'draft'
             OR o.state = 'batched' AND n.batch_id <> o.batch_id
             OR o.state = 'batched' AND n.part <> o.part AND b.state <> 'draft'
@@ -243,6 +252,7 @@ BEGIN
             IS DISTINCT FROM (o.case_id, o.round_id, o.reference, o.claim_line_id, o.asset_id, o.amount, o.after_id)
        OR o.state NOT IN ('scheduled', 'held')
             AND (n.destination_id, n.rail) IS DISTINCT FROM (o.destination_id, o.rail)
+       OR n.batch_id IS NOT NULL AND b.id IS NULL
        OR n.state = 'batched' AND (
             o.state = 'scheduled' AND b.state <> 'draft'
             OR o.state = 'batched' AND n.batch_id <> o.batch_id
@@ -259,6 +269,21 @@ BEGIN
             RAISE EXCEPTION 'return_keeps_its_destination_once_batched: %', wrong.reference USING ERRCODE = '23001';
         END IF;
         RAISE EXCEPTION 'return_joins_a_draft_batch_of_its_round_and_rail_only: %', wrong.reference USING ERRCODE = '23514';
+    END IF;
+
+    -- Another destination is one that is there, of the same claim and asset.
+    EXECUTE $q$
+    SELECT n.reference
+    FROM old_rows o
+    JOIN new_rows n ON n.id = o.id
+    LEFT JOIN destinations_destination d ON d.id = n.destination_id
+    LEFT JOIN register_claimline l ON l.id = n.claim_line_id
+    WHERE n.destination_id <> coalesce(o.destination_id, 0)
+      AND (d.claim_id, d.asset_id) IS DISTINCT FROM (l.claim_id, n.asset_id)
+    $q$ INTO wrong;
+    GET DIAGNOSTICS many = ROW_COUNT;
+    IF many > 0 THEN
+        RAISE EXCEPTION 'return_goes_where_its_claim_says: %', wrong.reference USING ERRCODE = '23503';
     END IF;
 
     -- Settled means: an attempt settled it. Not settled any more means: no attempt holds it.
@@ -287,8 +312,9 @@ CREATE TRIGGER return_keeps_its_promise AFTER UPDATE ON returns_assetreturn
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION return_keeps_its_promise();
 
--- A new return is of a line and a round that are there, in its line's asset and case: one check for all rows of a
--- statement, in place of foreign keys that would cost more than the rows. One that follows another follows what came back, of the same line.
+-- A new return is of a line and a round that are there, in its line's asset and case, and goes where its claim says: one
+-- check for all rows of a statement, in place of foreign keys that would cost more than the rows. One that follows another
+-- follows what came back, of the same line.
 CREATE FUNCTION return_is_of_its_line() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -300,8 +326,10 @@ BEGIN
     FROM new_rows n
     LEFT JOIN register_claimline l ON l.id = n.claim_line_id
     LEFT JOIN returns_round r ON r.id = n.round_id
+    LEFT JOIN destinations_destination d ON d.id = n.destination_id
     LEFT JOIN returns_assetreturn e ON e.id = n.after_id
     WHERE (n.asset_id, n.case_id, n.case_id) IS DISTINCT FROM (l.asset_id, l.case_id, r.case_id)
+       OR n.destination_id IS NOT NULL AND (d.claim_id, d.asset_id) IS DISTINCT FROM (l.claim_id, n.asset_id)
        OR n.after_id IS NOT NULL AND (e.state <> 'returned' OR e.claim_line_id <> n.claim_line_id OR n.amount > e.amount)
     $q$ INTO wrong;
     GET DIAGNOSTICS many = ROW_COUNT;

@@ -184,11 +184,24 @@ BEGIN
     IF 'submitting' IN (p_from, p_to) THEN
         RAISE EXCEPTION 'submission_step: submitting is claimed and recorded, not stepped' USING ERRCODE = '23514';
     END IF;
+    PERFORM FROM returns_submission WHERE id = ANY (p_ids) AND state = p_from ORDER BY id FOR NO KEY UPDATE;
     UPDATE returns_submission SET state = p_to,
         sent_at = CASE WHEN p_to = 'exported' THEN clock_timestamp() ELSE sent_at END  -- carried out: limits count it
     WHERE id = ANY (p_ids) AND state = p_from;
     GET DIAGNOSTICS many = ROW_COUNT;
     RETURN many;
+END $$;
+
+-- Whoever moves attempts holds their parts still first, in the order of their numbers: so does whoever writes down what
+-- came of a call, and then lets its attempts go. The attempts with their states as they are from then on.
+CREATE FUNCTION attempts_held_still(p_attempts bigint[]) RETURNS TABLE (id bigint, state text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM FROM returns_submission s
+    WHERE (s.batch_id, s.part) IN (SELECT t.batch_id, t.part FROM returns_attempt t WHERE t.id = ANY (p_attempts))
+    ORDER BY s.id FOR NO KEY UPDATE;
+    RETURN QUERY SELECT t.id, t.state::text FROM returns_attempt t WHERE t.id = ANY (p_attempts);
 END $$;
 
 -- --- Conflict keys -------------------------------------------------------------------------------
