@@ -41,21 +41,27 @@ def step(job: Job) -> Progress:
     by, at = User.objects.get(pk=job.params["by"]), datetime.fromisoformat(job.params["at"])
     phase, _colon, after = job.cursor.partition(":")
     planning.rows_are_near()
+    # What has done something ends its chunk, as its locks are held until the commit; what found nothing to do goes on.
     if not phase:
         _look_at_statistics("evidenceline")
-        evidence.accept_what_was_seen(case)
-        return Progress("match:0", job.done, "matching evidence")
+        if evidence.accept_what_was_seen(case):
+            return Progress("match:0", job.done, "matching evidence")
+        phase, after = "match", "0"
     if phase == "match":
         found = matching.chunk(case, int(after), by=by, at=at)
         if found.seen == matching.CHUNK:
             return Progress(f"match:{found.last}", job.done, "matching evidence")
         if after != "0" or found.matched:
             _look_at_statistics("match")
-        return Progress("apply:0", job.done, "matching evidence")
+        if found.seen:
+            return Progress("apply:0", job.done, "matching evidence")
+        phase, after = "apply", "0"
     if phase == "apply":
         applied = apply(case, int(after), by=by, at=at)
-        following = f"apply:{applied.last}" if applied.looked_at == CHUNK else "close"
-        return Progress(following, job.done + applied.count, "settling")
+        if applied.looked_at:
+            following = f"apply:{applied.last}" if applied.looked_at == CHUNK else "close"
+            return Progress(following, job.done + applied.count, "settling")
+        phase = "close"
     if phase == "close":
         doubt_undebited(case, at=at)
         close(case, by=by, at=at)
@@ -355,8 +361,8 @@ def tie_or_stop(case: Case, *, at: datetime) -> bool:
 
     In a transaction of its own: stopping takes the case's lock, which comes before those of batches.
     """
-    off = [row["code"] for rows in (tie_out.tie_out(case)[name] for name in ("assets", "claims")) for row in rows
-           if row["difference"] != "0"]  # fmt: skip
+    found = tie_out.tie_out(case)
+    off = [row["code"] for row in (*found["assets"], *found["claims"]) if row["difference"] != "0"]
     if not off:
         return True
     rails = case.returns.filter(asset__code__in=off).values_list("rail", flat=True).distinct()

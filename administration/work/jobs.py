@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
+from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext as _
 
 from administration.cases.models import Case
@@ -218,15 +219,10 @@ def _fail(job: Job, error: str) -> None:
 
 def _guarded(job: Job, **changes: Any) -> None:
     """Change the job's row only while the fence is still ours."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE work_job SET beat_at = clock_timestamp(), lease_until = clock_timestamp() + make_interval(secs => %s)"
-            " WHERE id = %s AND fence = %s AND state = 'waiting'",
-            [LEASE_SECONDS, job.pk, job.fence],
-        )
-        if cursor.rowcount != 1:
-            raise LostLease
-    Job.objects.filter(pk=job.pk, fence=job.fence).update(**changes)
+    lease = RawSQL("clock_timestamp() + make_interval(secs => %s)", [LEASE_SECONDS])
+    ours = Job.objects.filter(pk=job.pk, fence=job.fence, state=JobState.WAITING)
+    if ours.update(beat_at=ClockTimestamp(), lease_until=lease, **changes) != 1:
+        raise LostLease
 
 
 def _let_go(job: Job) -> None:

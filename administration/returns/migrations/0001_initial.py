@@ -1,5 +1,6 @@
 from pathlib import Path
 import administration.fields
+import django.contrib.postgres.indexes
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
@@ -277,7 +278,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='assetreturn',
-            index=models.Index(condition=models.Q(('batch__isnull', False)), fields=['batch', 'part'], name='return_of_a_part'),
+            index=django.contrib.postgres.indexes.BrinIndex(fields=['batch', 'part'], name='return_of_a_part', opclasses=['int8_minmax_multi_ops', 'int4_minmax_multi_ops'], pages_per_range=8),
         ),
         migrations.AddConstraint(
             model_name='assetreturn',

@@ -19,11 +19,19 @@ RETURN 'R' || lpad(n::text, 9, '0') || ((10 - (
 -- After a bulk act the planner must know that its table has grown. ANALYZE belongs to the owner. Its lock lasts until
 -- the commit: who finds it taken goes on, as waiting here could close a circle, and somebody else has just looked. A few
 -- thousand rows tell the planner enough; it is asked after every act, and the usual thirty thousand cost more than some.
+-- New pages of returns are summed up for the index by which a part's are found; until then it reads all of them.
 CREATE FUNCTION returns_look_at_statistics(p_of text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET default_statistics_target = 10 AS $$
 BEGIN
     CASE p_of
-        WHEN 'assetreturn' THEN ANALYZE (SKIP_LOCKED) returns_assetreturn;
+        WHEN 'assetreturn' THEN
+            BEGIN
+                LOCK TABLE returns_assetreturn IN SHARE UPDATE EXCLUSIVE MODE NOWAIT;
+            EXCEPTION WHEN lock_not_available THEN
+                RETURN;
+            END;
+            PERFORM brin_summarize_new_values('return_of_a_part');
+            ANALYZE returns_assetreturn;
         WHEN 'attempt' THEN ANALYZE (SKIP_LOCKED) returns_attempt;
         WHEN 'evidenceline' THEN ANALYZE (SKIP_LOCKED) returns_evidenceline;
         WHEN 'match' THEN ANALYZE (SKIP_LOCKED) returns_match;
