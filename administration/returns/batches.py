@@ -43,8 +43,8 @@ class NotVoided(Refused):
 
 # Gates are dear and rows are cheap: the next so many that wait are found by their rows alone, and their gates looked at.
 NEXT = """
-SELECT count(*), max(reference) FROM (
-    SELECT reference FROM returns_assetreturn
+SELECT count(*), max(reference), count(*) FILTER (WHERE state = 'held') FROM (
+    SELECT reference, state FROM returns_assetreturn
     WHERE case_id = %(case)s AND round_id = %(round)s AND rail = %(rail)s AND state IN ('scheduled', 'held')
       AND reference > %(after)s {lane}
     ORDER BY reference LIMIT %(next)s) s
@@ -380,7 +380,8 @@ def _fill(params: dict[str, Any]) -> None:
     lane = LANE if params["lane"] else ""
     with connection.cursor() as cursor:
         for step in _steps(cursor, params, lane, lambda: sum(taken)):
-            cursor.execute(REOPEN, step)
+            if step["held"]:
+                cursor.execute(REOPEN, step)
             cursor.execute(DRAFT.format(lane=lane), step)
             taken.append(cursor.fetchone()[1])
         cursor.execute("SELECT returns_look_at_statistics('assetreturn')")
@@ -396,10 +397,10 @@ def _steps(cursor: Any, params: dict[str, Any], lane: str, taken: Callable[[], i
     while taken() < params["limit"]:
         step = {**params, "after": after, "next": params["limit"] - taken() + seen // 10, "taken": taken()}
         cursor.execute(NEXT.format(lane=lane), step)
-        count, through = cursor.fetchone()
+        count, through, held = cursor.fetchone()
         if not count:
             return
-        yield {**step, "through": through}
+        yield {**step, "through": through, "held": held}
         seen, after = seen + count, through
 
 

@@ -71,15 +71,15 @@ def faults_of(kills: int, rng: random.Random) -> list[str]:
     early: list[str] = []  # while there is still much to send
     if kills <= 10:  # ten kills leave little time
         other = {name: 1 for name in other if name not in ("kill the broker", "second beat", "poison", "kill the beat", "kill the web")}
-        early = ["stop and go on", "stop and go on", "emergency stop"]
+        early = ["stop and go on", "stop and go on"]
         del other["emergency stop"], other["stop and go on"]
     else:
         other["poison"] = max(len(POISON), other["poison"])
     order = ["kill"] * kills + [name for name, many in other.items() for _n in range(many)]
     rng.shuffle(order)
     for name in early:
-        order.insert(rng.randrange(len(order) // (6 if name == "emergency stop" else 2)), name)
-    return order
+        order.insert(rng.randrange(len(order) // 2), name)
+    return ["emergency stop", *order] if early else order  # of the first that is about to leave
 
 
 class Weather:
@@ -122,6 +122,9 @@ class Weather:
                 self.wait_for(lambda before=before: self.plant.killed > before or self.scheduled, CHANCE * self.plant.slow)
                 self.plant.page.disarm()
                 self.count["kill"] += 1
+            while self.faults[0] == "emergency stop":
+                self.emergency_stop()
+                self.count[self.faults.pop(0)] += 1
             self.wait_for(lambda: bool(self.office and self.office.count["batches"]), until - time.monotonic())
         for fault in self.faults:
             if time.monotonic() > until or self.enough.is_set():
