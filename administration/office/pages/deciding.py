@@ -62,7 +62,8 @@ class AboutLine(forms.Form):
     def __init__(self, *args: Any, line: ClaimLine, **options: Any) -> None:
         super().__init__(*args, **options)
         self.line = line
-        self.fields[self.entered].help_text = _("In %(asset)s, with at most %(scale)s decimal places.") % {
+        whole, parts = _("In %(asset)s, without decimals."), _("In %(asset)s, with at most %(scale)s decimal places.")
+        self.fields[self.entered].help_text = (parts if line.asset.scale else whole) % {
             "asset": line.asset.code, "scale": line.asset.scale,
         }  # fmt: skip
 

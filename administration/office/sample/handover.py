@@ -20,8 +20,8 @@ DIRTY = "dirty.json"
 BLOCK = 2_000  # accounts made at a time: what is in memory
 
 CASE = {
-    "exchange_name": "あさぎり取引所株式会社",
-    "exchange_name_en": holdings.EXCHANGE,
+    "exchange_name": holdings.EXCHANGE,
+    "exchange_name_en": "Asagiri Exchange K.K.",
     "registration_number": "関東財務局長 第99999号（架空）",
     "representative": "朝霧　太郎",
     "court": "東京地方裁判所民事第20部",
@@ -155,7 +155,7 @@ def _total(book: Book, asset: str) -> int:
 
 
 def _price(asset: str, thousandths: int) -> str:
-    return f"{asset},{thousandths},1000,{CUTOFF_AT},invented for the sample"
+    return f"{asset},{thousandths},1000,{CUTOFF_AT},見本のための架空の価格"
 
 
 def _evidence(directory: Path, place: holdings.Place) -> dict[str, object]:

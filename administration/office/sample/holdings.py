@@ -9,9 +9,9 @@ from administration import amounts
 from administration.office.sample import codecs
 from administration.office.sample.assets import ASSETS, CODECS, SampleAsset
 
-EXCHANGE = "Asagiri Exchange K.K."
-_TRUSTS = ("Musashi Trust Bank (invented)", "Kiso Trust Bank (invented)")
-_CUSTODIAN = "Hoshikage Custody K.K. (invented)"
+EXCHANGE = "あさぎり取引所株式会社"
+_TRUSTS = ("武蔵信託銀行（架空）", "木曽信託銀行（架空）")
+_CUSTODIAN = "星影カストディ株式会社（架空）"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _trusts(asset: SampleAsset, total: int) -> Iterator[Place]:
     first = total * 3 // 5
     for number, (bank, units) in enumerate(zip(_TRUSTS, (first, total - first), strict=True), start=1):
         yield Place(
-            asset, f"{asset.code}-TRUST-{number}", "trust", "bank", f"trust contract 2021-{number:03d}", "", "segregated",
+            asset, f"{asset.code}-TRUST-{number}", "trust", "bank", f"信託契約 2021-{number:03d}", "", "segregated",
             bank, "", units, "proved", "信託銀行の残高証明書",
         )  # fmt: skip
     yield Place(
@@ -104,7 +104,7 @@ def _wallets(asset: SampleAsset, total: int, random: Random) -> Iterator[Place]:
     if asset.code == "BTC":
         yield Place(
             asset, "BTC-OLD-1", "wallet", asset.network, _address(asset, "OLD-1", random), "cold", "segregated",
-            "a former employee", "", total // 1000, "unproved", "",
+            "元従業員", "", total // 1000, "unproved", "",
         )  # fmt: skip
 
 
@@ -116,4 +116,4 @@ def _address(asset: SampleAsset, name: str, random: Random) -> str:
         return codecs.eip55(key[:20])
     if asset.network == "xrpl":
         return codecs.classic(key[:20])
-    return f"custody account {asset.code}-{name}"
+    return f"保管口座 {asset.code}-{name}"
