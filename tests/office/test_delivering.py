@@ -100,3 +100,7 @@ def test_files_arrive_in_pieces_and_whole_and_are_converted_as_a_person_said(cas
     assert Intake.objects.get().state == "inspected" and "Where a row came from" in shown and "雲野" in shown
     origin = goto.get(f"{base}origin/?table=customers.csv&row=2").content.decode()
     assert "kokyaku.csv" in origin and "個人" in origin
+
+    asked = pressed(goto, f"{base}accept/", {"negative_policy": "exclude", "remark": "looked at"})
+    signed = signed_in(cast.baba).get(asked).content.decode()
+    assert "looked at" in signed and "<code title=" in signed and "&lt;code" not in signed  # the mapping's hash is no text
