@@ -1,0 +1,64 @@
+"""The order in which locks are taken: parts, then their attempts; and nobody waits for another look at the statistics."""
+
+import threading
+import time
+
+import psycopg
+from django.db import connection, connections, transaction
+
+from administration.fields import db_now
+from administration.rails.interface import Accepted
+from administration.rails.rehearsal import Rehearsal
+from administration.returns import matching, settlement, submissions
+from tests.returns.test_evidence import line, receive
+from tests.returns.world import build, done
+
+LOOK = "SELECT returns_look_at_statistics(%s)"
+
+
+def test_settling_waits_for_a_part_before_it_holds_its_attempts(committed, as_superuser, monkeypatch):
+    """Whoever writes down what came of a call holds the part, and then wants its attempts: so does whoever settles."""
+    monkeypatch.setattr(Rehearsal, "submit", lambda self, content, key: Accepted("RH-1"))
+    world = build(as_superuser)
+    batch = world.exported()
+    done(submissions.submit(batch, by=world.goto, at=db_now()))
+    receive(world, *(line(row, ref=n) for n, row in enumerate(world.returns(), start=1)))
+    matching.run(world.case, by=None, at=db_now())
+
+    def settle():
+        with transaction.atomic():
+            settlement.apply(world.case, 0, by=None, at=db_now())
+        connections.close_all()
+
+    settling = threading.Thread(target=settle)
+    with psycopg.connect(committed.database_url) as whoever:
+        whoever.execute("SELECT FROM returns_submission FOR NO KEY UPDATE")
+        settling.start()
+        until = time.monotonic() + 20
+        while time.monotonic() < until and not waiting():
+            time.sleep(0.02)
+        assert waiting() and settling.is_alive()
+        with psycopg.connect(committed.database_url) as other:
+            other.execute("SELECT FROM returns_attempt FOR UPDATE NOWAIT")
+            other.rollback()
+        whoever.rollback()
+    settling.join(timeout=30)
+
+    assert {row.state for row in world.returns()} == {"settled"}
+
+
+def test_looks_at_the_statistics_do_not_wait_for_each_other(committed):
+    """The lock of one lasts until its commit: waiting for it could close a circle."""
+    tables = ("assetreturn", "attempt", "evidenceline", "match")
+    with transaction.atomic(), connection.cursor() as cursor:
+        for of in tables:
+            cursor.execute(LOOK, [of])
+        with psycopg.connect(committed.database_url, options="-c role=henkan_app -c lock_timeout=2s") as other:
+            for of in tables:
+                other.execute(LOOK, [of])
+
+
+def waiting() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
