@@ -29,6 +29,7 @@ from administration.record import log
 from claims.register.models import ClaimClass
 
 EXAMPLE = Path(__file__).parent / "example_plan.toml"
+EXAMPLE_JA = EXAMPLE.with_stem("example_plan_ja")  # the same, explained in Japanese
 ITS_NAMES = (gettext_noop("First interim return in kind"), gettext_noop("customers"))  # pages say them in the language of the reader
 EVERY_ASSET, EVERY_OTHER_ASSET = "every asset", "every other asset"
 FLOOR, LARGEST_REMAINDER = "floor", "largest remainder"

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from django.utils.translation import gettext as _
+
 from administration.ledger import encodings, formats, mapping, reading
 from administration.ledger.converting import Conversion, Delivered, fault_of
 from administration.ledger.formats import Layout, NotRead
@@ -113,7 +115,7 @@ def draft(files: list[Delivered], *, exchange: str, cutoff_at: str) -> str:
         f'format = "{mapping.FORMAT}"', f"version = {mapping.VERSION}", f"name = {_quoted(exchange)}", f"cutoff_at = {_quoted(cutoff_at)}",
         "ignore_files = []", "", "[exchange]", f"name = {_quoted(exchange)}", 'registration_number = ""', 'representative = ""', "",
         "[[assets]]", 'code = "JPY"', 'name = "Japanese yen"', "scale = 0", 'network = "bank"', 'kind = "fiat"', 'symbols = ["JPY"]', "",
-        "# What another book says the balances add up to. Leave it out where nobody can say.",
+        _("# What another book says the balances add up to. Leave it out where nobody can say."),
         "# [[control_totals]]", '# asset = "JPY"', '# product = "spot"', '# declared = "0"', "# accounts = 0", '# source = "auditor"',
     ]  # fmt: skip
     for file in files:
@@ -127,7 +129,7 @@ def _source(file: Delivered) -> list[str]:
     layout = Layout(form, encoding=file.encoding or "utf-8")
     if form == formats.CSV:
         if not file.encoding:
-            return [*lines, '# encoding = "" # look at the candidates and confirm one; then the columns can be listed here']
+            return [*lines, '# encoding = "" # ' + _("look at the candidates and confirm one; then the columns can be listed here")]
         delimiter = sniffed(file)
         layout = Layout(form, encoding=file.encoding, delimiter=delimiter)
         lines += [f"encoding = {_quoted(file.encoding)}", f"delimiter = {_quoted(delimiter)}"]
@@ -143,7 +145,8 @@ def _source(file: Delivered) -> list[str]:
         return [*lines, f"# {wrong}".replace("\n", " ")]
     tables = ", ".join(mapping.TABLES)
     return [
-        *lines, "ignore = [", *(f"  {_quoted(name)}," for name in names), "]", f"# [[sources.tables]] # of these: {tables}",
+        *lines, "ignore = [", *(f"  {_quoted(name)}," for name in names), "]",
+        "# [[sources.tables]] # " + _("of these: %(tables)s") % {"tables": tables},
         '# table = "customers"', "# [sources.tables.columns]", '# customer_id = "…"',
     ]  # fmt: skip
 

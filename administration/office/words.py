@@ -94,6 +94,7 @@ DEADLINES: Words = {
     "creditors_meeting": _("meeting of creditors"),
     "plan_submission": _("submission of the plan"),
     "court_report": _("report to the court"),
+    "creditors_meeting_report": _("meeting of creditors that hears the report on the estate"),
 }
 
 EVENTS_COUNTED_FROM: Words = {

@@ -46,6 +46,7 @@ DEADLINES: Labels = {
     "creditors_meeting": _("Meeting of creditors"),
     "plan_submission": _("Last day to submit the plan"),
     "court_report": _("Report to the court"),
+    "creditors_meeting_report": _("Meeting of creditors that hears the report on the estate"),
 }
 
 # Titles of notices that the office words itself are shown as they went out.

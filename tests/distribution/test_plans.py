@@ -1,5 +1,7 @@
 """Plans: data under a strict schema; whoever mistypes a key is told which."""
 
+from dataclasses import replace
+
 import pytest
 
 from administration.cases.appointments import NotEmpowered
@@ -28,6 +30,12 @@ def test_the_documented_example_is_a_plan(case, goto):
         ("JPY", ("trust_beneficiary", "priority_segregated")),
     ]
     assert Event.objects.get().kind == "plan.drafted"
+
+
+def test_the_example_explained_in_japanese_is_the_same_plan():
+    english, japanese = (read(file.read_text()) for file in (plans.EXAMPLE, plans.EXAMPLE_JA))
+    (pool,) = japanese.pools
+    assert japanese == replace(english, name=japanese.name, pools=type(english.pools)([replace(english.pools[0], name=pool.name)]))
 
 
 def test_another_text_is_another_version_and_the_same_text_is_not(case, goto):

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
@@ -137,7 +138,10 @@ class DraftPlan(ActPage):
         asked = self.request.GET.get("from", "")
         rows = self.case.plans.order_by("-version")
         chosen = rows.filter(version=int(asked)).first() if asked.isdecimal() and len(asked) < 9 else rows.first()
-        return chosen.body if chosen else plans.EXAMPLE.read_text(encoding="utf-8")
+        if chosen:
+            return chosen.body
+        japanese = (get_language() or "").startswith("ja")
+        return (plans.EXAMPLE_JA if japanese else plans.EXAMPLE).read_text(encoding="utf-8")
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.POST.get("stage") != WHAT_IF:
