@@ -114,10 +114,6 @@ class AssetReturn(models.Model):
                 condition=~Q(state__in=["scheduled", "held", "cancelled"]) | Q(batch__isnull=True, part__isnull=True),
                 name="waiting_return_is_in_no_batch",
             ),
-            # Of what follows nothing, one; the line first, so that it is also how the returns of a line are found.
-            models.UniqueConstraint(
-                fields=["claim_line", "round", "after"], nulls_distinct=False, name="round_owes_a_line_one_return"
-            ),
             models.UniqueConstraint(
                 fields=["after"], condition=Q(after__isnull=False), name="return_is_followed_by_one"
             ),

@@ -302,10 +302,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='assetreturn',
-            constraint=models.UniqueConstraint(fields=('claim_line', 'round', 'after'), name='round_owes_a_line_one_return', nulls_distinct=False),
-        ),
-        migrations.AddConstraint(
-            model_name='assetreturn',
             constraint=models.UniqueConstraint(condition=models.Q(('after__isnull', False)), fields=('after',), name='return_is_followed_by_one'),
         ),
         migrations.AddConstraint(

@@ -20,6 +20,11 @@ EXCEPTION WHEN feature_not_supported THEN
     NULL;  -- a server built without it
 END $$;
 
+-- A round owes a line one return that follows none. The line comes first: so it is also how the returns of a line are
+-- found. Said here and not with the model, whose check would ask the server's version before there is a role to ask as.
+ALTER TABLE returns_assetreturn ADD CONSTRAINT round_owes_a_line_one_return
+    UNIQUE NULLS NOT DISTINCT (claim_line_id, round_id, after_id);
+
 -- --- The steps -----------------------------------------------------------------------------------
 
 INSERT INTO returns_transition (machine, from_state, to_state, people) VALUES
