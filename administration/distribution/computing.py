@@ -176,7 +176,10 @@ def _before(run: Run, every: Iterable[Shared]) -> Before:
 
 
 def free(run: Run) -> dict[int, int]:
-    sql = """SELECT a.asset_id, b.credits - b.debits FROM books_account a JOIN books_balance b ON b.account_id = a.id
+    """What is free of each asset in the books, less what came in after the cut-off and waits there to be returned in full."""
+    sql = """SELECT a.asset_id, greatest(0, b.credits - b.debits - coalesce(o.units, 0))
+             FROM books_account a JOIN books_balance b ON b.account_id = a.id
+             LEFT JOIN register_apart_after_cutoff(%(case)s) o ON o.asset_id = a.asset_id
              WHERE a.case_id = %(case)s AND a.kind = 'free'"""
     return {asset_id: int(units) for asset_id, units in _rows(sql, {"case": run.case_id})}
 

@@ -121,7 +121,7 @@ class PoolLine(models.Model):
     pool = models.CharField(max_length=30)  # the plan's name for it
     classes = models.JSONField(default=list)  # claim classes that share in it
     rounding = models.CharField(max_length=20, default="floor")  # floor, largest remainder
-    free = UnitsField()  # in the books when the run was computed
+    free = UnitsField()  # in the books when the run was computed, less what came in after the cut-off
     held_back = UnitsField(default=0)  # of that, by the plan
     given_before = UnitsField()  # to the lines that share, by earlier runs
     amount = UnitsField()  # ever put aside for these lines: free + given before − held back

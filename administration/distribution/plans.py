@@ -26,7 +26,7 @@ from administration.distribution.models import Plan
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import log
-from claims.register.models import ClaimClass
+from claims.register.models import SHARING, ClaimClass
 
 EXAMPLE = Path(__file__).parent / "example_plan.toml"
 EXAMPLE_JA = EXAMPLE.with_stem("example_plan_ja")  # the same, explained in Japanese
@@ -181,10 +181,15 @@ def _pool(said: dict[str, Any], kind: str) -> PoolRule:
         assets = _names(assets, "assets", where)
     classes = _names(said["classes"], "classes", where)
     for name in classes:
-        if name not in ClaimClass.values:
+        if name == ClaimClass.AFTER_CUTOFF:
+            raise BadPlan(
+                _("“classes” in %(where)s names “%(class)s”. What came in after the cut-off is returned in full and is in no pool: take it out.")
+                % {"where": where, "class": name}
+            )
+        if name not in SHARING:
             raise BadPlan(
                 _("“%(class)s” in %(where)s is no class of claims. The classes are: %(classes)s.")
-                % {"class": name, "where": where, "classes": ", ".join(ClaimClass.values)}
+                % {"class": name, "where": where, "classes": ", ".join(SHARING)}
             )
     rounding = said.get("rounding")
     if rounding is not None and rounding not in (FLOOR, LARGEST_REMAINDER):

@@ -185,10 +185,11 @@ def require_current(run: Run) -> None:
         (moved,) = cursor.fetchone()
         cursor.execute(LOWERED, [run.pk])
         (lowered,) = cursor.fetchone()
+    there = computing.free(run)
     short = [
         line.asset.code
         for line in run.pools.select_related("asset")
-        if line.distributed - line.withdrawn > computing.free(run).get(line.asset_id, 0)
+        if line.distributed - line.withdrawn > there.get(line.asset_id, 0)
     ]
     if moved or lowered or short:
         raise Outdated(

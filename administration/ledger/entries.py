@@ -10,6 +10,7 @@ these are the days an auditor asks about.
 # ruff: noqa: S608 - statements are put together from names of our own tables, never from what is read
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from django.db import connection
 
@@ -145,20 +146,28 @@ def keep(intake: Intake, this: Package) -> int:
         return int(cursor.rowcount)
 
 
-BUCKET = """
-SELECT entry.account_ref, account.id, asset.code, sum(entry.amount)::text
-FROM ledger_keptentry entry JOIN books_asset asset ON asset.id = entry.asset_id
-LEFT JOIN ledger_ledgeraccount account ON account.id = entry.ledger_account_id
-WHERE entry.case_id = %s AND entry.after_cutoff GROUP BY 1, 2, 3 HAVING sum(entry.amount) <> 0
-ORDER BY 1, 3
+NETS = """
+SELECT n.account_ref, n.ledger_account_id, asset.code, n.net::text, n.why
+FROM ledger_after_cutoff(%s) n JOIN books_asset asset ON asset.id = n.asset_id ORDER BY 1, 3
 """
 
 
-def bucket(case: Case) -> list[tuple[str, int | None, str, int]]:
-    """What came after the cut-off, per account and asset: (account, its row or none, asset, whole units). In no pool."""
+@dataclass(frozen=True)
+class Net:
+    """What one account gained of one asset after the cut-off. `why` says why it is not returned as it is; empty: it is owed."""
+
+    account_ref: str
+    account_id: int | None
+    asset: str
+    units: int
+    why: str  # nothing_left, not_listed, house, insider
+
+
+def after_cutoff(case: Case) -> list[Net]:
+    """What came after the cut-off, per account and asset. In no balance and in no pool."""
     with connection.cursor() as cursor:
-        cursor.execute(BUCKET, [case.pk])
-        return [(ref, pk, code, int(units)) for ref, pk, code, units in cursor.fetchall()]
+        cursor.execute(NETS, [case.pk])
+        return [Net(ref, pk, code, int(units), why) for ref, pk, code, units, why in cursor.fetchall()]
 
 
 def strangers(case: Case) -> list[str]:

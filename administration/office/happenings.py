@@ -62,6 +62,8 @@ EVENTS: dict[str, Any] = {
     "forfeiture.proposed": _("Giving to the others what nobody claims was proposed"),
     "holding.recorded": _("A holding was recorded"),
     "holdings.handed_over": _("Holdings were taken from the handover package"),
+    "late_return.carried_out": _("What came in after the cut-off was given back in full"),
+    "late_return.proposed": _("Giving back what came in after the cut-off was proposed"),
     "ledger.acceptance_resumed": _("The acceptance of the ledger was resumed"),
     "ledger.accepted": _("The ledger was accepted"),
     "ledger.adjusted": _("The ledger was adjusted"),

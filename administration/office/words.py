@@ -322,6 +322,7 @@ CLASSES: Words = {
     "lending_unsecured": _("lent coins, unsecured"),
     "general": _("general claim"),
     "own_insider": _("the exchange's own people"),
+    "after_cutoff": _("received after the cut-off: returned in full"),
 }
 HOLDS: Words = {
     "attachment": _("attachment"),
@@ -347,11 +348,13 @@ REASONS: Words = {
     "not_filed": _("not filed"),
     "ledger_corrected": _("the ledger was corrected"),
     "unclaimed": _("nobody claimed it, and a court gave it to the others"),
+    "after_cutoff": _("received after the cut-off"),
 }
 RULES: Words = {
     "scheduled_stands_until_disputed": _("stands as recorded until it is disputed"),
     "scheduled_and_reserved_until_filed_and_decided": _("reserved until it is filed and decided"),
     "ledger_corrected_after_scheduling": _("the ledger was corrected after the claim was made"),
+    "received_after_the_cutoff": _("returned in full, as the exchange booked it"),
 }
 HOW: Words = {"paper": _("on paper"), "portal": _("on the portal"), "": "–"}
 CHANNELS: Words = {

@@ -22,7 +22,7 @@ from administration.cases.models import ApprovalRequest, Case, CourtOrder
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import log
-from administration.returns import apart
+from administration.returns import after_cutoff, apart
 from administration.returns.models import (
     Batch,
     BatchState,
@@ -139,6 +139,9 @@ def what_stands_in_the_way(case: Case) -> list[str]:
             _("Claim %(claim)s is not done with in %(asset)s: what it was given is not returned or deposited yet, or it is disputed.")
             % {"claim": row[0], "asset": row[1]}
         )
+    late = [one.asset.code for one in after_cutoff.waiting(case)]
+    if late:
+        found.append(_("What came in after the cut-off is not returned yet: %(assets)s.") % {"assets": ", ".join(late)})
     opened = case.rounds.filter(closing__isnull=True).order_by("number").values_list("number", flat=True)
     if opened:
         found.append(_("These rounds are not closed: %(rounds)s.") % {"rounds": ", ".join(str(number) for number in opened)})

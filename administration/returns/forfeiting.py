@@ -24,7 +24,7 @@ from administration.record import covers, log
 from administration.returns import apart, reaching
 from administration.returns.models import ForfeitedLine, Forfeiture, TailState
 from claims.register import positions, review, tie_out
-from claims.register.models import Claim, ClaimLine, Position
+from claims.register.models import Claim, ClaimClass, ClaimLine, Position
 
 ACT = "returns.forfeit"
 COVER = "returns.forfeited"
@@ -38,9 +38,10 @@ class NotForfeited(Refused):
 
 
 def lines_of(case: Case, claims: Iterable[Claim]) -> dict[ClaimLine, int]:
-    """What these claims have that is not on its way, settled or deposited."""
+    """What these claims have that is not on its way, settled or deposited; without what is in no pool and can go to nobody else."""
+    shared = ClaimLine.objects.filter(case=case, claim__in=list(claims)).exclude(claim_class=ClaimClass.AFTER_CUTOFF)
     lines = list(
-        ClaimLine.objects.filter(case=case, claim__in=list(claims)).select_related("asset", "claim").order_by("claim__number", "asset__code")
+        shared.select_related("asset", "claim").order_by("claim__number", "asset__code")
     )
     there = apart.available(lines)
     return {line: there[line.pk] for line in lines if there.get(line.pk)}

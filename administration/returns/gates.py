@@ -23,7 +23,7 @@ from administration.distribution.models import Entitlement, Run, RunState
 from administration.distribution.runs import ACT as RUN_ACT
 from administration.errors import Refused
 from administration.returns.models import AssetReturn, CourtDeposit, ReturnState, SaleShare, TailState
-from claims.register.models import Claim, ClaimLine, Hold
+from claims.register.models import Claim, ClaimClass, ClaimLine, Hold
 
 REVIEW_DAYS = 14  # a customer under review hears from us again within so many days
 CONFIDENTIAL_KINDS = ("str", "police")
@@ -239,6 +239,12 @@ SELLING = (
     "office",
     gettext_lazy("Sell them and record the sale"),
 )
+LATE: Said = (
+    gettext_lazy("It came in after the cut-off and is returned in full; the round that sends it is not scheduled yet."),
+    gettext_lazy("This came in after the cut-off: it is returned to you in full. The round in which it is sent is being prepared."),
+    "office",
+    gettext_lazy("Schedule the round"),
+)
 NOTHING_YET: Said = (
     gettext_lazy("Nothing of it is scheduled: no run has given this line anything that can be paid yet."),
     gettext_lazy("Nothing has been distributed on this asset yet."),
@@ -358,7 +364,7 @@ def _before(line: ClaimLine, proposed: bool) -> Answer:
     code, position = line.asset.code, line.position
     free = position.given - line.excess - position.scheduled - position.in_flight - position.settled - position.deposited
     small = BY_CODE["minimum"]
-    gate, words = "given", GIVEN
+    gate, words = "given", LATE if line.claim_class == ClaimClass.AFTER_CUTOFF else GIVEN
     if proposed:
         gate, words = "proposed", PROPOSED
     elif not position.given:

@@ -26,8 +26,8 @@ from administration.returns.pace_models import (  # one room, two files
 
 __all__ = [
     "Assignment", "BookMove", "Cancellation", "Carried", "ClosedDay", "CourtDeposit", "DepositFiling", "FailureReason",
-    "ForcedSale", "ForfeitedLine", "Forfeiture", "GoAhead", "Ground", "LimitKind", "Matter", "MoveChoice", "Overpayment",
-    "PaceChange", "Policy", "RailLimit", "RailWindow", "Recovery", "RecoveryKind", "Release", "Residue",
+    "ForcedSale", "ForfeitedLine", "Forfeiture", "GoAhead", "Ground", "LateReturn", "LateReturnLine", "LimitKind", "Matter",
+    "MoveChoice", "Overpayment", "PaceChange", "Policy", "RailLimit", "RailWindow", "Recovery", "RecoveryKind", "Release", "Residue",
     "ResidueLine", "RoundClosing", "RoundPause", "SaleShare", "SanctionedName", "SanctionsList", "Screening",
     "TailState", "Terms",
 ]  # fmt: skip
@@ -405,6 +405,8 @@ from administration.returns.tail import (  # noqa: E402 - rows of this room, in 
     ForfeitedLine,
     Forfeiture,
     Ground,
+    LateReturn,
+    LateReturnLine,
     Matter,
     Overpayment,
     Policy,

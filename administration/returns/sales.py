@@ -26,10 +26,10 @@ from administration.distribution.models import Run, RunState
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import covers, log
-from administration.returns import apart, reaching
+from administration.returns import after_cutoff, apart, reaching
 from administration.returns.models import ForcedSale, SaleShare, TailState
 from claims.register import positions, tie_out
-from claims.register.models import Claim, ClaimLine, Decision
+from claims.register.models import Claim, ClaimClass, ClaimLine, Decision
 
 ACT = "returns.sale"
 COVER, SHARED = "returns.sale", "returns.sold"
@@ -70,6 +70,10 @@ def propose(
         )  # fmt: skip
     _refuse_unless_grounded(case, ground, amounts, order, at=at)
     _refuse_what_rounds_may_still_give(case, asset, amounts)
+    if any(line.claim_class == ClaimClass.AFTER_CUTOFF for line in amounts) and any(one.asset == into for one in after_cutoff.waiting(case)):
+        raise NotSold(
+            _("%(asset)s that came in after the cut-off waits to be returned. Return it before coins that came in then are sold.") % {"asset": into.code}
+        )
     made = ForcedSale.objects.create(
         case=case, number=apart.following(ForcedSale, case), asset=asset, into=into, ground=ground, facts=facts.strip(),
         order=order, by=by, at=at,

@@ -230,6 +230,49 @@ class ForfeitedLine(models.Model):
         ]
 
 
+class LateReturn(models.Model):
+    """
+    What came in after the cut-off goes back to who paid it in: in full, and outside every pool.
+
+    Two people sign whose and how much; with the last signature each gets a claim line of its own, given in full.
+    """
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="late_returns")
+    number = models.PositiveIntegerField()
+    facts = models.TextField()  # how it was looked at that it is there, and whose it is
+    order = models.ForeignKey("cases.CourtOrder", models.PROTECT, null=True, related_name="+")
+    state = models.CharField(max_length=8, choices=TailState, default=TailState.PROPOSED)
+    by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["case", "number"], name="late_return_number_is_used_once"),
+            models.CheckConstraint(condition=~Q(facts=""), name="late_return_says_what_was_looked_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"L{self.number}"
+
+
+class LateReturnLine(models.Model):
+    """So much of one asset came into one account after the cut-off, less what went out. `claim_line`: once it was signed."""
+
+    late_return = models.ForeignKey(LateReturn, models.PROTECT, related_name="lines")
+    ledger_account = models.ForeignKey("ledger.LedgerAccount", models.PROTECT, related_name="+")
+    asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
+    amount = UnitsField()
+    claim_line = models.OneToOneField("register.ClaimLine", models.PROTECT, null=True, related_name="late_return")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["late_return", "ledger_account", "asset"], name="late_return_names_an_account_once"
+            ),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="late_return_line_is_positive"),
+        ]
+
+
 class Residue(models.Model):
     """What is left when everything was returned: set apart and given where a court says, and so out of the books."""
 

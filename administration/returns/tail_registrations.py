@@ -6,8 +6,8 @@ from django.utils.translation import gettext as _
 from administration.cases import approvals
 from administration.cases.models import Case
 from administration.record import covers, verify
-from administration.returns import apart, closing, depositing, failures, forfeiting, overpayments, sales
-from administration.returns.models import DepositFiling, ForcedSale, Forfeiture, Recovery, Release, Residue
+from administration.returns import after_cutoff, apart, closing, depositing, failures, forfeiting, overpayments, sales
+from administration.returns.models import DepositFiling, ForcedSale, Forfeiture, LateReturn, Recovery, Release, Residue
 
 LINE = """
 FROM {rows} d JOIN {head} f ON f.id = d.{key} JOIN cases_case k ON k.id = f.case_id
@@ -21,6 +21,13 @@ SOLD = LINE.format(rows="returns_saleshare", head="returns_forcedsale", key="sal
 FORFEITED = LINE.format(
     rows="returns_forfeitedline", head="returns_forfeiture", key="forfeiture_id", line="claim_line_id", name="forfeiture"
 )
+LATE = """
+SELECT c.number::text AS claim, 'after_cutoff'::text AS class, a.code::text AS asset, d.amount::text AS amount
+FROM returns_latereturnline d JOIN returns_latereturn f ON f.id = d.late_return_id JOIN cases_case k ON k.id = f.case_id
+JOIN register_claim c ON c.ledger_account_id = d.ledger_account_id AND c.kind = 'scheduled' JOIN books_asset a ON a.id = d.asset_id
+WHERE k.reference = %(case)s AND f.number = %(late_return)s::integer
+ORDER BY c.number COLLATE "C", a.code COLLATE "C"
+"""  # the account's claim is there before its line
 COLUMNS = "SELECT c.number::text AS claim, l.claim_class::text AS class, a.code::text AS asset, "
 
 COVERS = {
@@ -29,6 +36,7 @@ COVERS = {
     sales.COVER: COLUMNS + "d.quantity::text AS amount" + SHARES,
     sales.SHARED: COLUMNS + "d.proceeds::text AS amount, d.quantity::text AS quantity" + SOLD,
     forfeiting.COVER: COLUMNS + "d.amount::text AS amount" + FORFEITED,
+    after_cutoff.COVER: LATE,
 }
 
 
@@ -50,6 +58,10 @@ def register() -> None:
     approvals.register(
         forfeiting.ACT, content=apart.content(forfeiting.ACT), precondition=forfeiting.precondition, after=forfeiting.signed,
         rejected=apart.rejected(Forfeiture),
+    )  # fmt: skip
+    approvals.register(
+        after_cutoff.ACT, content=apart.content(after_cutoff.ACT), precondition=after_cutoff.precondition, after=after_cutoff.signed,
+        rejected=apart.rejected(LateReturn), find=after_cutoff.find,
     )  # fmt: skip
     approvals.register(
         overpayments.WRITE_OFF, content=apart.content(overpayments.WRITE_OFF), after=overpayments.written_off,
@@ -84,12 +96,24 @@ ORDER BY r.reference LIMIT 1
 """
 
 
+# A line of what came in after the cut-off says what the entries say, and what two people signed.
+LATE_LINES = """
+SELECT c.number, a.code FROM register_claimline l JOIN register_claim c ON c.id = l.claim_id JOIN books_asset a ON a.id = l.asset_id
+LEFT JOIN ledger_after_cutoff(%(case)s) n ON n.ledger_account_id = c.ledger_account_id AND n.asset_id = l.asset_id
+LEFT JOIN returns_latereturnline h ON h.claim_line_id = l.id LEFT JOIN returns_latereturn f ON f.id = h.late_return_id
+WHERE l.case_id = %(case)s AND l.claim_class = 'after_cutoff' AND l.recorded > 0
+  AND (l.recorded = n.net AND l.recorded = h.amount AND f.state = 'done') IS NOT TRUE
+ORDER BY c.number, a.code LIMIT 1
+"""
+
+
 def derive(case: Case) -> str | None:
     """What of the tail does not follow from its rows: the first, as a sentence, or None."""
     with connection.cursor() as cursor:
         for sql, sentence in (
             (DEPOSITED, _("what was deposited for claim %(what)s in %(asset)s is not what the receipts say.")),
             (RECOVERED, _("what was recovered of return %(what)s in %(asset)s is not what its recoveries say.")),
+            (LATE_LINES, _("what claim %(what)s received after the cut-off in %(asset)s is not what the entries say, or was not signed.")),
         ):
             cursor.execute(sql, {"case": case.pk})
             if row := cursor.fetchone():

@@ -11,6 +11,7 @@ CLASSES: Labels = {
     "lending_unsecured": _("Crypto-assets you lent to the exchange"),
     "general": _("Ordinary claim"),
     "own_insider": _("Claim of the exchange's own people"),
+    "after_cutoff": _("Received after the cut-off: returned in full"),
 }
 
 PROCEEDINGS: Labels = {
@@ -69,6 +70,7 @@ REASONS: Labels = {
     "filed_in_time": _("It was filed in time."),
     "not_filed": _("It was not filed in time."),
     "ledger_corrected": _("The exchange's ledger was corrected."),
+    "after_cutoff": _("It came in after the cut-off, as the exchange booked it. It is returned to you in full and is shared with nobody."),
     "unclaimed": _("Nobody claimed it in time, and a court gave it to the other customers."),
 }
 

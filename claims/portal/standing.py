@@ -136,6 +136,11 @@ class Line:
         return labels.label(labels.CLASSES, self.facts["class"])
 
     @property
+    def whole(self) -> bool:
+        """It came in after the cut-off: it is returned in full, in no round's share, and there is nothing to dispute."""
+        return bool(self.facts["class"] == "after_cutoff")
+
+    @property
     def claimed(self) -> int:
         return self.units("recorded") + self.units("corrected") + self.units("lodged")
 
@@ -232,7 +237,8 @@ class Line:
             if self.free < self.units("step"):
                 small = gates.BY_CODE["minimum"]
                 return Reason(small.code, str(small.customer), small.owner)
-            return Reason("given", str(gates.GIVEN[1]), gates.GIVEN[2])
+            given = gates.LATE if self.whole else gates.GIVEN
+            return Reason("given", str(given[1]), given[2])
         if row["gate"]:
             return self._gate(row)
         words, owner = gates.STAGES[row["state"]][1], gates.STAGES[row["state"]][2]
@@ -269,6 +275,8 @@ class Line:
             (_("Approved"), bool(approved), readable.day(approved[-1]["approved_at"]) if approved else ""),
             (_("Sent"), gone, readable.day(row["sent_at"]) if row and gone else ""),
         ]
+        if self.whole:  # no plan shares it: two people signed that it is returned
+            rows[1:3] = [(_("Approved"), self.units("given") > 0, readable.day(self.facts["decided_at"]))]
         steps: list[Step] = []
         for name, done, when in rows:
             state = "done" if done else "next"
@@ -295,7 +303,8 @@ class Line:
     @cached_property
     def claim_figures(self) -> list[Figure]:
         """From the recorded balance to what is accepted."""
-        rows = [Figure(_("Recorded in the exchange's ledger"), self.shown(self.units("recorded")))]
+        recorded = _("What came in after the cut-off, less what went out") if self.whole else _("Recorded in the exchange's ledger")
+        rows = [Figure(recorded, self.shown(self.units("recorded")))]
         for name, words in (
             ("corrected", _("Corrections of the ledger since")),
             ("lodged", _("What you claim above it")),
@@ -344,7 +353,7 @@ class Line:
         given, scheduled = self.units("given"), self.units("scheduled")
         on_way, settled, deposited = self.units("in_flight"), self.units("settled"), self.units("deposited")
         rows = [
-            Figure(_("Given to you by approved rounds"), self.shown(given), strong=True),
+            Figure(_("Returned to you in full") if self.whole else _("Given to you by approved rounds"), self.shown(given), strong=True),
             Figure(_("Sent and confirmed"), self.shown(settled)),
             Figure(_("On its way"), self.shown(on_way)),
             Figure(_("Prepared to be sent"), self.shown(scheduled)),

@@ -198,6 +198,8 @@ def confirm(request: HttpRequest, found: Standing) -> HttpResponse:
 def dispute(request: HttpRequest, found: Standing, asset: str, claim_class: str) -> HttpResponse:
     """Say that a line is wrong, and what is right."""
     line = _line(found, asset, claim_class)
+    if line.whole:
+        raise Http404
     form = forms.DisputeForm(
         request.POST if request.method == "POST" else None, asset=line.asset, scale=line.facts["scale"]
     )

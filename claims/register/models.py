@@ -66,6 +66,10 @@ class ClaimClass(models.TextChoices):
     LENDING_UNSECURED = "lending_unsecured", pgettext_lazy("class of claim", "Lending Unsecured")  # coins lent to the exchange: no preferential right
     GENERAL = "general", pgettext_lazy("class of claim", "General")
     OWN_INSIDER = "own_insider", pgettext_lazy("class of claim", "Own Insider")
+    AFTER_CUTOFF = "after_cutoff", pgettext_lazy("class of claim", "After Cut-off")  # ranks nowhere: returned in full, by a signed act
+
+
+SHARING = tuple(name for name in ClaimClass.values if name != ClaimClass.AFTER_CUTOFF)  # the classes that share in pools
 
 
 class ClaimLine(models.Model):
@@ -74,6 +78,7 @@ class ClaimLine(models.Model):
 
     `recorded` is the ledger's balance with its adjustments when the claim was made, and never changes;
     `corrected` (signed) is what the ledger was adjusted by since; `lodged` is what the customer claims above both.
+    A line of what came in after the cut-off says what the exchange's entries say, and nobody decides it otherwise.
     """
 
     # The database holds claim, asset and decision to the line's case in its own way (first migration).

@@ -17,7 +17,7 @@ from administration.errors import Refused
 from administration.people.models import User
 from administration.record import log
 from claims.register import positions
-from claims.register.models import ClaimLine, Decision, Dispute, Position
+from claims.register.models import ClaimClass, ClaimLine, Decision, Dispute, Position
 
 REASONS = (
     "as_recorded",  # the ledger is right
@@ -109,6 +109,11 @@ def decide_line(
         raise NotDecided(
             _("There is no reason “%(code)s”. The reasons are: %(codes)s.")
             % {"code": reason_code, "codes": ", ".join(REASONS)}
+        )
+    if line.claim_class == ClaimClass.AFTER_CUTOFF:
+        raise NotDecided(
+            _("What came in after the cut-off is returned as the exchange booked it: there is nothing to decide in claim %(claim)s.")
+            % {"claim": line.claim}
         )
     positions.lock([line.pk])
     line = (

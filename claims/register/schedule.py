@@ -232,13 +232,15 @@ WHERE h.ledger_account_id > %(after)s AND h.ledger_account_id <= %(last)s AND h.
 ORDER BY h.row
 """
 
-# The verifier runs it again: claims of that stretch of numbers, with what never changes of their lines.
+# The verifier runs it again: claims of that stretch of numbers, with what never changes of their lines. What came in after
+# the cut-off gets lines later, each under an event of its own.
 SCHEDULED = """
 SELECT c.number AS claim, s.code AS asset, l.claim_class, l.recorded::text AS amount
 FROM register_claim c
 JOIN register_claimline l ON l.claim_id = c.id
 JOIN books_asset s ON s.id = l.asset_id
-WHERE c.case_id = %(case)s::bigint AND c.kind = 'scheduled' AND l.recorded <> 0 AND c.number COLLATE "C" BETWEEN %(first)s AND %(last)s
+WHERE c.case_id = %(case)s::bigint AND c.kind = 'scheduled' AND l.recorded <> 0 AND l.claim_class <> 'after_cutoff'
+  AND c.number COLLATE "C" BETWEEN %(first)s AND %(last)s
 ORDER BY c.number COLLATE "C", s.code COLLATE "C", l.claim_class COLLATE "C"
 """
 COVER = "claims.scheduled"
@@ -344,6 +346,10 @@ def dispute(
     appointments.require(claim.case, by, "claims.schedule", at=at)
     if claimed < 0 or not ground.strip():
         raise NotADispute(_("A dispute needs a figure that is not negative, and a ground. Ask the customer for both."))
+    if line.claim_class == ClaimClass.AFTER_CUTOFF:
+        raise NotADispute(
+            _("What came in after the cut-off is returned as the exchange booked it. Where it booked wrongly, correct its ledger.")
+        )
     line = ClaimLine.objects.select_for_update(of=("self",), no_key=True).get(pk=line.pk)
     stands = line.recorded + line.corrected + line.lodged
     if claimed == stands and not line.rejected and not line.out_of_scope:

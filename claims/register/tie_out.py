@@ -68,13 +68,18 @@ CLAIM_SUMS = (
     "given", "scheduled", "in_flight", "settled", "deposited",
 )  # fmt: skip
 
-# What the ledger says of accounts that have their claim.
+# What the ledger says of accounts that have their claim; and its entries after the cut-off, of those that are claimed.
 LEDGER = """
 SELECT b.asset_id, sum(b.amount)
 FROM (
     SELECT ledger_account_id, asset_id, amount FROM ledger_ledgerbalance WHERE case_id = %(case)s
     UNION ALL
     SELECT ledger_account_id, asset_id, amount FROM ledger_adjustment WHERE case_id = %(case)s
+    UNION ALL
+    SELECT e.ledger_account_id, e.asset_id, e.amount FROM ledger_keptentry e
+    JOIN register_claim c ON c.ledger_account_id = e.ledger_account_id AND c.kind = 'scheduled'
+    JOIN register_claimline l ON l.claim_id = c.id AND l.asset_id = e.asset_id AND l.claim_class = 'after_cutoff' AND l.recorded > 0
+    WHERE e.case_id = %(case)s AND e.after_cutoff
 ) b
 WHERE EXISTS (SELECT FROM register_claim c WHERE c.ledger_account_id = b.ledger_account_id AND c.kind = 'scheduled')
 GROUP BY 1

@@ -65,6 +65,7 @@ def test_only_who_may_plan_drafts(case, cast, goto):
         (POOL.replace('["BTC"]', "[]"), "“assets” in pool “p” must be a list"),
         (POOL.replace('["BTC"]', '["BTC", "BTC"]'), "different names"),
         (POOL.replace('"general"', '"friends"'), "“friends” in pool “p” is no class of claims"),
+        (POOL.replace('"general"', '"after_cutoff"'), "is returned in full and is in no pool"),
         (POOL.replace('"p"', '"' + "p" * 31 + '"'), "1 to 30 letters"),
         (POOL + 'source = "anywhere"\n', "“free” in the books"),
         (POOL + 'rounding = "up"\n', "“floor” or “largest remainder”"),

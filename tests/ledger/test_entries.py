@@ -125,8 +125,8 @@ def late(secured: Case, cast: Cast, tmp_path: Path) -> Case:
 
 
 def test_what_came_after_the_cut_off_is_kept_for_its_depositor_and_is_in_no_balance(late: Case):
-    assert [(ref, code, units) for ref, _pk, code, units in entries.bucket(late)] == [
-        ("A3", "BTC", 15_000_000), ("A3", "JPY", 5000), ("A99", "JPY", 700),
+    assert [(one.account_ref, one.asset, one.units, one.why) for one in entries.after_cutoff(late)] == [
+        ("A3", "BTC", 15_000_000, ""), ("A3", "JPY", 5000, ""), ("A99", "JPY", 700, "not_listed"),
     ]  # fmt: skip
     assert entries.strangers(late) == ["A99"]
     assert sum(LedgerBalance.objects.filter(case=late, asset__code="JPY").values_list("amount", flat=True)) == 1_349_326

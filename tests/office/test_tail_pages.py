@@ -8,11 +8,12 @@ from administration.cases import orders
 from administration.cases.models import ApprovalRequest
 from administration.fields import db_now
 from administration.office.pages.approving import describe
-from administration.returns import closing, depositing, failures, forfeiting, overpayments, sales
+from administration.returns import after_cutoff, closing, depositing, failures, forfeiting, overpayments, sales
 from administration.returns.models import DepositFiling, ForcedSale, Overpayment
 from claims.notices.models import Notice
 from tests.office.estate import _estate, aoki_at, estate, goto_at  # noqa: F401
 from tests.office.test_evidencing import accepted, line, settle, statement
+from tests.returns.late import came_in
 from tests.returns.world import sign, tampering
 
 
@@ -125,3 +126,25 @@ def test_a_round_is_closed_on_its_page_and_a_failed_return_released(goto_at):  #
     goto_at.do(f"rounds/{world.case.rounds.get().number}/close/")
     page = goto_at.see("ending/").content.decode()
     assert "closed" in page and "Propose what becomes of it" in page
+
+
+def test_what_came_in_after_the_cut_off_goes_back_from_its_page(goto_at):  # noqa: F811
+    world = goto_at.world
+    came_in(world.case, ("A0001", "JPY", 3000), ("A0002", "BTC", -5), ("A99", "JPY", 1))
+    shown = goto_at.see("around-cutoff/").content.decode()
+    assert "Return it in full" in shown and "3,000" in shown
+    assert "Nobody lists this account" in shown and "nothing is set off" in shown
+
+    said = {"assets": [world.assets["JPY"].pk], "facts": "looked at the bank"}
+    looked = goto_at.look("around-cutoff/return/", **said).content.decode()
+    assert "3,000 JPY go back in full" in looked and "4,000 JPY" in looked and "1,000 JPY" in looked
+    goto_at.do("around-cutoff/return/", **said)
+    assert "L1" in goto_at.see("around-cutoff/").content.decode()
+    approve(world, after_cutoff.ACT)
+    shown = goto_at.see("around-cutoff/").content.decode()
+    assert "Carried out" in shown and "Return it in full" not in shown
+    claim = world.case.claims.get(ledger_account__account_ref="A0001")
+    page = goto_at.see(f"claims/{claim.number}/").content.decode()
+    assert "received after the cut-off: returned in full" in page and "the round that sends it is not scheduled yet" in page
+    came_in(world.case, ("A0003", "JPY", 9999))
+    assert "are short" in goto_at.look("around-cutoff/return/", **said).content.decode()

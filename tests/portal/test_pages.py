@@ -10,13 +10,16 @@ from django.core import mail
 from django.db import connection
 from django.urls import get_resolver
 
+from administration.cases import approvals
 from administration.fields import db_now
 from administration.record.models import Event
+from administration.returns import after_cutoff
 from claims.destinations import proving
 from claims.portal import entering, sending
 from claims.register.models import Claim, Dispute
 from tests.cast import sha
-from tests.portal.conftest import BORN, Browser, claim, code_sent, letter, signed_in
+from tests.portal.conftest import BORN, Browser, as_portal, claim, code_sent, letter, signed_in
+from tests.returns.late import came_in
 
 DATE = {"year": str(BORN.year), "month": str(BORN.month), "day": str(BORN.day), "channel": "email"}
 
@@ -307,3 +310,25 @@ def test_a_bank_account_is_looked_at_before_it_is_taken(browser):
     assert wrong.status == 422 and "has 7 digits" in wrong.body
     assert browser.post(path, **account, checked="yes").status == 302
     assert mine.destinations.get(origin="claimant").details["number"] == "1234567"
+
+
+def test_what_came_in_after_the_cut_off_stands_there_in_plain_words_and_is_not_disputed(browser, committed_estate):
+    world, mine = committed_estate, claim(21)
+    account = mine.ledger_account.account_ref
+    came_in(world.case, (account, "JPY", 700))
+    request = after_cutoff.propose(world.case, facts="x", by=world.goto, at=db_now())
+    for signer in (world.people.aoki, world.people.baba):
+        approvals.sign(request, by=signer, at=db_now())
+    browser.sign_in(signed_in(mine))
+    page = browser.get(address(21)).body
+    assert page.count("Received after the cut-off: returned in full") == 1
+    assert "it is returned to you in full. The round in which it is sent is being prepared." in page
+    line = f"{address(21)}lines/JPY/after_cutoff/"
+    why = browser.get(line).body
+    assert "What came in after the cut-off, less what went out" in why and "All of it: no round shares it out." in why
+    assert "Returned to you in full" in why and "dispute it" not in why and "In the plan" not in why
+    assert browser.get(f"{line}dispute/").status == 404
+    with as_portal():
+        assert entering.dispute(browser.cookies["portal_session"], mine.number, "JPY", "after_cutoff", claimed=9, ground="x") == "unknown"
+    others = browser.get(f"/en/claims/{claim(22).number}/")
+    assert others.status == 404

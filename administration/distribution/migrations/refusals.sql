@@ -179,6 +179,16 @@ BEGIN
             RAISE EXCEPTION 'run_is_approved_over_what_it_was_computed_over: % lines were given something since', counted
                 USING ERRCODE = '23514';
         END IF;
+        IF EXISTS (
+            SELECT FROM distribution_poolline l
+            JOIN register_apart_after_cutoff(NEW.case_id) o ON o.asset_id = l.asset_id
+            LEFT JOIN books_account a ON a.case_id = NEW.case_id AND a.asset_id = l.asset_id AND a.kind = 'free'
+            LEFT JOIN books_balance b ON b.account_id = a.id
+            WHERE l.run_id = NEW.id AND l.distributed > l.withdrawn
+              AND l.distributed - l.withdrawn > coalesce(b.credits - b.debits, 0) - o.units
+        ) THEN
+            RAISE EXCEPTION 'run_leaves_what_came_after_the_cut_off: run %', OLD.number USING ERRCODE = '23514';
+        END IF;
     ELSIF NEW.state = 'declared' THEN
         SELECT count(*) INTO counted
         FROM distribution_entitlement e LEFT JOIN register_position p ON p.claim_line_id = e.claim_line_id
@@ -343,6 +353,8 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'run_is_frozen_once_computed: no entitlement is added to a run that is %',
             coalesce((SELECT state FROM distribution_run WHERE id = asked), 'not there') USING ERRCODE = '23001';
+    ELSIF 'after_cutoff' = ANY (classes) THEN
+        RAISE EXCEPTION 'what_came_after_the_cut_off_is_in_no_pool: run %', asked USING ERRCODE = '23514';
     ELSIF to_regclass('public.' || name) IS NOT NULL THEN
         RAISE EXCEPTION 'run_is_entitled_once: run % has its entitlements', asked USING ERRCODE = '23505';
     END IF;

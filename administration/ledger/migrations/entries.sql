@@ -43,3 +43,6 @@ $$;
 CREATE TRIGGER entry_is_where_its_time_says AFTER INSERT ON ledger_keptentry
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_entry_is_where_its_time_says();
 REVOKE UPDATE, DELETE ON ledger_keptentry FROM henkan_app;
+
+-- Entries of the last days before the cut-off are many, those after it few.
+CREATE INDEX entry_after_cutoff ON ledger_keptentry (case_id) WHERE after_cutoff;

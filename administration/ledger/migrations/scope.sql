@@ -1,4 +1,5 @@
 -- Appeals against decisions on scope: what was written stays, one follows the other, and nobody judges their own decision.
+-- And who gets back what came in after the cut-off, which scope has a word in.
 
 CREATE TRIGGER scope_appeal_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_scopeappeal
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -25,3 +26,22 @@ $$;
 CREATE TRIGGER scope_appeal_follows BEFORE INSERT ON ledger_scopeappeal
     FOR EACH ROW EXECUTE FUNCTION scope_appeal_follows();
 REVOKE UPDATE, DELETE ON ledger_scopeappeal FROM henkan_app;
+
+-- What each account gained of each asset after the cut-off, less what went out again. `why` is empty where that is owed in
+-- full; otherwise it says why it is not returned as it is: no more came in than went out, nobody lists the account, it is the
+-- exchange's own, or one of its people's.
+CREATE FUNCTION ledger_after_cutoff(p_case bigint) RETURNS TABLE (
+    account_ref text, ledger_account_id bigint, asset_id bigint, net numeric, why text
+) LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT n.account_ref, n.ledger_account_id, n.asset_id, n.net,
+           CASE WHEN n.net <= 0 THEN 'nothing_left' WHEN n.ledger_account_id IS NULL THEN 'not_listed'
+                WHEN r.rank = 'house' THEN 'house' WHEN r.rank = 'insider' THEN 'insider' ELSE '' END
+    FROM (
+        SELECT e.account_ref, e.ledger_account_id, e.asset_id, sum(e.amount) AS net FROM ledger_keptentry e
+        WHERE e.case_id = p_case AND e.after_cutoff GROUP BY e.account_ref, e.ledger_account_id, e.asset_id
+    ) n
+    LEFT JOIN LATERAL (
+        SELECT d.rank FROM ledger_scopedecision d WHERE d.ledger_account_id = n.ledger_account_id AND d.product = ''
+        ORDER BY d.at DESC, d.id DESC LIMIT 1
+    ) r ON true
+$$;

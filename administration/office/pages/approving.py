@@ -37,6 +37,7 @@ NAMES: dict[str, Any] = {  # act → what it is, in lists
     "returns.sale": lazy("Sell coins by force"),
     "returns.sale_back": lazy("Give a forced sale up"),
     "returns.forfeit": lazy("Give to the others what nobody claims"),
+    "returns.late": lazy("Return what came in after the cut-off"),
     "returns.residue": lazy("Give the residue away"),
     "returns.residue_back": lazy("Give the handing over of the residue up"),
     "returns.write_off": lazy("Write an over-payment off"),

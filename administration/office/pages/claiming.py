@@ -28,7 +28,7 @@ from administration.work.models import Job, JobState
 from claims.destinations.models import DestinationState, Origin
 from claims.notices.models import Notice
 from claims.register import schedule
-from claims.register.models import Claim, ClaimLine, Decision, Dispute, Hold
+from claims.register.models import Claim, ClaimClass, ClaimLine, Decision, Dispute, Hold
 
 SCHEDULE, DECIDE, VERIFY = "claims.schedule", "claims.decide", "destinations.verify"
 SHOWN_OF_A_CLAIM = 200  # of each kind of row
@@ -262,7 +262,7 @@ class ClaimPage(ShowPage):
         for line in self.lines:
             keys = {"number": self.claim.number, "pk": line.pk}
             acts = []
-            if self.may(SCHEDULE) and line.pk not in self.open:
+            if self.may(SCHEDULE) and line.pk not in self.open and line.claim_class != ClaimClass.AFTER_CUTOFF:
                 acts.append((link(self.url("line-dispute", **keys), _("Dispute")),))
             if self.decides and (line.pk in self.open or line.disputed):
                 acts.append((link(self.url("line-decide", **keys), _("Decide")),))

@@ -195,7 +195,7 @@ class Deciding(AboutLine):
     entered = "admitted"
     admitted = AmountField(label=lazy("Admitted in all, from now on"))
     reason_code = forms.ChoiceField(
-        label=lazy("Reason"), choices=[row for row in words.choices(words.REASONS) if row[0] not in ("scheduled", "ledger_corrected", "unclaimed")]
+        label=lazy("Reason"), choices=[row for row in words.choices(words.REASONS) if row[0] not in ("scheduled", "ledger_corrected", "unclaimed", "after_cutoff")]
     )
     reason = WordsField(label=lazy("In words"), required=False)
     evidence = PaperField(label=lazy("Evidence"), required=False)

@@ -15,6 +15,7 @@ class Migration(migrations.Migration):
         ('cases', '0001_initial'),
         ('destinations', '0001_initial'),
         ('distribution', '0001_initial'),
+        ('ledger', '0001_initial'),
         ('register', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
@@ -917,6 +918,36 @@ class Migration(migrations.Migration):
             model_name='saleshare',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('into_line__isnull', True), ('proceeds__isnull', True)), models.Q(('into_line__isnull', False), ('proceeds__gte', 0)), _connector='OR'), name='sale_share_has_proceeds_and_their_line_together'),
         ),
+        migrations.CreateModel(
+            name='LateReturn',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('number', models.PositiveIntegerField()),
+                ('facts', models.TextField()),
+                ('state', models.CharField(choices=[('proposed', 'Proposed'), ('approved', 'Approved'), ('done', 'Carried out'), ('given_up', 'Given up')], default='proposed', max_length=8)),
+                ('at', models.DateTimeField()),
+                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='late_returns', to='cases.case')),
+                ('order', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cases.courtorder')),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('case', 'number'), name='late_return_number_is_used_once'), models.CheckConstraint(condition=models.Q(('facts', ''), _negated=True), name='late_return_says_what_was_looked_at')],
+            },
+        ),
+        migrations.CreateModel(
+            name='LateReturnLine',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('amount', administration.fields.UnitsField()),
+                ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
+                ('claim_line', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='late_return', to='register.claimline')),
+                ('late_return', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='returns.latereturn')),
+                ('ledger_account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.ledgeraccount')),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('late_return', 'ledger_account', 'asset'), name='late_return_names_an_account_once'), models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='late_return_line_is_positive')],
+            },
+        ),
         migrations.RunSQL((Path(__file__).parent / "failures.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL((Path(__file__).parent / "batches.sql").read_text(), migrations.RunSQL.noop),
@@ -925,4 +956,5 @@ class Migration(migrations.Migration):
         migrations.RunSQL((Path(__file__).parent / "gates.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL((Path(__file__).parent / "pace.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL((Path(__file__).parent / "tail.sql").read_text(), migrations.RunSQL.noop),
+        migrations.RunSQL((Path(__file__).parent / "after_cutoff.sql").read_text(), migrations.RunSQL.noop),
     ]

@@ -60,6 +60,15 @@ BEGIN
         JOIN distribution_plan p ON p.id = f.plan_id WHERE f.id = p_id;
         SELECT string_agg(s.line, E'\n' ORDER BY s.line COLLATE "C") INTO lines
         FROM (SELECT tail_line(h.claim_line_id, h.amount) AS line FROM returns_forfeitedline h WHERE h.forfeiture_id = p_id) s;
+    WHEN 'returns.late' THEN
+        SELECT frame(k.reference) || frame(f.number::text) || frame(f.facts) || frame(coalesce(o.number, ''))
+        INTO head FROM returns_latereturn f JOIN cases_case k ON k.id = f.case_id LEFT JOIN cases_courtorder o ON o.id = f.order_id
+        WHERE f.id = p_id;
+        SELECT string_agg(s.line, E'\n' ORDER BY s.line COLLATE "C") INTO lines
+        FROM (SELECT c.number || '|' || a.code || '|' || h.amount AS line
+              FROM returns_latereturnline h JOIN books_asset a ON a.id = h.asset_id
+              JOIN register_claim c ON c.ledger_account_id = h.ledger_account_id AND c.kind = 'scheduled'
+              WHERE h.late_return_id = p_id) s;
     WHEN 'returns.residue' THEN
         SELECT frame(k.reference) || frame(r.number::text) || frame(r.to_whom) || frame(r.facts) || frame(o.number)
         INTO head FROM returns_residue r JOIN cases_case k ON k.id = r.case_id JOIN cases_courtorder o ON o.id = r.order_id WHERE r.id = p_id;

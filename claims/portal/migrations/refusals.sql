@@ -213,7 +213,7 @@ BEGIN
     FROM register_claimline l JOIN register_claim c ON c.id = l.claim_id JOIN books_asset a ON a.id = l.asset_id
     WHERE c.number = p_number AND c.claimant_id = s.claimant_id AND a.code = p_asset AND l.claim_class = p_class
     FOR NO KEY UPDATE OF l;
-    IF NOT FOUND THEN
+    IF NOT FOUND OR p_class = 'after_cutoff' THEN
         RETURN 'unknown';
     END IF;
     IF p_claimed IS NULL OR p_claimed < 0 OR p_claimed <> trunc(p_claimed) OR p_claimed >= 1e78

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             name='ClaimLine',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('claim_class', models.CharField(choices=[('trust_beneficiary', 'Trust Beneficiary'), ('priority_segregated', 'Priority Segregated'), ('lending_unsecured', 'Lending Unsecured'), ('general', 'General'), ('own_insider', 'Own Insider')], max_length=20)),
+                ('claim_class', models.CharField(choices=[('trust_beneficiary', 'Trust Beneficiary'), ('priority_segregated', 'Priority Segregated'), ('lending_unsecured', 'Lending Unsecured'), ('general', 'General'), ('own_insider', 'Own Insider'), ('after_cutoff', 'After Cut-off')], max_length=20)),
                 ('recorded', administration.fields.UnitsField()),
                 ('corrected', administration.fields.UnitsField(db_default=0, default=0)),
                 ('lodged', administration.fields.UnitsField(default=0)),

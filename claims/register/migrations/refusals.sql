@@ -49,6 +49,9 @@ BEGIN
     SELECT min(coalesce(n.id, o.id)) FROM old_lines o FULL JOIN new_lines n USING (id)
     WHERE (o.id, o.case_id, o.claim_id, o.asset_id, o.claim_class, o.recorded)
         IS DISTINCT FROM (n.id, n.case_id, n.claim_id, n.asset_id, n.claim_class, n.recorded)
+       -- What came in after the cut-off is what the exchange booked: no dispute and no decision makes it another.
+       OR o.claim_class = 'after_cutoff' AND (o.corrected, o.lodged, o.admitted, o.disputed, o.rejected, o.out_of_scope, o.decision_id)
+        IS DISTINCT FROM (n.corrected, n.lodged, n.admitted, n.disputed, n.rejected, n.out_of_scope, n.decision_id)
     $q$ INTO wrong;
     IF wrong IS NOT NULL THEN
         RAISE EXCEPTION 'claim_line_keeps_what_was_recorded: line %', wrong USING ERRCODE = '23001';
@@ -155,6 +158,20 @@ CREATE TRIGGER hold_is_lifted_once BEFORE UPDATE ON register_hold
     FOR EACH ROW EXECUTE FUNCTION hold_is_lifted_once();
 CREATE TRIGGER hold_is_kept BEFORE DELETE OR TRUNCATE ON register_hold
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- --- After the cut-off ---------------------------------------------------------------------------------
+
+-- What came in after the cut-off and has no line of its own yet, per asset: it is in no pool. What nobody can be given yet
+-- (an account that nobody lists, or of the exchange's own people) is in none either; the exchange's own money may be.
+CREATE FUNCTION register_apart_after_cutoff(p_case bigint) RETURNS TABLE (asset_id bigint, units numeric)
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT n.asset_id, sum(n.net) FROM ledger_after_cutoff(p_case) n
+    WHERE n.why IN ('', 'not_listed', 'insider') AND NOT EXISTS (
+        SELECT FROM register_claim c JOIN register_claimline l ON l.claim_id = c.id
+        WHERE c.ledger_account_id = n.ledger_account_id AND c.kind = 'scheduled' AND l.asset_id = n.asset_id
+          AND l.claim_class = 'after_cutoff' AND l.recorded > 0)
+    GROUP BY n.asset_id
+$$;
 
 -- --- Transfers ---------------------------------------------------------------------------------------
 
