@@ -32,7 +32,7 @@ def test_every_profile_loads_and_says_where_in_the_law_each_thing_is() -> None:
         proceeding = profiles.proceeding(code, date(2026, 11, 2))
         assert proceeding.title_en and proceeding.title_ja and proceeding.ja
         assert set(proceeding.classes) == {
-            "trust_beneficiary", "priority_segregated", "lending_unsecured", "general", "own_insider",
+            "trust_beneficiary", "priority_segregated", "lending_unsecured", "general", "own_insider", "after_cutoff",
         }  # fmt: skip
         for row in (*proceeding.classes.values(), *proceeding.deadlines.values()):
             assert row.law
