@@ -30,13 +30,16 @@ class NotCancelled(Refused):
 
 
 NEXT = """
-SELECT id, claim_line_id, amount FROM returns_assetreturn
+SELECT id, claim_line_id FROM returns_assetreturn
 WHERE round_id = %(round)s AND case_id = %(case)s AND id > %(after)s AND state IN ('scheduled', 'held') ORDER BY id LIMIT %(chunk)s
-FOR NO KEY UPDATE
 """
 TAKE_BACK = """
-UPDATE returns_assetreturn SET state = 'cancelled', cancellation_id = %s
-WHERE id = ANY (%s) AND state IN ('scheduled', 'held')
+WITH waiting AS (
+    SELECT id FROM returns_assetreturn WHERE id = ANY (%(ids)s) AND state IN ('scheduled', 'held') ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE returns_assetreturn r SET state = 'cancelled', cancellation_id = %(cancellation)s
+FROM waiting WHERE r.id = waiting.id
+RETURNING r.claim_line_id, r.amount
 """
 
 
@@ -71,7 +74,11 @@ def cancel(
 
 
 def step(job: Job) -> Progress:
-    """The next returns in the order of their rows: their positions with them, in one transaction with the cursor."""
+    """
+    The next returns in the order of their rows: their positions with them, in one transaction with the cursor.
+
+    Positions are locked first, as a decision that lowers a claim does; what was decided meanwhile is left as it is.
+    """
     made = Cancellation.objects.select_related("round__case", "round__run", "by").get(pk=job.subject_id)
     current, case, by = made.round, made.round.case, made.by
     at = datetime.fromisoformat(job.params["at"])
@@ -80,17 +87,18 @@ def step(job: Job) -> Progress:
             NEXT, {"case": case.pk, "round": current.pk, "after": int(job.cursor or "0"), "chunk": CHUNK}
         )
         rows = cursor.fetchall()
-        if rows:
-            cursor.execute(TAKE_BACK, [made.pk, [row[0] for row in rows]])
-    if rows:
+        positions.lock(line for _pk, line in rows)
+        cursor.execute(TAKE_BACK, {"cancellation": made.pk, "ids": [pk for pk, _line in rows]})
+        taken = cursor.fetchall()
+    if taken:
         sums: dict[int, int] = {}
-        for _pk, line, amount in rows:
+        for line, amount in taken:
             sums[line] = sums.get(line, 0) + int(amount)
         positions.move(
             case, "unschedule", key=f"cancel:{made.pk}:{rows[0][0]}-{rows[-1][0]}", rows=sorted(sums.items()),
             subject=("round", current.number), by=by, at=at,
         )  # fmt: skip
-    done = job.done + len(rows)
+    done = job.done + len(taken)
     if len(rows) == CHUNK:
         return Progress(str(rows[-1][0]), done, "taking back")
 

@@ -107,6 +107,7 @@ def _attempt(made: Correction, *, at: datetime) -> int:
     in the books at once, as if it had never come back.
     """
     attempt = Attempt.objects.select_related("asset_return", "batch").get(pk=made.object_id)
+    positions.lock([attempt.asset_return.claim_line_id])
     row = AssetReturn.objects.select_for_update(of=("self",)).get(pk=attempt.asset_return_id)
     if made.to_state != AttemptState.SETTLED:
         raise NotCorrected(_("No rail of this version takes a settlement back. It comes back as a return."))

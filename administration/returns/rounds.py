@@ -306,6 +306,7 @@ def schedule_again(back: AssetReturn, *, by: User, at: datetime) -> AssetReturn:
     """Schedule anew what came back, once a look at the destination has led to a usable one."""
     case = back.case
     appointments.require(case, by, "returns.schedule", at=at)
+    positions.lock([back.claim_line_id])
     back = AssetReturn.objects.select_for_update(of=("self",)).select_related("claim_line", "round", "asset").get(pk=back.pk)
     if back.state != ReturnState.RETURNED or back.followed_by.exists():
         raise NotScheduled(_("%(return)s did not come back, or is followed by a new return already.") % {"return": back})
@@ -356,6 +357,7 @@ def cancel(asset_return: AssetReturn, *, reason: str, by: User, at: datetime) ->
 
 
 def _cancel(asset_return: AssetReturn, *, reason: str, by: User, at: datetime) -> AssetReturn:
+    positions.lock([asset_return.claim_line_id])
     moved = AssetReturn.objects.filter(
         pk=asset_return.pk, state__in=[ReturnState.SCHEDULED, ReturnState.HELD]
     ).update(state=ReturnState.CANCELLED)

@@ -9,7 +9,8 @@ from django.db import connection, connections, transaction
 from administration.fields import db_now
 from administration.rails.interface import Accepted
 from administration.rails.rehearsal import Rehearsal
-from administration.returns import matching, settlement, submissions
+from administration.returns import cancelling, matching, settlement, submissions
+from claims.register import tie_out
 from tests.returns.test_evidence import line, receive
 from tests.returns.world import build, done
 
@@ -45,6 +46,35 @@ def test_settling_waits_for_a_part_before_it_holds_its_attempts(committed, as_su
     settling.join(timeout=30)
 
     assert {row.state for row in world.returns()} == {"settled"}
+
+
+def test_taking_a_round_back_waits_for_a_position_before_it_holds_its_returns(committed, as_superuser):
+    """A decision that lowers a claim holds its position, and then wants its returns: so does whoever takes a round back."""
+    world = build(as_superuser)
+    current = world.scheduled()
+    lowered = world.returns()[0]
+    job = cancelling.cancel(current, reason="another rail", by=world.goto, at=db_now())
+
+    def take_back():
+        done(job)
+        connections.close_all()
+
+    taking = threading.Thread(target=take_back)
+    with psycopg.connect(committed.database_url) as deciding:
+        deciding.execute("SELECT FROM register_position WHERE claim_line_id = %s FOR NO KEY UPDATE", [lowered.claim_line_id])
+        taking.start()
+        until = time.monotonic() + 20
+        while time.monotonic() < until and not waiting():
+            time.sleep(0.02)
+        assert waiting() and taking.is_alive()
+        with psycopg.connect(committed.database_url) as other:
+            other.execute("SELECT FROM returns_assetreturn FOR UPDATE NOWAIT")
+            other.rollback()
+        deciding.rollback()
+    taking.join(timeout=30)
+
+    assert {row.state for row in world.returns()} == {"cancelled"}
+    tie_out.require(world.case)
 
 
 def test_looks_at_the_statistics_do_not_wait_for_each_other(committed):
