@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 POPULATION = b"henkan.population"
-ROW_GROUP = 8 << 20  # bytes of CSV that make one
+ROW_GROUP = 4 << 20  # bytes of CSV that make one
 
 
 def pieces(messages: Iterator[Any], *, population: dict[str, Any]) -> Iterator[bytes]:
@@ -44,16 +44,16 @@ def pieces(messages: Iterator[Any], *, population: dict[str, Any]) -> Iterator[b
     yield from sink.given()
 
 
-def _together(messages: Iterator[Any]) -> Iterator[bytes]:
+def _together(messages: Iterator[Any]) -> Iterator[bytearray]:
     """Whole rows, as many as make a row group."""
     rows = bytearray()
     for data in messages:
         rows += data
         if len(rows) >= ROW_GROUP:
-            yield bytes(rows)
-            rows.clear()
+            yield rows
+            rows = bytearray()
     if rows:
-        yield bytes(rows)
+        yield rows
 
 
 class _Taken(io.RawIOBase):
