@@ -262,7 +262,7 @@ DROP TABLE distribution_entitlement_as_made;
 -- What shares: with its weight w, its disputed quantity d, what it was given g, and what of that it keeps k (all of it,
 -- unless its claim was lowered since: then only what is on its way or arrived). `assets`, `classes` and so on are one
 -- row for each asset and class. Three functions by what happened in the case before, all of them read as if they
--- were written out where they are called.
+-- were written out where they are called. What is numeric(78,0) already is not made so again: a million casts are felt.
 
 -- No run was declared and nothing was given: positions need not be read.
 CREATE FUNCTION distribution_lines_first(
@@ -272,8 +272,9 @@ CREATE FUNCTION distribution_lines_first(
     disputed numeric, given numeric, kept numeric
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT l.id, l.claim_id, l.asset_id, s.claim_class, s.pool, s.total,
-           greatest(0, l.admitted + l.converted_in - l.converted_out),
-           CASE WHEN s.reserve THEN l.disputed ELSE 0 END, 0::numeric, 0::numeric
+           CASE WHEN l.converted_in = 0 AND l.converted_out = 0 THEN l.admitted
+                ELSE greatest(0, l.admitted + l.converted_in - l.converted_out)::numeric(78,0) END,
+           CASE WHEN s.reserve THEN l.disputed ELSE 0::numeric(78,0) END, 0::numeric(78,0), 0::numeric(78,0)
     FROM register_claimline l
     JOIN unnest(assets, classes, reserves, pools, totals) AS s (asset_id, claim_class, reserve, pool, total)
         ON s.asset_id = l.asset_id AND s.claim_class = l.claim_class
@@ -288,8 +289,9 @@ CREATE FUNCTION distribution_lines_given(
     disputed numeric, given numeric, kept numeric
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT l.id, l.claim_id, l.asset_id, s.claim_class, s.pool, s.total,
-           greatest(0, l.admitted + l.converted_in - l.converted_out),
-           CASE WHEN s.reserve THEN l.disputed ELSE 0 END, p.given, p.given
+           CASE WHEN l.converted_in = 0 AND l.converted_out = 0 THEN l.admitted
+                ELSE greatest(0, l.admitted + l.converted_in - l.converted_out)::numeric(78,0) END,
+           CASE WHEN s.reserve THEN l.disputed ELSE 0::numeric(78,0) END, p.given, p.given
     FROM register_claimline l
     JOIN unnest(assets, classes, reserves, pools, totals) AS s (asset_id, claim_class, reserve, pool, total)
         ON s.asset_id = l.asset_id AND s.claim_class = l.claim_class
@@ -305,8 +307,9 @@ CREATE FUNCTION distribution_lines_later(
     disputed numeric, given numeric, kept numeric
 ) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT l.id, l.claim_id, l.asset_id, s.claim_class, s.pool, s.total,
-           greatest(0, l.admitted + l.converted_in - l.converted_out),
-           CASE WHEN s.reserve THEN l.disputed ELSE 0 END, p.given,
+           CASE WHEN l.converted_in = 0 AND l.converted_out = 0 THEN l.admitted
+                ELSE greatest(0, l.admitted + l.converted_in - l.converted_out)::numeric(78,0) END,
+           CASE WHEN s.reserve THEN l.disputed ELSE 0::numeric(78,0) END, p.given,
            CASE WHEN e.weight > l.admitted + l.converted_in - l.converted_out
                 THEN least(p.given, p.scheduled + p.in_flight + p.settled + p.deposited) ELSE p.given END
     FROM register_claimline l
@@ -394,6 +397,7 @@ BEGIN
     EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON public.%I FROM henkan_app', name);
     EXECUTE format('ALTER TABLE distribution_entitlement ATTACH PARTITION public.%I FOR VALUES IN (%s)', name, asked);
     EXECUTE format('ALTER TABLE public.%I DROP CONSTRAINT of_one_run', name);
+    EXECUTE format('ANALYZE public.%I (run_id, asset_id)', name);  -- all that follows reads every row of it
 END $$;
 
 -- --- Leaves of the sum trees ---------------------------------------------------------------------
