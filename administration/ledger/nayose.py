@@ -12,7 +12,9 @@ Each step is a range of customers, committed with its cursor: a killed worker co
 # ruff: noqa: S608 - statements are put together from names of our own columns, never from what is read
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from django.db import connection, transaction
@@ -35,6 +37,7 @@ POWER = "ledger.take_over"
 KIND = "ledger.nayose"
 LINKED = "ledger.persons_linked"
 ROWS = 5_000  # customers of one step
+PORTION = 500  # of them, whom the database looks for while others are likened
 CROWD = 400  # who share a key with more than so many are not likened by it
 SOUNDS = 0.15  # trigram similarity from which two names are likened at all
 
@@ -211,27 +214,21 @@ WHERE a.kind = b.kind AND (
 )
 ORDER BY pairs.one, pairs.other
 """
-AFTER = """
-SELECT max(identity), count(*) FROM (
-    SELECT identity FROM ledger_folded WHERE aggregation = %s AND identity > %s ORDER BY identity LIMIT %s
-) next
-"""
+AFTER = "SELECT identity FROM ledger_folded WHERE aggregation = %s AND identity > %s ORDER BY identity LIMIT %s"
 
 
 def _liken(this: Aggregation, after: int, pairs: int) -> tuple[int, int, int]:
     """Liken the next customers with all after them. Gives the last one's id, how many there were, and pairs proposed."""
     with connection.cursor() as cursor:
         cursor.execute(AFTER, [this.pk, after, ROWS])
-        upto, rows = cursor.fetchone()
-        if not rows:
+        customers = [identity for (identity,) in cursor.fetchall()]
+        if not customers:
             return after, 0, 0
-        cursor.execute(CANDIDATES, {"run": this.pk, "after": after, "upto": upto, "sounds": SOUNDS})
         width, found = len(COLUMNS), []
-        while some := cursor.fetchmany(5_000):
-            for one, other, *sides in some:
-                like = likeness.likened(Folded(*sides[:width]), Folded(*sides[width:]))
-                if like is not None:
-                    found.append((one, other, like))
+        for one, other, *sides in _candidates(this, cursor.cursor, after, customers):
+            like = likeness.likened(Folded(*sides[:width]), Folded(*sides[width:]))
+            if like is not None:
+                found.append((one, other, like))
         with cursor.copy(
             "COPY ledger_personpair (aggregation_id, one_id, other_id, level, score, place, agrees, against, automatic) FROM STDIN"
         ) as copy:
@@ -240,7 +237,20 @@ def _liken(this: Aggregation, after: int, pairs: int) -> tuple[int, int, int]:
                 copy.write_row((
                     this.pk, one, other, like.level, like.score, place, " ".join(like.agrees), " ".join(like.against), like.automatic,
                 ))  # fmt: skip
-    return upto, rows, len(found)
+    return customers[-1], len(customers), len(found)
+
+
+def _candidates(this: Aggregation, cursor: Any, after: int, customers: list[int]) -> Iterator[tuple[Any, ...]]:
+    """Whom to liken, some customers at a time: while one portion is likened, the database looks for the next."""
+    bounds = [after, *customers[PORTION - 1 : -1 : PORTION], customers[-1]]
+
+    def look(between: tuple[int, int]) -> list[tuple[Any, ...]]:
+        cursor.execute(CANDIDATES, {"run": this.pk, "after": between[0], "upto": between[1], "sounds": SOUNDS})
+        return list(cursor.fetchall())
+
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+        for some in ahead.map(look, pairwise(bounds)):
+            yield from some
 
 
 def _place(like: likeness.Likeness) -> int:
