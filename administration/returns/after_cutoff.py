@@ -81,6 +81,11 @@ LOST_ANOTHER = """
 SELECT count(DISTINCT h.ledger_account_id) FROM returns_latereturnline h JOIN returns_latereturn f ON f.id = h.late_return_id
 JOIN ledger_after_cutoff(f.case_id) n ON n.ledger_account_id = h.ledger_account_id AND n.net < 0 WHERE h.late_return_id = %s
 """
+LARGEST = """
+SELECT c.number, a.code, h.amount FROM returns_latereturnline h JOIN books_asset a ON a.id = h.asset_id
+JOIN register_claim c ON c.ledger_account_id = h.ledger_account_id AND c.kind = 'scheduled'
+WHERE h.late_return_id = %s ORDER BY h.amount / sum(h.amount) OVER (PARTITION BY h.asset_id) DESC, c.number, a.code LIMIT 10
+"""
 LAST = "SELECT asset_id, max(at) FROM ledger_keptentry WHERE case_id = %s AND after_cutoff GROUP BY 1"
 
 LINES = """
@@ -237,6 +242,13 @@ def made_of(made: LateReturn) -> list[tuple[str, str, int, int]]:
     with connection.cursor() as cursor:
         cursor.execute(MADE_OF, [made.pk])
         return [(code, kind, many, int(units)) for code, kind, many, units in cursor.fetchall()]
+
+
+def largest(made: LateReturn) -> list[tuple[str, str, int]]:
+    """The ten with the largest part of their asset: claim, asset, how much."""
+    with connection.cursor() as cursor:
+        cursor.execute(LARGEST, [made.pk])
+        return [(number, code, int(units)) for number, code, units in cursor.fetchall()]
 
 
 def warnings(made: LateReturn) -> list[str]:

@@ -3,6 +3,7 @@
 import pytest
 from django.db import DatabaseError, connection, transaction
 
+from administration.audit import henkan_verify, pulls
 from administration.cases import approvals
 from administration.cases.models import ApprovalRequest
 from administration.distribution import computing
@@ -65,8 +66,8 @@ def free(world):
 # --- returning it -------------------------------------------------------------------------------------
 
 
-def test_it_goes_the_whole_way_from_the_entries_to_the_depositor(late, monkeypatch):
-    world = late
+def test_it_goes_the_whole_way_from_the_entries_to_the_depositor(late, monkeypatch, settings, tmp_path):
+    world, settings.ARCHIVE_DIR = late, str(tmp_path)
     request = propose(world)
     assert LateReturn.objects.get().state == TailState.PROPOSED and not lines(world)
     before = ties(world)
@@ -94,6 +95,8 @@ def test_it_goes_the_whole_way_from_the_entries_to_the_depositor(late, monkeypat
     assert [one.position.settled for one in lines(world)] == [15_000_000, 3000, COIN]
     ties(world)
     assert verify.verify(world.case)["ok"]
+    pull = pulls.make(world.case, format="jsonl", by=world.people.chiba, at=db_now())
+    assert henkan_verify.verify(pulls.path_of(pull))["returns"] == 15
 
 
 def test_each_account_gets_what_came_in_less_what_went_out_and_who_gets_nothing_is_listed_with_the_reason(late):
@@ -171,6 +174,8 @@ def test_whoever_signs_is_told_of_accounts_that_lost_something_else_and_of_what_
     propose(late)
     made = LateReturn.objects.get()
 
+    numbers = [claim.number for claim in claims_of(late)]
+    assert after_cutoff.largest(made) == [(numbers[0], "JPY", 3000), (numbers[1], "BTC", COIN), (numbers[0], "BTC", 15_000_000)]
     first, *held = after_cutoff.warnings(made)
     assert "1 of these accounts lost another asset" in first
     assert [words.split(" was last")[0] for words in held] == ["What is held of BTC", "What is held of JPY"]

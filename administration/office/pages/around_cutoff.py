@@ -172,7 +172,6 @@ def what_goes_back(request: ApprovalRequest, case: Case) -> Effect:
     if made is None:
         raise Http404
     assets, totals = assets_of(case), after_cutoff.totals(made)
-    largest = made.lines.select_related("asset", "ledger_account").order_by("-amount", "pk")[:10]
     return Effect(
         _("Sign: %(amounts)s that came in after the cut-off go back in full. The next round sends them.") % {"amounts": _sums(made)}, _("Sign"),
         figures=[(_("What was looked at"), made.facts)],
@@ -187,8 +186,8 @@ def what_goes_back(request: ApprovalRequest, case: Case) -> Effect:
                 frozenset({2, 3}),
             ),
             Table(
-                _("The largest ten"), [_("Account"), _("Amount")],
-                [[line.ledger_account.account_ref, readable.money(line.amount, line.asset)] for line in largest], frozenset({1}),
+                _("The largest ten"), [_("Claim"), _("Amount")],
+                [[number, readable.money(units, assets[code])] for number, code, units in after_cutoff.largest(made)], frozenset({1}),
             ),
         ],
         warnings=[UNCONFIRMED, *after_cutoff.warnings(made)], content_sha256=bytes(request.content_sha256).hex(), order=made.order, moves_value=True,
