@@ -135,6 +135,7 @@ class Reconciliation(models.Model):
     asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
     ledger = UnitsField()
     adjustments = UnitsField()
+    after_cutoff = UnitsField(default=0, db_default=0)  # what came in later and is none of the exchange's own: it is held too
     owed = UnitsField()
     held_proved = UnitsField()
     held_other = UnitsField()
@@ -146,7 +147,7 @@ class Reconciliation(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["case", "number", "asset"], name="reconciliation_states_an_asset_once"),
             models.CheckConstraint(
-                condition=Q(owed=F("ledger") + F("adjustments"))
+                condition=Q(owed=F("ledger") + F("adjustments") + F("after_cutoff"))
                 & Q(difference=F("held_proved") - F("owed")),
                 name="reconciliation_adds_up",
             ),

@@ -30,9 +30,10 @@ class NotAccepted(Refused):
 # Each place counts once, with its newest holding: proved and the customers', or one of the others.
 STATE = """
 INSERT INTO custody_reconciliation (
-    case_id, number, asset_id, ledger, adjustments, owed, held_proved, held_other, difference, by_id, at
+    case_id, number, asset_id, ledger, adjustments, after_cutoff, owed, held_proved, held_other, difference, by_id, at
 )
-SELECT a.case_id, n.number, a.id, l.sum, d.sum, l.sum + d.sum, h.proved, h.other, h.proved - l.sum - d.sum, %(by)s, %(at)s
+SELECT a.case_id, n.number, a.id, l.sum, d.sum, late.sum, l.sum + d.sum + late.sum, h.proved, h.other,
+       h.proved - l.sum - d.sum - late.sum, %(by)s, %(at)s
 FROM books_asset a
 CROSS JOIN (
     SELECT coalesce(max(number), 0) + 1 AS number FROM custody_reconciliation WHERE case_id = %(case)s
@@ -49,6 +50,13 @@ JOIN (
     LEFT JOIN (SELECT asset_id, sum(amount) FROM ledger_adjustment WHERE case_id = %(case)s GROUP BY 1) b
         ON b.asset_id = a.id
 ) d ON d.id = a.id
+JOIN (
+    SELECT a.id, coalesce(b.sum, 0) AS sum
+    FROM books_asset a
+    LEFT JOIN (
+        SELECT asset_id, sum(net) FROM ledger_after_cutoff(%(case)s) WHERE net > 0 AND why <> 'house' GROUP BY 1
+    ) b ON b.asset_id = a.id
+) late ON late.id = a.id
 JOIN (
     SELECT a.id,
            coalesce(sum(s.amount) FILTER (WHERE s.pooled), 0) AS proved,
@@ -68,7 +76,7 @@ RETURNING number
 """
 
 STATED = """
-SELECT r.number::text, a.code AS asset, r.ledger::text, r.adjustments::text, r.owed::text AS amount,
+SELECT r.number::text, a.code AS asset, r.ledger::text, r.adjustments::text, r.after_cutoff::text, r.owed::text AS amount,
        r.held_proved::text, r.held_other::text, r.difference::text
 FROM custody_reconciliation r
 JOIN books_asset a ON a.id = r.asset_id
@@ -80,7 +88,7 @@ ORDER BY a.code COLLATE "C"
 
 @transaction.atomic
 def run(case: Case, *, by: User, at: datetime) -> list[Reconciliation]:
-    """State what is owed (ledger and adjustments), what is held, and the difference, of every asset of the case."""
+    """State what is owed (ledger, adjustments, and what came in after the cut-off), what is held, and the difference, of every asset of the case."""
     appointments.require(case, by, holdings.POWER, at=at)
     if not Intake.objects.filter(case=case, state=IntakeState.ACCEPTED).exists():
         raise NotAccepted(

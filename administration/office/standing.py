@@ -71,7 +71,7 @@ class Line:
     """One asset: every figure is one of tie_out's, to the unit; `owed` and `held` come from the last reconciliation."""
 
     asset: Asset
-    owed: int | None  # ledger and adjustments, as last reconciled
+    owed: int | None  # ledger, adjustments and what came in after the cut-off, as last reconciled
     held: int | None  # with proof of control, as last reconciled
     recorded: int
     admitted: int

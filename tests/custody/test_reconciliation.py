@@ -11,10 +11,13 @@ from administration.cases import succession
 from administration.cases.appointments import NotEmpowered
 from administration.custody import reconciliation
 from administration.custody.models import Reconciliation
+from administration.ledger.models import ScopeDecision
 from administration.record import covers
 from administration.record.models import Event
 from tests.cast import CUTOFF, NOON
 from tests.factories import adjusted
+from tests.returns.late import came_in
+from tests.returns.world import tampering
 
 
 @pytest.fixture
@@ -49,6 +52,15 @@ def test_owed_is_the_ledger_and_its_adjustments_and_held_is_what_is_proved_now(o
     assert (btc.owed, btc.held_proved, btc.held_other) == (5_0000_0001, 4_0000_0000, 427)
     assert btc.difference == -1_0000_0001
     assert (eth.owed, eth.held_proved, eth.difference) == (3 * 10**18, 0, -3 * 10**18)
+
+
+def test_what_came_in_after_the_cut_off_is_owed_too_but_not_the_exchanges_own(owed, held, goto):
+    came_in(owed, ("A0001", "JPY", 30), ("A0001", "JPY", -10), ("A0002", "JPY", -5), ("A99", "JPY", 4), ("A0003", "JPY", 9))
+    with tampering():
+        account = owed.ledger_accounts.get(account_ref="A0003")
+        ScopeDecision.objects.create(case=owed, ledger_account=account, product="", in_scope=True, rank="house", ground="x", at=NOON)
+    [jpy] = [row for row in reconciliation.run(owed, by=goto, at=NOON) if row.asset.code == "JPY"]
+    assert (jpy.ledger, jpy.adjustments, jpy.after_cutoff, jpy.owed, jpy.difference) == (1300, 200, 24, 1524, -24)
 
 
 def test_coverage_is_an_exact_fraction(owed, held, goto):

@@ -88,6 +88,7 @@ class Migration(migrations.Migration):
                 ('number', models.PositiveIntegerField()),
                 ('ledger', administration.fields.UnitsField()),
                 ('adjustments', administration.fields.UnitsField()),
+                ('after_cutoff', administration.fields.UnitsField(db_default=0, default=0)),
                 ('owed', administration.fields.UnitsField()),
                 ('held_proved', administration.fields.UnitsField()),
                 ('held_other', administration.fields.UnitsField()),
@@ -175,7 +176,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='reconciliation',
-            constraint=models.CheckConstraint(condition=models.Q(('owed', django.db.models.expressions.CombinedExpression(models.F('ledger'), '+', models.F('adjustments'))), ('difference', django.db.models.expressions.CombinedExpression(models.F('held_proved'), '-', models.F('owed')))), name='reconciliation_adds_up'),
+            constraint=models.CheckConstraint(condition=models.Q(('owed', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('ledger'), '+', models.F('adjustments')), '+', models.F('after_cutoff'))), ('difference', django.db.models.expressions.CombinedExpression(models.F('held_proved'), '-', models.F('owed')))), name='reconciliation_adds_up'),
         ),
         migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),
     ]

@@ -80,14 +80,14 @@ class ReconciliationPage(ShowPage):
         twin = Section(
             _("The same in figures"), head=[
                 _("Asset"), _("Difference"), _("Covered"), _("Owed"), _("Held and proved"), _("Ledger"), _("Corrections"),
-                _("Other holdings"),
+                _("After the cut-off"), _("Other holdings"),
             ],
             rows=[
                 [row.asset.code, figure(row.difference, row.asset), covered(row),
-                 *(figure(units, row.asset) for units in (row.owed, row.held_proved, row.ledger, row.adjustments, row.held_other))]
+                 *(figure(units, row.asset) for units in (row.owed, row.held_proved, row.ledger, row.adjustments, row.after_cutoff, row.held_other))]
                 for row in self.rows
             ],
-            numeric=frozenset(range(1, 8)), anchor="figures", apart=True,
+            numeric=frozenset(range(1, 9)), anchor="figures", apart=True,
         )  # fmt: skip
         history = Section(
             _("Earlier ones"), head=[_("Number"), _("Run at"), _("By")],
@@ -96,12 +96,13 @@ class ReconciliationPage(ShowPage):
         return [twin, history] if self.rows else []
 
     def board(self, row: Reconciliation) -> dict[str, Any]:
-        """One asset as bars: ledger, corrections, owed; then what is held by access; then the difference."""
+        """One asset as bars: ledger, corrections, what came in later, owed; then what is held by access; then the difference."""
         held = self.held.get(row.asset_id, {})
         longest = max([row.ledger, row.owed, row.held_proved + row.held_other, abs(row.difference), 1])
         steps = [
             (_("Ledger"), row.ledger, 0, "owed"),
-            (_("Corrections"), row.adjustments, min(row.ledger, row.owed), "correction"),
+            (_("Corrections"), row.adjustments, row.ledger + min(0, row.adjustments), "correction"),
+            *([(_("After the cut-off"), row.after_cutoff, row.ledger + row.adjustments, "correction")] if row.after_cutoff else []),
             (_("Owed"), row.owed, 0, "owed"),
         ]
         reached = 0
@@ -164,7 +165,7 @@ class RunReconciliation(ActPage):
         assets = {asset.pk: asset for asset in Asset.objects.filter(case=self.case).order_by("code")}
         last = reconciliation.newest(self.case)
         return Effect(
-            _("What the ledger and its corrections say is owed is compared with what is held, in every asset, and kept as it is now."),
+            _("What the ledger, its corrections and what came in after the cut-off say is owed is compared with what is held, in every asset, and kept as it is now."),
             _("Compare owed and held"),
             figures=[(_("Assets"), f"{len(assets)}"), (_("Last one"), f"{last[0].number} · {jst(last[0].at)}" if last else _("none"))],
             tables=[

@@ -31,6 +31,7 @@ class Command(ActCommand):
                     "scale": row.asset.scale,
                     "ledger": str(row.ledger),
                     "adjustments": str(row.adjustments),
+                    "after_cutoff": str(row.after_cutoff),
                     "owed": str(row.owed),
                     "held": str(row.held_proved),
                     "held_other": str(row.held_other),
