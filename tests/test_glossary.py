@@ -34,6 +34,8 @@ TERMS: dict[str, tuple[str, ...]] = {
     r"segregat\w+": ("分別管理",),
     r"performance-guarantee": ("履行保証",),
     r"commencement": ("開始決定",),
+    r"cut-off": ("基準時",),
+    r"received after the cut-off": ("受入れ",),
     r"courts?": ("裁判所",),
     r"stayed": ("執行停止",),
     r"final and binding": ("確定",),

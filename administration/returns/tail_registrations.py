@@ -96,13 +96,15 @@ ORDER BY r.reference LIMIT 1
 """
 
 
-# A line of what came in after the cut-off says what the entries say, and what two people signed.
+# A line of what came in after the cut-off says what the entries say, and what two people signed; and is given in full.
 LATE_LINES = """
 SELECT c.number, a.code FROM register_claimline l JOIN register_claim c ON c.id = l.claim_id JOIN books_asset a ON a.id = l.asset_id
 LEFT JOIN ledger_after_cutoff(%(case)s) n ON n.ledger_account_id = c.ledger_account_id AND n.asset_id = l.asset_id
 LEFT JOIN returns_latereturnline h ON h.claim_line_id = l.id LEFT JOIN returns_latereturn f ON f.id = h.late_return_id
-WHERE l.case_id = %(case)s AND l.claim_class = 'after_cutoff' AND l.recorded > 0
-  AND (l.recorded = n.net AND l.recorded = h.amount AND f.state = 'done') IS NOT TRUE
+JOIN register_position p ON p.claim_line_id = l.id
+WHERE l.case_id = %(case)s AND l.claim_class = 'after_cutoff' AND l.recorded > 0 AND (
+    l.recorded = n.net AND l.recorded = h.amount AND f.state = 'done' AND p.given = l.recorded + l.converted_in - l.converted_out
+) IS NOT TRUE
 ORDER BY c.number, a.code LIMIT 1
 """
 

@@ -280,11 +280,12 @@ def test_the_database_keeps_what_was_signed(late, app, owner):  # noqa: F811
     for change in ("admitted = admitted - 1, rejected = 1", "lodged = 1, disputed = 1", "corrected = 1, admitted = admitted + 1"):
         app("claim_line_keeps_what_was_recorded", f"UPDATE register_claimline SET {change} WHERE claim_class = 'after_cutoff'")
     [one] = lines(late)[:1]
-    with pytest.raises(DatabaseError, match="nothing_is_given_above_what_is_admitted"), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT positions_move(%s, 'declare', 'more', ARRAY[%s]::bigint[], ARRAY[1]::numeric[], 'case', '1', 'goto', now())",
-            [late.case.pk, one.pk],
-        )
+    for kind, rule in (("declare", "nothing_is_given_above_what_is_admitted"), ("withdraw", "what_came_after_the_cut_off_is_not_taken_back")):
+        with pytest.raises(DatabaseError, match=rule), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT positions_move(%s, %s, 'more', ARRAY[%s]::bigint[], ARRAY[1]::numeric[], 'case', '1', 'goto', now())",
+                [late.case.pk, kind, one.pk],
+            )
 
 
 def test_the_same_is_not_claimed_twice_by_two_that_were_signed(late):

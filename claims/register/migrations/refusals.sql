@@ -327,6 +327,12 @@ BEGIN
             RAISE EXCEPTION 'nothing_is_given_above_what_is_admitted: claim %', wrong USING ERRCODE = '23514';
         END IF;
     ELSIF k.given < 0 THEN
+        -- What was given of it goes back to no pool; a forced sale turns it into money of the same line's claim.
+        IF p_subject_kind <> 'forcedsale' AND EXISTS (
+            SELECT FROM register_claimline WHERE id = ANY (p_lines) AND claim_class = 'after_cutoff'
+        ) THEN
+            RAISE EXCEPTION 'what_came_after_the_cut_off_is_not_taken_back' USING ERRCODE = '23514';
+        END IF;
         UPDATE register_claimline l
         SET excess = greatest(0, p.given + l.converted_out - l.admitted - l.converted_in)
         FROM register_position p
