@@ -64,10 +64,10 @@ FROM ({OWED}) o WHERE o.why = '' AND NOT o.claimed AND o.asset_id = ANY (%(asset
 
 # Entries never change once the ledger is accepted; what may have changed since the proposal is whose account it is.
 NOT_AS_PROPOSED = f"""
-SELECT c.number FROM returns_latereturnline h
-JOIN register_claim c ON c.ledger_account_id = h.ledger_account_id AND c.kind = 'scheduled'
-LEFT JOIN ({OWED}) o ON o.ledger_account_id = h.ledger_account_id AND o.asset_id = h.asset_id
-WHERE h.late_return_id = %(late_return)s AND (o.net = h.amount AND o.why = '' AND NOT o.claimed) IS NOT TRUE ORDER BY 1 LIMIT 1
+SELECT c.number FROM (
+    SELECT ledger_account_id, asset_id, amount FROM returns_latereturnline WHERE late_return_id = %(late_return)s
+    EXCEPT SELECT o.ledger_account_id, o.asset_id, o.net FROM ({OWED}) o WHERE o.why = '' AND NOT o.claimed
+) h JOIN register_claim c ON c.ledger_account_id = h.ledger_account_id AND c.kind = 'scheduled' ORDER BY 1 LIMIT 1
 """  # noqa: S608 - of our own texts only
 
 # What the amounts are made of, and how many of the accounts lost another asset meanwhile: for whoever signs.

@@ -17,7 +17,7 @@ from administration.record.models import Event
 from administration.returns import after_cutoff, closing, forfeiting, gates, sales, submissions
 from administration.returns.after_cutoff import NotReturned
 from administration.returns.models import AssetReturn, LateReturn, LateReturnLine, ReturnState, TailState
-from claims.register import review, schedule, tie_out
+from claims.register import positions, review, schedule, tie_out
 from claims.register.models import Claim, ClaimClass, ClaimLine, Dispute, Position
 from tests.returns.late import came_in
 from tests.returns.test_evidence import line as told
@@ -120,6 +120,15 @@ def test_no_pool_has_it_before_it_is_returned_or_after(late):
     assert free(late) == had
     approve(late, propose(late))
     assert free(late) == had
+
+
+def test_many_depositors_are_given_theirs_in_chunks_by_one_act(late, monkeypatch):
+    monkeypatch.setattr(positions, "ROWS_MAX", 1)
+    approve(late, propose(late))
+
+    assert all(one.position.given == one.recorded for one in lines(late)) and len(lines(late)) == 3
+    assert LateReturn.objects.get().state == TailState.DONE
+    ties(late)
 
 
 def test_it_is_returned_once(late):
