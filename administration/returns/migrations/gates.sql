@@ -32,7 +32,7 @@ BEGIN
             END;
             PERFORM brin_summarize_new_values('return_of_a_part');
             ANALYZE returns_assetreturn;
-        WHEN 'attempt' THEN ANALYZE (SKIP_LOCKED) returns_attempt;
+        WHEN 'attempt' THEN ANALYZE (SKIP_LOCKED) returns_attempt, returns_submission;
         WHEN 'evidenceline' THEN ANALYZE (SKIP_LOCKED) returns_evidenceline;
         WHEN 'match' THEN ANALYZE (SKIP_LOCKED) returns_match;
     END CASE;
@@ -106,9 +106,14 @@ JOIN returns_round o ON o.id = r.round_id
 JOIN distribution_run u ON u.id = o.run_id
 LEFT JOIN returns_batch b ON b.id = r.batch_id
 LEFT JOIN screened k ON k.case_id = r.case_id
--- The one usable version. A return already batched is bound to its own.
-LEFT JOIN destinations_destination d ON d.claim_id = c.id AND d.asset_id = r.asset_id AND d.state = 'usable'
-    AND (d.usable_from IS NULL OR d.usable_from <= statement_timestamp())
-    AND (r.state IN ('scheduled', 'held') OR d.id = r.destination_id);
+-- The one usable version. A return already batched is bound to its own. LIMIT: looked up for each return, whatever the
+-- planner believes; looked at while all were cooling, it thinks that none is usable, and reads all of them for each.
+LEFT JOIN LATERAL (
+    SELECT d.id, d.network, d.order_id FROM destinations_destination d
+    WHERE d.claim_id = c.id AND d.asset_id = r.asset_id AND d.state = 'usable'
+      AND (d.usable_from IS NULL OR d.usable_from <= statement_timestamp())
+      AND (r.state IN ('scheduled', 'held') OR d.id = r.destination_id)
+    LIMIT 1
+) d ON true;
 
 SET CONSTRAINTS ALL IMMEDIATE;
