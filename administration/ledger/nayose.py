@@ -244,12 +244,20 @@ def _candidates(this: Aggregation, cursor: Any, after: int, customers: list[int]
     """Whom to liken, some customers at a time: while one portion is likened, the database looks for the next."""
     bounds = [after, *customers[PORTION - 1 : -1 : PORTION], customers[-1]]
 
-    def look(between: tuple[int, int]) -> list[tuple[Any, ...]]:
-        cursor.execute(CANDIDATES, {"run": this.pk, "after": between[0], "upto": between[1], "sounds": SOUNDS})
-        return list(cursor.fetchall())
+    errors = connection.wrap_database_errors  # of this thread's connection: a lost one must be known as such
 
+    def look(between: tuple[int, int]) -> list[tuple[Any, ...]]:
+        with errors:
+            cursor.execute(CANDIDATES, {"run": this.pk, "after": between[0], "upto": between[1], "sounds": SOUNDS})
+            return list(cursor.fetchall())
+
+    portions = list(pairwise(bounds))
     with ThreadPoolExecutor(max_workers=1) as ahead:
-        for some in ahead.map(look, pairwise(bounds)):
+        looking = ahead.submit(look, portions[0])
+        for following in [*portions[1:], None]:
+            some = looking.result()
+            if following:
+                looking = ahead.submit(look, following)
             yield from some
 
 

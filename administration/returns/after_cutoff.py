@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import Count, Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -152,6 +153,8 @@ def propose(
     if not facts.strip():
         raise NotReturned(_("Say how you looked that it is there, and whose it is."))
     wanted = None if assets is None else {asset.pk for asset in assets}
+    if order is not None and order.case_id != case.pk:
+        raise NotReturned(_("Order %(order)s is of another case than %(case)s.") % {"order": order, "case": case})
     chosen = [one for one in waiting(case) if wanted is None or one.asset.pk in wanted]
     if not chosen:
         raise NotReturned(_("Nothing of it came in after the cut-off and waits to be returned."))
@@ -165,6 +168,8 @@ def propose(
     )
     with connection.cursor() as cursor:
         cursor.execute(PROPOSE, {"case": case.pk, "late_return": made.pk, "assets": [one.asset.pk for one in chosen]})
+        if not cursor.rowcount:  # another return of it was signed at this moment
+            raise NotReturned(_("Nothing of it came in after the cut-off and waits to be returned."))
     asked = approvals.request(made, case=case, act=ACT, content_sha256=apart.content(ACT)(made.pk), order=order, by=by, at=at)
     log.append(case, "late_return.proposed", subject=made, by=by, at=at, body=_body(made), covers=_cover(made))
     return asked
@@ -193,11 +198,9 @@ def _refuse_uncovered(amounts: dict[Asset, tuple[int, int]]) -> None:
 
 def totals(made: LateReturn) -> dict[Asset, tuple[int, int]]:
     """For each asset how many lines, and how much."""
-    found: dict[Asset, tuple[int, int]] = {}
-    for line in made.lines.select_related("asset").order_by("asset__code"):
-        many, units = found.get(line.asset, (0, 0))
-        found[line.asset] = many + 1, units + line.amount
-    return found
+    sums = made.lines.order_by().values_list("asset").annotate(many=Count("pk"), units=Sum("amount"))
+    found = {asset: (many, int(units)) for asset, many, units in sums}
+    return {asset: found[asset.pk] for asset in Asset.objects.filter(pk__in=found).order_by("code")}
 
 
 def precondition(request: ApprovalRequest) -> None:
@@ -226,9 +229,10 @@ def signed(request: ApprovalRequest, by: User, at: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(LINES, {"case": case.pk, "late_return": made.pk, "decision": decision.pk})
         cursor.execute(NAME_THEM, {"late_return": made.pk})
-    rows = list(made.lines.order_by("claim_line_id").values_list("claim_line_id", "amount"))
+    # Asset by asset: the books lock their accounts in that order.
+    rows = list(made.lines.order_by("asset_id", "claim_line_id").values_list("claim_line_id", "amount"))
     for start in range(0, len(rows), positions.ROWS_MAX):
-        chunk = rows[start : start + positions.ROWS_MAX]
+        chunk = sorted(rows[start : start + positions.ROWS_MAX])
         positions.move(case, "declare", key=f"late:{made.pk}:{start}", rows=chunk, subject=made, by=request.prepared_by, at=at)
     apart.step(made, TailState.APPROVED, TailState.DONE)
     log.append(case, "late_return.carried_out", subject=made, by=by, at=at, body=_body(made), covers=_cover(made))

@@ -66,6 +66,7 @@ def set_apart(
 ) -> None:
     """Take these amounts of these lines out of what rounds and batches can take: returns that wait are cancelled first."""
     lines = sorted(rows)
+    positions.lock(lines)
     waiting = AssetReturn.objects.filter(claim_line__in=lines, state__in=[ReturnState.SCHEDULED, ReturnState.HELD])
     taken = list(waiting.select_for_update(of=("self",)).order_by("pk"))
     back: dict[int, int] = {}
@@ -74,7 +75,6 @@ def set_apart(
     if taken:
         AssetReturn.objects.filter(pk__in=[row.pk for row in taken]).update(state=ReturnState.CANCELLED)
         positions.move(case, "unschedule", key=f"{key}:freed", rows=sorted(back.items()), subject=subject, by=by, at=at)
-    positions.lock(lines)
     there = available(ClaimLine.objects.filter(pk__in=lines).select_related("asset"))
     for line in ClaimLine.objects.filter(pk__in=lines).select_related("asset", "claim").order_by("pk"):
         if rows[line.pk] > there[line.pk]:

@@ -123,9 +123,13 @@ WHERE p.case_id = %s AND (p.given <> p.settled + p.deposited OR l.disputed > 0) 
 
 
 def left_over(case: Case) -> dict[Any, int]:
-    """What is free of each asset."""
+    """What is free of each asset, less what came in after the cut-off and can be given to nobody yet: it is somebody's."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT asset_id, units FROM register_apart_after_cutoff(%s)", [case.pk])
+        kept = {asset: int(units) for asset, units in cursor.fetchall()}
     rows = Balance.objects.filter(account__case=case, account__kind="free").select_related("account__asset")
-    return {row.account.asset: row.credits - row.debits for row in rows.order_by("account__asset__code") if row.credits > row.debits}
+    left = {row.account.asset: row.credits - row.debits for row in rows.order_by("account__asset__code")}
+    return {asset: units - kept.get(asset.pk, 0) for asset, units in left.items() if units > kept.get(asset.pk, 0)}
 
 
 def what_stands_in_the_way(case: Case) -> list[str]:

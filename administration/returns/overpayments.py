@@ -34,7 +34,7 @@ from administration.returns.models import (
 from claims.notices import notices
 from claims.notices.models import Notice
 from claims.register import positions
-from claims.register.models import ClaimLine
+from claims.register.models import ClaimClass, ClaimLine
 
 WRITE_OFF = "returns.write_off"
 REFUND_NOTICE = "refund_request"
@@ -149,6 +149,7 @@ def net_open(case: Case, *, by: User, at: datetime) -> int:
         left = row.open
         claimant = row.attempt.asset_return.claim_line.claim.claimant_id
         lines = ClaimLine.objects.filter(case=case, claim__claimant=claimant, asset=row.asset).select_related("claim", "asset")
+        lines = lines.exclude(claim_class=ClaimClass.AFTER_CUTOFF)  # promised in full: only a person sets anything off against it
         for line in lines.order_by("claim__number", "claim_class"):
             units = min(left, _unscheduled(line))
             if units > 0:

@@ -306,6 +306,8 @@ def schedule_again(back: AssetReturn, *, by: User, at: datetime) -> AssetReturn:
     """Schedule anew what came back, once a look at the destination has led to a usable one."""
     case = back.case
     appointments.require(case, by, "returns.schedule", at=at)
+    with connection.cursor() as cursor:  # as a round does: references come before positions
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('returns.reference', %s))", [case.pk])
     positions.lock([back.claim_line_id])
     back = AssetReturn.objects.select_for_update(of=("self",)).select_related("claim_line", "round", "asset").get(pk=back.pk)
     if back.state != ReturnState.RETURNED or back.followed_by.exists():
@@ -329,7 +331,6 @@ def schedule_again(back: AssetReturn, *, by: User, at: datetime) -> AssetReturn:
     if amount <= 0:
         raise NotScheduled(_("Nothing of %(return)s is left to schedule; a later round has it.") % {"return": back})
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('returns.reference', %s))", [case.pk])
         cursor.execute("SELECT return_reference(%s)", [_last_number(case) + 1])
         (reference,) = cursor.fetchone()
     made = AssetReturn.objects.create(

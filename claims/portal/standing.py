@@ -353,7 +353,7 @@ class Line:
         given, scheduled = self.units("given"), self.units("scheduled")
         on_way, settled, deposited = self.units("in_flight"), self.units("settled"), self.units("deposited")
         rows = [
-            Figure(_("Returned to you in full") if self.whole else _("Given to you by approved rounds"), self.shown(given), strong=True),
+            Figure(_("To be returned to you in full") if self.whole else _("Given to you by approved rounds"), self.shown(given), strong=True),
             Figure(_("Sent and confirmed"), self.shown(settled)),
             Figure(_("On its way"), self.shown(on_way)),
             Figure(_("Prepared to be sent"), self.shown(scheduled)),

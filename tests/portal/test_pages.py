@@ -326,7 +326,7 @@ def test_what_came_in_after_the_cut_off_stands_there_in_plain_words_and_is_not_d
     line = f"{address(21)}lines/JPY/after_cutoff/"
     why = browser.get(line).body
     assert "What came in after the cut-off, less what went out" in why and "All of it: no round shares it out." in why
-    assert "Returned to you in full" in why and "dispute it" not in why and "In the plan" not in why
+    assert "To be returned to you in full" in why and "dispute it" not in why and "In the plan" not in why
     assert browser.get(f"{line}dispute/").status == 404
     with as_portal():
         assert entering.dispute(browser.cookies["portal_session"], mine.number, "JPY", "after_cutoff", claimed=9, ground="x") == "unknown"

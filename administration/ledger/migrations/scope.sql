@@ -41,7 +41,11 @@ CREATE FUNCTION ledger_after_cutoff(p_case bigint) RETURNS TABLE (
         WHERE e.case_id = p_case AND e.after_cutoff GROUP BY e.account_ref, e.ledger_account_id, e.asset_id
     ) n
     LEFT JOIN LATERAL (
-        SELECT d.rank FROM ledger_scopedecision d WHERE d.ledger_account_id = n.ledger_account_id AND d.product = ''
-        ORDER BY d.at DESC, d.id DESC LIMIT 1
+        -- Entries name no product: what is said of one of an account's products holds for them.
+        SELECT CASE WHEN bool_or(d.rank = 'house') THEN 'house' WHEN bool_or(d.rank = 'insider') THEN 'insider' END AS rank
+        FROM (
+            SELECT DISTINCT ON (s.product) s.rank FROM ledger_scopedecision s
+            WHERE s.ledger_account_id = n.ledger_account_id ORDER BY s.product, s.at DESC, s.id DESC
+        ) d
     ) r ON true
 $$;

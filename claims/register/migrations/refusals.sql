@@ -164,7 +164,7 @@ CREATE TRIGGER hold_is_kept BEFORE DELETE OR TRUNCATE ON register_hold
 -- What came in after the cut-off and has no line of its own yet, per asset: it is in no pool. What nobody can be given yet
 -- (an account that nobody lists, or of the exchange's own people) is in none either; the exchange's own money may be.
 CREATE FUNCTION register_apart_after_cutoff(p_case bigint) RETURNS TABLE (asset_id bigint, units numeric)
-LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp SET enable_nestloop = on AS $$
     SELECT n.asset_id, sum(n.net) FROM ledger_after_cutoff(p_case) n
     WHERE n.why IN ('', 'not_listed', 'insider') AND NOT EXISTS (
         SELECT FROM register_claim c JOIN register_claimline l ON l.claim_id = c.id
@@ -327,9 +327,13 @@ BEGIN
             RAISE EXCEPTION 'nothing_is_given_above_what_is_admitted: claim %', wrong USING ERRCODE = '23514';
         END IF;
     ELSIF k.given < 0 THEN
-        -- What was given of it goes back to no pool; a forced sale turns it into money of the same line's claim.
-        IF p_subject_kind <> 'forcedsale' AND EXISTS (
-            SELECT FROM register_claimline WHERE id = ANY (p_lines) AND claim_class = 'after_cutoff'
+        -- What was given of it goes back to no pool; a forced sale that was signed turns it into money of the same claim.
+        IF EXISTS (
+            SELECT FROM unnest(p_lines, p_amounts) AS taken (line, units) JOIN register_claimline l ON l.id = taken.line
+            WHERE l.claim_class = 'after_cutoff' AND NOT EXISTS (
+                SELECT FROM returns_saleshare h JOIN returns_forcedsale s ON s.id = h.sale_id
+                WHERE p_subject_kind = 'forcedsale' AND s.id::text = p_subject_id AND s.state = 'approved'
+                  AND h.claim_line_id = l.id AND h.quantity = taken.units)
         ) THEN
             RAISE EXCEPTION 'what_came_after_the_cut_off_is_not_taken_back' USING ERRCODE = '23514';
         END IF;
