@@ -29,21 +29,8 @@ def test_settling_waits_for_a_part_before_it_holds_its_attempts(committed, as_su
     def settle():
         with transaction.atomic():
             settlement.apply(world.case, 0, by=None, at=db_now())
-        connections.close_all()
 
-    settling = threading.Thread(target=settle)
-    with psycopg.connect(committed.database_url) as whoever:
-        whoever.execute("SELECT FROM returns_submission FOR NO KEY UPDATE")
-        settling.start()
-        until = time.monotonic() + 20
-        while time.monotonic() < until and not waiting():
-            time.sleep(0.02)
-        assert waiting() and settling.is_alive()
-        with psycopg.connect(committed.database_url) as other:
-            other.execute("SELECT FROM returns_attempt FOR UPDATE NOWAIT")
-            other.rollback()
-        whoever.rollback()
-    settling.join(timeout=30)
+    waits_for(committed, settle, first="SELECT FROM returns_submission", free="SELECT FROM returns_attempt")
 
     assert {row.state for row in world.returns()} == {"settled"}
 
@@ -55,23 +42,8 @@ def test_taking_a_round_back_waits_for_a_position_before_it_holds_its_returns(co
     lowered = world.returns()[0]
     job = cancelling.cancel(current, reason="another rail", by=world.goto, at=db_now())
 
-    def take_back():
-        done(job)
-        connections.close_all()
-
-    taking = threading.Thread(target=take_back)
-    with psycopg.connect(committed.database_url) as deciding:
-        deciding.execute("SELECT FROM register_position WHERE claim_line_id = %s FOR NO KEY UPDATE", [lowered.claim_line_id])
-        taking.start()
-        until = time.monotonic() + 20
-        while time.monotonic() < until and not waiting():
-            time.sleep(0.02)
-        assert waiting() and taking.is_alive()
-        with psycopg.connect(committed.database_url) as other:
-            other.execute("SELECT FROM returns_assetreturn FOR UPDATE NOWAIT")
-            other.rollback()
-        deciding.rollback()
-    taking.join(timeout=30)
+    position = f"SELECT FROM register_position WHERE claim_line_id = {lowered.claim_line_id}"
+    waits_for(committed, lambda: done(job), first=position, free="SELECT FROM returns_assetreturn")
 
     assert {row.state for row in world.returns()} == {"cancelled"}
     tie_out.require(world.case)
@@ -86,6 +58,29 @@ def test_looks_at_the_statistics_do_not_wait_for_each_other(committed):
         with psycopg.connect(committed.database_url, options="-c role=henkan_app -c lock_timeout=2s") as other:
             for of in tables:
                 other.execute(LOOK, [of])
+
+
+def waits_for(committed, act, *, first: str, free: str) -> None:
+    """The act waits for the rows of `first`, which somebody holds, before it holds any of `free`; then it goes through."""
+
+    def acting():
+        act()
+        connections.close_all()
+
+    thread = threading.Thread(target=acting)
+    with psycopg.connect(committed.database_url) as somebody:
+        somebody.execute(f"{first} FOR NO KEY UPDATE")
+        thread.start()
+        until = time.monotonic() + 20
+        while time.monotonic() < until and not waiting():
+            time.sleep(0.02)
+        assert waiting() and thread.is_alive()
+        with psycopg.connect(committed.database_url) as other:
+            other.execute(f"{free} FOR UPDATE NOWAIT")
+            other.rollback()
+        somebody.rollback()
+    thread.join(timeout=30)
+    assert not thread.is_alive()
 
 
 def waiting() -> bool:

@@ -44,7 +44,7 @@ class AroundCutoffPage(ShowPage):
         if not missing:
             return []
         named = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
-        return [("warning", _("%(n)s accounts have entries and are not in the list of accounts: %(named)s. Search for these customers.") % {"n": len(missing), "named": named})]
+        return [("warning", _("Accounts with entries that are not in the list of accounts: %(n)s (%(named)s). Search for these customers.") % {"n": len(missing), "named": named})]
 
     def buttons(self) -> list[Button]:
         late = [self.button(_("Return it in full"), "late-propose", BATCH, main=True)] if after_cutoff.waiting(self.case) else []
