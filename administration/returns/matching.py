@@ -88,6 +88,7 @@ candidates AS MATERIALIZED (
 """
 
 # First what decides an attempt that is still open; of several lines only the first, and none after an earlier one.
+# OFFSET 0: looked up for each candidate. As a join, each chunk would read every match there ever was.
 DECIDE = f"""
 WITH {CANDIDATES}, first AS (
     SELECT DISTINCT ON (c.attempt_id) c.line_id, c.attempt_id, c.amount
@@ -95,7 +96,7 @@ WITH {CANDIDATES}, first AS (
     WHERE c.kind IN ('settled', 'refused', 'dead') AND c.state IN ('pending', 'unknown')
       AND NOT EXISTS (
           SELECT FROM returns_match m JOIN returns_evidenceline d ON d.id = m.line_id
-          WHERE m.attempt_id = c.attempt_id AND d.kind IN ('settled', 'refused', 'dead'))
+          WHERE m.attempt_id = c.attempt_id AND d.kind IN ('settled', 'refused', 'dead') OFFSET 0)
     ORDER BY c.attempt_id, c.line_id
 )
 INSERT INTO returns_match (line_id, attempt_id, amount) SELECT line_id, attempt_id, amount FROM first ORDER BY line_id
@@ -109,10 +110,10 @@ WITH {CANDIDATES}, first AS (
     WHERE c.kind = 'returned' AND c.state IN ('pending', 'unknown', 'settled')
       AND EXISTS (
           SELECT FROM returns_match m JOIN returns_evidenceline d ON d.id = m.line_id
-          WHERE m.attempt_id = c.attempt_id AND d.kind = 'settled')
+          WHERE m.attempt_id = c.attempt_id AND d.kind = 'settled' OFFSET 0)
       AND NOT EXISTS (
           SELECT FROM returns_match m JOIN returns_evidenceline d ON d.id = m.line_id
-          WHERE m.attempt_id = c.attempt_id AND d.kind = 'returned')
+          WHERE m.attempt_id = c.attempt_id AND d.kind = 'returned' OFFSET 0)
     ORDER BY c.attempt_id, c.line_id
 )
 INSERT INTO returns_match (line_id, attempt_id, amount) SELECT line_id, attempt_id, amount FROM first ORDER BY line_id
