@@ -70,7 +70,8 @@ ORDER BY e.id LIMIT %(chunk)s
 """
 
 # The candidates of each line: the attempt of the part it names, or, where the rail names no part, the attempt that
-# holds the return. Materialized: found from the lines, never from the attempts' states.
+# holds the return. Materialized: found from the lines, never from the attempts' states. OFFSET 0, here and below: looked
+# up for each; as a join, each chunk would read every part, or every match, that there ever was.
 CANDIDATES = """
 candidates AS MATERIALIZED (
     SELECT e.id AS line_id, e.kind, e.amount, t.id AS attempt_id, t.state
@@ -83,12 +84,12 @@ candidates AS MATERIALIZED (
           SELECT FROM returns_submission s
           WHERE s.batch_id = t.batch_id AND s.part = t.part AND s.state <> 'prepared'
             AND (e.part = s.rail_key OR e.part = '' AND t.holds_return_id = r.id)
+          OFFSET 0
       )
 )
 """
 
 # First what decides an attempt that is still open; of several lines only the first, and none after an earlier one.
-# OFFSET 0: looked up for each candidate. As a join, each chunk would read every match there ever was.
 DECIDE = f"""
 WITH {CANDIDATES}, first AS (
     SELECT DISTINCT ON (c.attempt_id) c.line_id, c.attempt_id, c.amount
