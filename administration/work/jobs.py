@@ -113,6 +113,7 @@ def wait(job: Job, *, progress: Callable[[Job], None] | None = None, work_too: b
     `progress` is called with the fresh row several times a second. With `work_too` false only workers work.
     """
     work_too = work_too and settings.WORK_WHILE_WAITING
+    left_at: str | None = None  # where we took it up last, if we had it last
     while True:
         job.refresh_from_db()
         if progress is not None:
@@ -121,9 +122,11 @@ def wait(job: Job, *, progress: Callable[[Job], None] | None = None, work_too: b
             raise JobFailed(job.error)
         if job.state == JobState.DONE:
             return job
-        if work_too and _is_quiet(job.pk):
-            advance(job.pk, seconds=2.0)
+        # Nobody came for it a moment ago, and it moves: there is no need to see again whether somebody comes.
+        if work_too and (left_at not in (None, job.cursor) or _is_quiet(job.pk)):
+            left_at = job.cursor if advance(job.pk, seconds=2.0) else None
         else:
+            left_at = None
             time.sleep(0.05)
 
 
