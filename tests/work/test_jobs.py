@@ -24,6 +24,11 @@ def count_to_five(job: Job) -> jobs.Progress:
     return jobs.Progress(cursor=str(done), done=done, phase="counting", finished=done == STEPS, result={"sum": done})
 
 
+def count_slowly(job: Job) -> jobs.Progress:
+    time.sleep(0.002)
+    return count_to_five(job)
+
+
 def refuse(job: Job) -> jobs.Progress:
     raise Refused("The file was taken away. Bring it back and start again.")
 
@@ -32,6 +37,7 @@ def refuse(job: Job) -> jobs.Progress:
 def steps() -> Iterator[None]:
     before = dict(jobs._steps)
     jobs.register("test.count", count_to_five)
+    jobs.register("test.slow", count_slowly)
     jobs.register("test.refuse", refuse)
     yield
     jobs._steps.clear()
@@ -43,6 +49,28 @@ def test_a_job_is_done_in_chunks_and_keeps_its_result(db):
 
     assert (job.state, job.done, job.cursor, job.result) == (JobState.DONE, 5, "5", {"sum": 5})
     assert job.finished_at is not None
+
+
+def test_whoever_works_on_a_job_that_nobody_came_for_goes_on_without_waiting_again(db, monkeypatch):
+    asked: list[int] = []
+    inner = jobs.advance
+    monkeypatch.setattr(jobs, "_is_quiet", lambda job: asked.append(job) is None)
+    monkeypatch.setattr(jobs, "advance", lambda job, seconds: inner(job, seconds=0.001))  # one chunk at a time
+
+    job = jobs.wait(jobs.start(None, "test.slow", 1, total=STEPS))
+
+    assert (job.state, asked) == (JobState.DONE, [job.pk])
+
+
+def test_whoever_waits_stands_back_when_another_has_the_job(db, monkeypatch):
+    quiet = iter([True, False, True])  # others work on it the first time; later they are gone
+    taken = iter([False])
+    inner = jobs.advance
+    monkeypatch.setattr(jobs, "_is_quiet", lambda _job: next(quiet))
+    monkeypatch.setattr(jobs, "advance", lambda job, seconds: next(taken, None) is None and inner(job, seconds=60))
+
+    assert jobs.wait(jobs.start(None, "test.count", 1)).state == JobState.DONE
+    assert next(quiet, None) is None
 
 
 def test_starting_twice_finds_the_same_waiting_job(db):
