@@ -1,0 +1,52 @@
+"""
+A chunk costs what it holds, not what the case holds: what it needs it looks up row by row, whatever the planner believes.
+
+Each of these was once a join for which the server read a whole table for every chunk, so that the work grew with the square
+of the case. No clock is asked: the server's own plan is.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from administration.ledger import nayose
+from administration.returns import matching
+
+
+def plan_of(sql: str, params: dict[str, Any]) -> dict[str, Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
+        (found,) = cursor.fetchone()
+    return (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+
+
+def reads(node: dict[str, Any], table: str, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """For each reading of a table: what it is part of ("CTE", or "SubPlan": done for each row), and by what rows are found."""
+    above = (*above, node.get("Subplan Name", "").partition(" ")[0])
+    if node.get("Relation Name") == table and node["Node Type"] != "ModifyTable":
+        yield above, node.get("Index Cond", "")
+    for below in node.get("Plans", ()):
+        yield from reads(below, table, above)
+
+
+@pytest.mark.parametrize("sql", [matching.DECIDE, matching.COME_BACK])
+@pytest.mark.parametrize("table", ["returns_submission", "returns_match"])
+def test_evidence_looks_up_the_part_and_what_was_matched_before_for_each_line(db, sql, table):
+    found = list(reads(plan_of(sql, {"lines": list(range(1, 5_000))}), table))
+
+    assert found
+    assert all("SubPlan" in above for above, _by in found)
+
+
+def test_name_aggregation_looks_up_whom_it_likens(db):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_nestloop = off")  # the planner is talked into anything else
+    of_pairs = plan_of(nayose.CANDIDATES, {"run": 1, "after": 0, "upto": 500, "sounds": nayose.SOUNDS})
+
+    found = [by for above, by in reads(of_pairs, "ledger_folded") if "CTE" not in above]
+
+    assert len(found) == 2
+    assert all("pairs." in by for by in found)
