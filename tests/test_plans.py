@@ -16,7 +16,7 @@ from administration.ledger import nayose
 from administration.returns import matching
 
 
-def plan_of(sql: str, params: dict[str, Any]) -> dict[str, Any]:
+def plan_of(sql: str, params: Any) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
         (found,) = cursor.fetchone()
@@ -27,7 +27,7 @@ def reads(node: dict[str, Any], table: str, above: tuple[str, ...] = ()) -> Iter
     """For each reading of a table: what it is part of ("CTE", or "SubPlan": done for each row), and by what rows are found."""
     above = (*above, node.get("Subplan Name", "").partition(" ")[0])
     if node.get("Relation Name") == table and node["Node Type"] != "ModifyTable":
-        yield above, node.get("Index Cond", "")
+        yield above, node.get("Index Cond", "") + node.get("Filter", "")
     for below in node.get("Plans", ()):
         yield from reads(below, table, above)
 
@@ -50,3 +50,9 @@ def test_name_aggregation_looks_up_whom_it_likens(db):
 
     assert len(found) == 2
     assert all("pairs." in by for by in found)
+
+
+def test_name_aggregation_looks_up_the_accounts_of_whom_it_folds(db):
+    found = list(reads(plan_of(nayose.CUSTOMERS, [1, 0, nayose.ROWS]), "ledger_ledgeraccount"))
+
+    assert [("SubPlan" in above, "i.id" in by) for above, by in found] == [(True, True)]

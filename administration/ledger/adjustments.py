@@ -8,7 +8,7 @@ import json
 from datetime import datetime
 from hashlib import sha256
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from administration.books.models import Asset
@@ -69,12 +69,17 @@ def _require_negative(account: LedgerAccount, asset: Asset, product: str, amount
 
     What is taken (a negative amount, netted) is taken from a customer who owes somewhere; the note says at which rate.
     """
+    _require_room(account, asset, product, amount)
+    if amount < 0 and (reason == CURED or not _owes(account)):
+        raise NotAdjusted(_("What is netted is taken from a customer whose balance is negative elsewhere."))
+
+
+def _require_room(account: LedgerAccount, asset: Asset, product: str, amount: int) -> None:
+    """No more is made good than is missing, and no more is taken than is there."""
     if amount > 0 and not standing(account, asset, product) <= -amount:
         raise NotAdjusted(_("Only a negative balance is made good like this, and only up to nothing."))
-    if amount < 0 and (reason == CURED or not _owes(account) or standing(account, asset, product) < -amount):
-        raise NotAdjusted(
-            _("What is netted is taken from a balance that has it, of a customer whose balance is negative elsewhere.")
-        )
+    if amount < 0 and standing(account, asset, product) < -amount:
+        raise NotAdjusted(_("What is netted is taken from a balance that has it."))
 
 
 def standing(account: LedgerAccount, asset: Asset, product: str) -> int:
@@ -103,6 +108,19 @@ def content(pk: int) -> bytes:
     row = ProposedAdjustment.objects.select_related("ledger_account", "asset").get(pk=pk)
     signed = [row.ledger_account.account_ref, row.asset.code, row.product, str(row.amount), row.reason, row.note]
     return sha256(json.dumps(signed, ensure_ascii=False, separators=(",", ":")).encode()).digest()
+
+
+def precondition(request: ApprovalRequest) -> None:
+    """
+    What is made good or netted is looked at again: another correction of it may have been signed meanwhile.
+
+    Whether the customer still owes elsewhere is not: the other half of the netting may have been signed first.
+    """
+    row = ProposedAdjustment.objects.select_related("ledger_account", "asset").get(pk=request.object_id)
+    if row.reason in (CURED, NETTED):
+        with connection.cursor() as cursor:  # one after the other
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('ledger.adjust', %s))", [row.case_id])
+        _require_room(row.ledger_account, row.asset, row.product, int(row.amount))
 
 
 def signed(request: ApprovalRequest, by: User, at: datetime) -> None:

@@ -31,7 +31,9 @@ class LedgerConfig(AppConfig):
             precondition=takeover.suspense_may_follow,
             after=takeover.suspense_signed,
         )
-        approvals.register(adjustments.ADJUST, content=adjustments.content, after=adjustments.signed)
+        approvals.register(
+            adjustments.ADJUST, content=adjustments.content, precondition=adjustments.precondition, after=adjustments.signed
+        )
         covers.register(acceptance.BALANCES, acceptance.BALANCES_SQL)
         covers.register(acceptance.EXCLUDED, acceptance.EXCLUDED_SQL)
         covers.register(nayose.LINKED, nayose.LINKED_SQL)

@@ -43,8 +43,9 @@ LEFT JOIN (
            array_agg(d.fingerprint) FILTER (WHERE d.origin = 'handover') AS fingerprints
     FROM destinations_destination d
     WHERE d.claim_id BETWEEN  -- of these claims, by the index; others in between do not matter
-        (SELECT min(id) FROM register_claim WHERE ledger_account_id > %(after)s AND ledger_account_id <= %(last)s)
-        AND (SELECT max(id) FROM register_claim WHERE ledger_account_id > %(after)s AND ledger_account_id <= %(last)s)
+        -- + 0: by their accounts. For a bare min() all claims might be walked from the first, and these are the last.
+        (SELECT min(id + 0) FROM register_claim WHERE ledger_account_id > %(after)s AND ledger_account_id <= %(last)s)
+        AND (SELECT max(id + 0) FROM register_claim WHERE ledger_account_id > %(after)s AND ledger_account_id <= %(last)s)
     GROUP BY 1, 2
 ) known ON known.claim_id = h.claim_id AND known.asset_id = h.asset_id
 WHERE known.fingerprints IS NULL OR h.fingerprint <> ALL (known.fingerprints)

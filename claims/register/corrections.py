@@ -73,8 +73,11 @@ Key = tuple[int, int, str]  # claim, asset, class
 def follow(case: Case, *, by: User, at: datetime) -> int:
     """Let every line follow its ledger. Returns how many changed; a second time changes nothing."""
     appointments.require(case, by, "claims.decide", at=at)
-    changed = 0
-    for key, (amount, outside) in sorted(_wanted(case).items()):
+    changed, wanted = 0, _wanted(case)
+    # All positions in their order, before the first event: whoever waits for a position must not be waited for with the record.
+    touched = ClaimLine.objects.filter(claim__in={claim for claim, _asset, _class in wanted})
+    positions.lock(touched.values_list("pk", flat=True))
+    for key, (amount, outside) in sorted(wanted.items()):
         line = _line(case, key, amount, by=by, at=at)
         if line is not None and (line.recorded + line.corrected, line.out_of_scope) != (amount, outside):
             _correct(line, amount, outside, by=by, at=at)
@@ -106,12 +109,12 @@ def _wanted(case: Case) -> dict[Key, tuple[int, int]]:
 
 
 def _line(case: Case, key: Key, amount: int, *, by: User, at: datetime) -> ClaimLine | None:
-    """The line, locked; a new and empty one where the ledger had nothing before."""
+    """The line, locked; a new and empty one where the ledger had nothing before. Its position is locked already."""
     claim, asset, claim_class = key
     found = ClaimLine.objects.filter(claim=claim, asset=asset, claim_class=claim_class)
-    positions.lock(found.values_list("pk", flat=True))
     if amount and not found.exists():
-        rule = Decision.objects.create(case=case, rule=RULE, reason_code=REASON, by=by, at=at)
+        stands = profiles.class_rule(case, claim_class).silence_stands
+        rule = Decision.objects.create(case=case, rule=RULE if stands else MUST_BE_FILED, reason_code=REASON, by=by, at=at)
         ClaimLine.objects.create(
             case=case, claim_id=claim, asset_id=asset, claim_class=claim_class, recorded=0, decision=rule
         )
@@ -125,14 +128,15 @@ def _correct(line: ClaimLine, amount: int, outside: int, *, by: User, at: dateti
             % {"claim": line.claim, "asset": line.asset}
         )
     # What is left after what is out of scope: what was rejected stays rejected as far as it reaches, and a line that
-    # must be filed waits for that.
+    # must be filed waits for that, until a person decides it: the next correction must know, too.
     rest = amount + line.lodged - outside
     rejected = min(line.rejected, rest)
     waits = line.decision.rule == MUST_BE_FILED
     admitted, disputed = (0, rest - rejected) if waits else (rest - rejected, 0)
     made = Decision.objects.create(
-        case=line.case, claim_line=line, admitted=admitted, rejected=rejected, reason_code=REASON, by=by, at=at
-    )
+        case=line.case, claim_line=line, rule=MUST_BE_FILED if waits else "", admitted=admitted, rejected=rejected,
+        reason_code=REASON, by=by, at=at,
+    )  # fmt: skip
     given = Position.objects.values_list("given", flat=True).get(pk=line.pk)  # after the lock: it stays
     with connection.cursor() as cursor:
         cursor.execute(

@@ -318,11 +318,13 @@ def confirm(claim: Claim, *, how: str = "paper", by: User, at: datetime) -> None
 @transaction.atomic
 def confirm_all(claims: Iterable[Claim], *, how: str = "paper", by: User, at: datetime) -> int:
     """Customers confirm these claims as they stand: all of them, or none. Returns how many."""
-    confirmed = 0
-    for claim in claims:  # as many as somebody selected on a page; each is a customer's own word, with its own event
+    chosen = list(claims)
+    # All rows before the first event: a customer who confirms at this moment holds a row and waits for the record.
+    rows = Claim.objects.filter(pk__in=[claim.pk for claim in chosen]).order_by("pk")
+    list(rows.select_for_update(of=("self",), no_key=True).values_list("pk"))
+    for claim in chosen:  # as many as somebody selected on a page; each is a customer's own word, with its own event
         confirm(claim, how=how, by=by, at=at)
-        confirmed += 1
-    return confirmed
+    return len(chosen)
 
 
 @transaction.atomic

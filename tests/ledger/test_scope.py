@@ -8,7 +8,7 @@ from django.db import IntegrityError, InternalError, ProgrammingError
 
 from administration.books.models import Asset
 from administration.cases import approvals
-from administration.cases.models import Case
+from administration.cases.models import ApprovalRequest, Case
 from administration.ledger import adjustments, scope
 from administration.ledger.models import LedgerAccount, ScopeAppeal, ScopeDecision
 from administration.ledger.scope import NotAppealed, NotDecided
@@ -132,15 +132,27 @@ def owing(secured: Case, cast: Cast, tmp_path: Path) -> Case:
     return secured
 
 
-def correct(case: Case, cast: Cast, ref: str, amount: int, reason: str) -> None:
+def propose(case: Case, cast: Cast, ref: str, amount: int, reason: str) -> ApprovalRequest:
     yen = Asset.objects.get(case=case, code="JPY")
-    request = adjustments.adjust(
+    return adjustments.adjust(
         account(case, ref), asset=yen, product="spot", amount=amount, reason=reason, note="1 yen for 1 yen", by=cast.goto, at=NOON
     )
+
+
+def sign(request: ApprovalRequest, cast: Cast) -> None:
     for signer in (cast.baba, cast.aoki):
         request.refresh_from_db()
         if request.state == "open":
             approvals.sign(request, by=signer, at=NOON)
+
+
+def correct(case: Case, cast: Cast, ref: str, amount: int, reason: str) -> None:
+    sign(propose(case, cast, ref, amount, reason), cast)
+
+
+def standing(case: Case, *refs: str) -> list[int]:
+    yen = Asset.objects.get(case=case, code="JPY")
+    return [adjustments.standing(account(case, ref), yen, "spot") for ref in refs]
 
 
 def test_a_negative_balance_is_made_good_or_netted_by_signed_decisions(owing: Case, cast: Cast):
@@ -148,10 +160,36 @@ def test_a_negative_balance_is_made_good_or_netted_by_signed_decisions(owing: Ca
     correct(owing, cast, "A7", -150, "negative_netted")
     correct(owing, cast, "A1", 150, "negative_netted")
 
-    yen = Asset.objects.get(case=owing, code="JPY")
-    assert [adjustments.standing(account(owing, ref), yen, "spot") for ref in ("A1", "A7")] == [0, 2937]
+    assert standing(owing, "A1", "A7") == [0, 2937]
     work(schedule.schedule(owing, by=cast.goto, at=NOON))  # nothing is negative any more
     assert lines(owing, "A7")[("JPY", "trust_beneficiary")] == (2937, 0)
+
+
+@pytest.mark.parametrize("reason", ["negative_cured", "negative_netted"])
+def test_what_two_proposed_side_by_side_is_made_good_once(owing: Case, cast: Cast, reason: str):
+    """Each was right when it was proposed; with both the customer would have a claim that nobody owes."""
+    first, second = (propose(owing, cast, "A1", 250, "negative_cured"), propose(owing, cast, "A1", 250, reason))
+    sign(first, cast)
+
+    with pytest.raises(adjustments.NotAdjusted, match="up to nothing"):
+        sign(second, cast)
+    assert standing(owing, "A1") == [0]
+
+
+def test_no_more_is_netted_than_is_there_when_it_is_signed(owing: Case, cast: Cast):
+    first, second = (propose(owing, cast, "A7", -2000, "negative_netted") for _twice in range(2))
+    sign(first, cast)
+
+    with pytest.raises(adjustments.NotAdjusted, match="has it"):
+        sign(second, cast)
+
+
+def test_the_halves_of_a_netting_are_signed_in_either_order(owing: Case, cast: Cast):
+    taken, given = propose(owing, cast, "A7", -250, "negative_netted"), propose(owing, cast, "A1", 250, "negative_netted")
+    sign(given, cast)
+    sign(taken, cast)
+
+    assert standing(owing, "A1", "A7") == [0, 2837]
 
 
 @pytest.mark.parametrize(

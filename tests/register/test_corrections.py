@@ -4,7 +4,7 @@ import pytest
 
 from administration.ledger.models import ScopeDecision
 from administration.record import verify
-from claims.register import corrections, positions, schedule
+from claims.register import corrections, positions, review, schedule
 from claims.register.models import ClaimLine
 from claims.register.tie_out import DoesNotTie, require
 from tests.cast import NOON
@@ -80,3 +80,47 @@ def test_a_dispute_is_decided_before_the_line_follows(scheduled, ledger, assets,
         corrections.follow(scheduled, by=aoki, at=NOON)
 
     assert parts(line) == {"recorded": 1000, "admitted": 1000, "disputed": 500}
+
+
+# --- what must be filed -------------------------------------------------------------------------
+
+
+def lent(claim):
+    return ClaimLine.objects.get(claim=claim, asset__code="JPY", claim_class="lending_unsecured")
+
+
+def test_what_must_be_filed_still_waits_after_every_correction(scheduled, ledger, assets, line, aoki):
+    """Silence admits nothing in this class: no correction of the ledger does either, however many there are."""
+    for amount, disputed in ((40, 40), (7, 47), (-5, 42)):
+        correct(scheduled, ledger[0], assets["JPY"], amount, product="lending")
+        assert corrections.follow(scheduled, by=aoki, at=NOON) == 1
+
+        found = lent(line.claim)
+        assert (found.admitted, found.disputed) == (0, disputed)
+        assert found.decision.rule == schedule.MUST_BE_FILED
+    require(scheduled)
+    assert verify.verify(scheduled)["first_bad"] is None
+
+
+def test_what_is_ranked_apart_after_it_was_scheduled_must_be_filed(scheduled, ledger, line, aoki):
+    ScopeDecision.objects.create(
+        case=scheduled, ledger_account=ledger[0], in_scope=True, rank="insider", ground="a director", at=NOON
+    )
+    corrections.follow(scheduled, by=aoki, at=NOON)
+
+    apart = ClaimLine.objects.filter(claim=line.claim, claim_class="own_insider")
+    assert {(found.admitted, found.disputed) for found in apart} == {(0, 1000), (0, 5_0000_0000)}
+    assert parts(line) == {"recorded": 1000, "corrected": -1000}
+    require(scheduled)
+
+
+def test_what_was_filed_and_decided_follows_the_ledger_from_then_on(scheduled, ledger, assets, line, aoki):
+    correct(scheduled, ledger[0], assets["JPY"], 40, product="lending")
+    corrections.follow(scheduled, by=aoki, at=NOON)
+    review.decide_line(lent(line.claim), 40, reason_code="as_recorded", by=aoki, at=NOON)
+
+    correct(scheduled, ledger[0], assets["JPY"], 2, product="lending")
+    corrections.follow(scheduled, by=aoki, at=NOON)
+
+    found = lent(line.claim)
+    assert (found.admitted, found.disputed) == (42, 0)
