@@ -173,9 +173,10 @@ def request_approval(run: Run, *, by: User, at: datetime) -> ApprovalRequest:
 def precondition(request: ApprovalRequest) -> None:
     """What must hold before the last signature: the estate ties, and the run still stands on what it was computed over."""
     run = Run.objects.select_related("case").get(pk=request.object_id)
-    _require_none_declaring(run.case)
     tie_out.require(run.case, [line.asset for line in run.pools.select_related("asset")])
-    require_current(run)
+    if run.state != RunState.APPROVED:  # else a successor takes it up: part of it is declared already
+        _require_none_declaring(run.case)
+        require_current(run)
 
 
 def require_current(run: Run) -> None:

@@ -138,6 +138,7 @@ EVENTS: dict[str, Any] = {
     "run.computed": _("A run was computed"),
     "run.declaring": _("What a run gives is being written"),
     "run.declared": _("What a run gives was declared"),
+    "run.declaring_resumed": _("The declaration of a run was resumed"),
     "run.inputs_handed_out": _("The inputs of a run were handed out"),
     "run.withdrawn": _("A run was withdrawn"),
     "securing.completed": _("The case was secured"),

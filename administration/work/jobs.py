@@ -87,6 +87,16 @@ def start(
     return job
 
 
+def before(job: Job) -> Job | None:
+    """
+    The newest earlier job of this kind and subject that came anywhere: where a new one goes on after a failure.
+
+    One that failed in its first chunk came nowhere; where it had begun, the one before it says.
+    """
+    earlier = Job.objects.filter(kind=job.kind, subject_id=job.subject_id, pk__lt=job.pk).exclude(cursor="")
+    return earlier.order_by("-pk").first()
+
+
 def advance(job_id: int, *, seconds: float = 60.0) -> bool:
     """Do chunks of a job for about so long. False when there was nothing to take: it ended, or another has it."""
     job = _take(job_id)

@@ -101,12 +101,18 @@ def open_estate(case, assets, cast, as_superuser, tmp_path, settings) -> Any:
     settings.ARCHIVE_DIR = str(tmp_path)
 
     def open_estate(*holders: dict[str, int], **found: int) -> Estate:
-        ledger_of(case, assets, list(holders), by=cast.goto)
-        with as_superuser() as cursor:
-            cursor.execute("UPDATE ledger_intake SET state = 'accepted' WHERE case_id = %s", [case.pk])
-        done(schedule.schedule(case, by=cast.goto, at=NOON))
-        estate = Estate(case, assets, cast)
-        estate.receive(**found)
-        return estate
+        return opened(case, assets, cast, list(holders), found, as_superuser)
 
     return open_estate
+
+
+def opened(
+    case: Case, assets: dict[str, Asset], cast: Cast, holders: list[dict[str, int]], found: dict[str, int], as_superuser: Any
+) -> Estate:
+    ledger_of(case, assets, holders, by=cast.goto)
+    with as_superuser() as cursor:
+        cursor.execute("UPDATE ledger_intake SET state = 'accepted' WHERE case_id = %s", [case.pk])
+    done(schedule.schedule(case, by=cast.goto, at=NOON))
+    estate = Estate(case, assets, cast)
+    estate.receive(**found)
+    return estate

@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from administration import wording
-from administration.distribution import comparing, plans, runs
+from administration.cases import approvals
+from administration.distribution import comparing, declaring, plans, runs
 from administration.distribution.models import Plan, Run, RunState
 from administration.office import readable, words
 from administration.office.entering import Reason
@@ -74,8 +75,8 @@ class RunPage(ShowPage):
 
     def prepare(self, **kwargs: Any) -> None:
         self.run = get_object_or_404(Run.objects.select_related("plan", "computed_by", "case"), case=self.case, number=kwargs["number"])
-        declaring = self.run.state in (RunState.APPROVED, RunState.DECLARED)
-        self.job = latest_job(self.run, "distribution.declare" if declaring else runs.COMPUTE)
+        signed = self.run.state in (RunState.APPROVED, RunState.DECLARED)
+        self.job = latest_job(self.run, declaring.DECLARE if signed else runs.COMPUTE)
         self.running = self.job is not None and self.job.state == JobState.WAITING
         self.pools = [] if self.run.state == RunState.COMPUTING else list(self.run.pools.select_related("asset").order_by("pool", "asset__code"))
         self.asked = self.case.approvals.filter(act=runs.ACT, object_id=self.run.pk).order_by("-pk").first()
@@ -122,6 +123,8 @@ class RunPage(ShowPage):
     def buttons(self) -> list[Button]:
         run, asked, number = self.run, self.asked, self.run.number
         found = []
+        if declaring.failed(run) and approvals.granted(self.case, runs.ACT, run.pk):
+            found.append(self.button(_("Go on declaring"), "run-go-on", POWER, number=number, main=True))
         if asked is not None and asked.state in ("open", "granted"):
             found.append(Button(_("Look at the approval"), self.url("approval", pk=asked.pk), main=asked.state == "open"))
         elif run.state == RunState.COMPUTED:
@@ -226,6 +229,28 @@ class WithdrawRun(OfRun):
 
     def done(self, result: Any) -> tuple[str, str]:
         return _("The run was put aside."), self.back()
+
+
+@page("runs/<int:number>/go-on/", name="run-go-on")
+class GoOnDeclaring(OfRun):
+    title = lazy("Go on declaring a run")
+    tried = True
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        run = self.run()
+        stopped = declaring.failed(run)
+        return Effect(
+            _("The declaration of run %(run)s goes on where it stopped. No line is given anything twice.") % {"run": run.number},
+            _("Go on declaring"),
+            figures=[(_("Why it stopped"), wording.said(stopped.error) if stopped else "–"), *self.gives(run)],
+            content_sha256=runs.content(run.pk).hex(),
+        )
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return declaring.go_on(self.run(), by=self.user, at=self.at)
+
+    def done(self, result: Any) -> tuple[str, str]:
+        return _("It goes on; this page follows it."), self.back()
 
 
 # --- handing out the inputs -------------------------------------------------------------------------
