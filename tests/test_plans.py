@@ -27,7 +27,7 @@ def reads(node: dict[str, Any], table: str, above: tuple[str, ...] = ()) -> Iter
     """For each reading of a table: what it is part of ("CTE", or "SubPlan": done for each row), and by what rows are found."""
     above = (*above, node.get("Subplan Name", "").partition(" ")[0])
     if node.get("Relation Name") == table and node["Node Type"] != "ModifyTable":
-        yield above, node.get("Index Cond", "") + node.get("Filter", "")
+        yield above, "".join(node.get(by, "") for by in ("Index Cond", "Recheck Cond", "Filter"))
     for below in node.get("Plans", ()):
         yield from reads(below, table, above)
 
