@@ -23,6 +23,7 @@ from claims.register import positions
 
 JOB = "returns.cancel"
 CHUNK = 5_000
+ANEW = "anew"  # the cursor when everything is taken back
 
 
 class NotCancelled(Refused):
@@ -60,11 +61,11 @@ def cancel(
     if current.scheduled_at is None:
         raise NotCancelled(_("Round %(round)s is not scheduled to its end. Wait until it is.") % {"round": current.number})
     waiting = current.returns.filter(state__in=[ReturnState.SCHEDULED, ReturnState.HELD]).count()
-    if not waiting:
+    made = current.cancellations.filter(done_at__isnull=True).first()  # one that failed before its end goes on
+    if not waiting and made is None:
         raise NotCancelled(_("Nothing of round %(round)s waits in no batch.") % {"round": current.number})
-    plan = rounds.as_plan(case, anew, at=at) if anew is not None else None
-    made = current.cancellations.filter(done_at__isnull=True).first()
     if made is None:
+        plan = rounds.as_plan(case, anew, at=at) if anew is not None else None
         made = Cancellation.objects.create(round=current, reason=reason, anew=plan, by=by, at=at)
         log.append(
             case, "round.cancelling", subject=current, by=by, at=at,
@@ -82,6 +83,8 @@ def step(job: Job) -> Progress:
     made = Cancellation.objects.select_related("round__case", "round__run", "by").get(pk=job.subject_id)
     current, case, by = made.round, made.round.case, made.by
     at = datetime.fromisoformat(job.params["at"])
+    if job.cursor == ANEW:
+        return _plan_anew(job, made, at=at)
     with connection.cursor() as cursor:
         cursor.execute(
             NEXT, {"case": case.pk, "round": current.pk, "after": int(job.cursor or "0"), "chunk": CHUNK}
@@ -108,9 +111,25 @@ def step(job: Job) -> Progress:
         case, "round.cancelled", subject=current, by=by, at=at, covers=cover,
         body={"number": current.number, "reason": made.reason},
     )  # fmt: skip
-    result: dict[str, Any] = {
-        "round": current.number, "count": cover.count, "totals": {asset: str(units) for asset, units in cover.sums.items()}
-    }
     if made.anew is not None:
-        result["job"] = rounds.schedule(case, current.run, by=by, at=at, **rounds.from_plan(made.anew)).pk
-    return Progress(str(rows[-1][0] if rows else job.cursor or "0"), done, "taken back", finished=True, result=result)
+        return Progress(ANEW, done, "taken back")
+    return Progress(ANEW, done, "taken back", finished=True, result=_result(made, cover))
+
+
+def _plan_anew(job: Job, made: Cancellation, *, at: datetime) -> Progress:
+    """
+    What was taken back is scheduled again, in a transaction of its own.
+
+    Scheduling takes the case's lock, which comes before those of positions; and where it is refused, what was taken back
+    stays taken back, and the round is planned by hand.
+    """
+    assert made.anew is not None
+    current = made.round
+    result = _result(made, covers.cover("returns.cancelled", cancellation=made.pk))
+    result["job"] = rounds.schedule(current.case, current.run, by=made.by, at=at, **rounds.from_plan(made.anew)).pk
+    return Progress(ANEW, job.done, "taken back", finished=True, result=result)
+
+
+def _result(made: Cancellation, cover: covers.Cover) -> dict[str, Any]:
+    sums = {asset: str(units) for asset, units in cover.sums.items()}
+    return {"round": made.round.number, "count": cover.count, "totals": sums}

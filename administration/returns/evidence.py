@@ -126,30 +126,42 @@ def job_of(rail_code: str) -> str:
 def step(job: Job) -> Progress:
     """One page: the call outside any transaction, then the page and the place where the next begins, together."""
     case, rail_code = Case.objects.get(pk=job.subject_id), str(job.params["rail"])
-    lines, following = take_page(case, rail_code, job.cursor or cursor_of(case, rail_code))
+    begins = job.cursor or cursor_of(case, rail_code)
+    lines, following = take_page(case, rail_code, begins)
     done = job.done + lines
-    return Progress(following, done, "reading the rail's statement", finished=not lines, result={"count": done})
+    ended = following == begins
+    return Progress(following, done, "reading the rail's statement", finished=ended, result={"count": done})
 
 
 def observe_now(case: Case, rail_code: str) -> int:
-    """Read the statement to its end at once. Returns how many lines it had."""
-    total, cursor = 0, cursor_of(case, rail_code)
-    while True:
-        lines, cursor = take_page(case, rail_code, cursor)
-        if not lines:
-            return total
+    """Read the statement to its end at once. Returns how many lines of it were the case's."""
+    total, cursor, following = 0, None, cursor_of(case, rail_code)
+    while following != cursor:
+        cursor = following
+        lines, following = take_page(case, rail_code, cursor)
         total += lines
+    return total
 
 
 def take_page(case: Case, rail_code: str, cursor: str) -> tuple[int, str]:
-    """How many lines the page after `cursor` has, and where the next begins."""
+    """
+    How many lines of the page after `cursor` are the case's, and where the next begins: at `cursor`, if there is none.
+
+    A rail may carry the returns of several cases. What is said of another case's part is that case's evidence, not ours.
+    """
     observations, following = routes.rail(rail_code).observe(cursor)
-    if not observations:
-        return 0, cursor
-    data = "".join(seen.raw + "\n" for seen in observations).encode()
-    name = f"{rail_code} statement {cursor or '0'}-{following}"
-    receive(case, rail_code, name=name, data=data, by=None, at=db_now(), cursor=following, page=observations)
-    return len(observations), following
+    foreign = _parts_of_others(case, {seen.part for seen in observations if seen.part})
+    ours = [seen for seen in observations if seen.part not in foreign]
+    if ours:
+        data = "".join(seen.raw + "\n" for seen in ours).encode()
+        name = f"{rail_code} statement {cursor or '0'}-{following}"
+        receive(case, rail_code, name=name, data=data, by=None, at=db_now(), cursor=following, page=ours)
+    return len(ours), following if observations else cursor
+
+
+def _parts_of_others(case: Case, parts: set[str]) -> set[str]:
+    others = Submission.objects.filter(rail_key__in=parts).exclude(batch__case=case)
+    return set(others.values_list("rail_key", flat=True))
 
 
 def cursor_of(case: Case, rail_code: str) -> str:

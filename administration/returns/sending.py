@@ -197,7 +197,14 @@ def take(batch: Batch, rail: Rail) -> Claim | None:
     known state.
     """
     quarantine.refuse_unless_home()
-    before = _may_send_again(batch, rail)
+    if rail.rail_class == RailClass.R2:  # what was never sent goes first: the rail is asked once only rest is left
+        claim = _claim(batch, None)
+        if claim is not None:
+            return claim
+    return _claim(batch, _may_send_again(batch, rail))
+
+
+def _claim(batch: Batch, before: datetime | None) -> Claim | None:
     with transaction.atomic():
         stops.check(batch.case, batch.rail)
         with connection.cursor() as cursor:

@@ -114,17 +114,22 @@ def export(batch: Batch, *, by: User, at: datetime, submit: bool = False) -> Job
     steering.refuse_if_paused(batch.round)
     steering.refuse_before_the_canary(batch)
     tie_out.require(case, batches.assets_of(batch))
-    if rail.version != batch.rail_version:
-        raise NotExported(
-            _("%(batch)s was frozen for version %(old)s of rail %(rail)s, which is now %(new)s. Void it and freeze again.")
-            % {"batch": batch, "old": batch.rail_version, "rail": batch.rail, "new": rail.version}
-        )
+    _require_version(batch, rail)
     if rail.needs_export:
         refuse_if_shut(batch)
     if not Job.objects.filter(kind=JOB, subject_id=batch.pk, state="waiting").exists():
         log.append(case, "batch.export_begun", subject=batch, by=by, at=at, body={"reference": batch.reference})
     params = {"by": by.pk, "at": at.isoformat(), "submit": submit and rail.can_submit}
     return jobs.start(case, JOB, batch.pk, total=batch.items, params=params)
+
+
+def _require_version(batch: Batch, rail: Rail) -> None:
+    """What was signed was made for this version of the rail: its account, its limits."""
+    if rail.version != batch.rail_version:
+        raise NotExported(
+            _("%(batch)s was frozen for version %(old)s of rail %(rail)s, which is now %(new)s. Void it and freeze again.")
+            % {"batch": batch, "old": batch.rail_version, "rail": batch.rail, "new": rail.version}
+        )
 
 
 def require_approval(batch: Batch, *, at: datetime) -> None:
@@ -138,15 +143,20 @@ def require_approval(batch: Batch, *, at: datetime) -> None:
 
 def refuse_if_shut(batch: Batch) -> None:
     """A file goes whole: one closed gate refuses it, by name."""
-    with connection.cursor() as cursor:
-        cursor.execute(SHUT, [batch.pk, NAMED + 1])
-        shut = cursor.fetchall()
-    if shut:
-        names = ", ".join(f"{reference} ({gate})" for reference, gate in shut[:NAMED]) + ("…" if len(shut) > NAMED else "")
+    names = _shut(batch)
+    if names:
         raise NotExported(
             _("%(batch)s cannot be exported: a gate has closed on %(names)s. Void it and freeze again without them.")
             % {"batch": batch, "names": names}
         )
+
+
+def _shut(batch: Batch) -> str:
+    """The first returns of the batch on which a gate is closed, with the gate."""
+    with connection.cursor() as cursor:
+        cursor.execute(SHUT, [batch.pk, NAMED + 1])
+        shut = cursor.fetchall()
+    return ", ".join(f"{reference} ({gate})" for reference, gate in shut[:NAMED]) + ("…" if len(shut) > NAMED else "")
 
 
 def step(job: Job) -> Progress:
@@ -168,7 +178,8 @@ def step(job: Job) -> Progress:
     require_approval(batch, at=at)
     rail = routes.rail(batch.rail)
     steering.refuse_if_paused(batch.round)
-    if rail.needs_export:
+    if rail.needs_export:  # a file goes whole, so nothing of it is made yet
+        _require_version(batch, rail)
         refuse_if_shut(batch)
     done, part = job.done, int(job.cursor or "0")
     if not job.cursor:  # an earlier export of this batch may have been stopped half-way: what it made stands
@@ -342,6 +353,12 @@ def carry_out(batch: Batch, *, by: User, at: datetime) -> int:
         raise NotSent(
             _("The value date of %(batch)s, %(date)s, is past. Decline it: its returns are scheduled again.")
             % {"batch": batch, "date": batch.value_date}
+        )
+    names = _shut(batch)  # days may lie between the export and this
+    if names:
+        raise NotSent(
+            _("%(batch)s does not leave the house: since its export a gate has closed on %(names)s. Decline it: its returns are scheduled again, and what may not go is held.")
+            % {"batch": batch, "names": names}
         )
     stepped = _carry(inside)
     if not stepped:

@@ -102,3 +102,22 @@ def test_two_administrators_press_fifty_times_at_once_and_a_batch_is_voided_once
                 said = one.context.get("refusal") or one.context.get("sentence") or one.context.get("changed") is not None
                 assert said, kind
     assert not AssetReturn.objects.exclude(state=ReturnState.SCHEDULED).exists()
+
+
+def test_whom_the_database_lets_wait_for_good_reads_a_sentence_and_did_nothing(pressed_case, monkeypatch):
+    """Two acts that lock the same rows in two orders: the database ends one of them. That is no fault of the house."""
+    case, people = pressed_case
+    client, address = signed_in(people.goto), f"/admin/case/{case.reference}/securing/keys/"
+    send = shown(look(client, address, owner=str(people.goto.pk), evidence=paper()))
+
+    def ended(*_arguments, **_more):
+        with connection.cursor() as cursor:
+            cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01'; END $$")
+
+    with monkeypatch.context() as circle:
+        circle.setattr(securing, "do", ended)
+        answer = client.post(address, send)
+
+    assert answer.status_code == 409 and "Nothing of yours was done" in answer.context["sentence"]
+    assert not SecuringItem.objects.filter(case=case, done_at__isnull=False).exists()
+    assert press(client, address, owner=str(people.goto.pk), evidence=paper()).status_code == 302

@@ -11,12 +11,14 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from django.contrib import admin
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views import View
+from psycopg.errors import DeadlockDetected
 
 from administration.cases import appointments
 from administration.cases.models import Appointment, Case
@@ -100,6 +102,12 @@ class CasePage(View):
             return super().dispatch(request, *args, **kwargs)  # type: ignore[return-value]
         except Refused as refusal:
             return self.refused(str(refusal), status=409 if request.method == "POST" else 200)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, DeadlockDetected):
+                raise
+            return self.refused(
+                _("Somebody else was changing the same rows at this moment, and the database let that go first. Nothing of yours was done. Go back, look at it again, and press once more.")
+            )
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self.show(self.context(**kwargs))
