@@ -94,6 +94,9 @@ def refuse_before_the_canary(batch: Batch) -> None:
     )  # fmt: skip
 
 
+OF_NO_RETURN = ("unknown_debit", "unknown_credit", "correction")  # what a bank does besides: no act takes it off the queue
+
+
 @transaction.atomic
 def go_on(canary: Batch, *, note: str = "", by: User, at: datetime) -> GoAhead:
     """
@@ -121,6 +124,11 @@ def go_on(canary: Batch, *, note: str = "", by: User, at: datetime) -> GoAhead:
             _("%(count)d of the first returns did not arrive. Say why the others may follow all the same.")
             % {"count": said["lost"]}
         )
+    if said["unnamed"] and not note.strip():
+        raise NotSteered(
+            _("%(count)d lines of the bank's statement speak of no return, such as a fee. Say what they are before the others follow.")
+            % {"count": said["unnamed"]}
+        )
     if canary.round.go_aheads.filter(rail=canary.rail).exists():
         raise NotSteered(_("The others of this round follow on this rail already."))
     tie_out.require(case, list(Asset.objects.filter(case=case, code__in=canary.totals)))
@@ -140,10 +148,14 @@ def findings(canary: Batch) -> dict[str, int]:
     states = list(Attempt.objects.filter(batch=canary).values_list("state", flat=True))
     settled = states.count(AttemptState.SETTLED)
     undecided = states.count(AttemptState.PENDING) + states.count(AttemptState.UNKNOWN)
-    queued = EvidenceLine.objects.filter(case=canary.case, evidence__rail=canary.rail).exclude(problem="").count()
+    # What waited before them is not about them; and an over-payment was recorded, and is being recovered.
+    since = EvidenceLine.objects.filter(case=canary.case, evidence__rail=canary.rail, evidence__received_at__gte=canary.drafted_at)
+    waiting = since.exclude(problem__in=["", "overpaid"])
+    unnamed = waiting.filter(problem__in=OF_NO_RETURN).count()
     return {
-        "settled": settled, "open": undecided, "lost": len(states) - settled - undecided, "queued": queued
-    }
+        "settled": settled, "open": undecided, "lost": len(states) - settled - undecided,
+        "queued": waiting.count() - unnamed, "unnamed": unnamed,
+    }  # fmt: skip
 
 
 def held_still(current: Round) -> Case:

@@ -27,7 +27,15 @@ from administration.returns import (
     steering,
     submissions,
 )
-from administration.returns.models import AssetReturn, Carried, ClosedDay, LimitKind, RailWindow, ReturnState
+from administration.returns.models import (
+    AssetReturn,
+    Carried,
+    ClosedDay,
+    EvidenceLine,
+    LimitKind,
+    RailWindow,
+    ReturnState,
+)
 from administration.work import jobs
 from administration.work.models import Job
 from claims.register import tie_out
@@ -338,6 +346,23 @@ def test_the_others_follow_once_the_first_few_arrived_and_a_person_says_so(world
     assert others.state == "exported"
     with pytest.raises(steering.NotSteered, match="follow on this rail already"):
         steering.go_on(first, by=world.goto, at=db_now())
+
+
+@pytest.mark.parametrize(("problem", "wants"), [("unknown_debit", "speak of no return"), ("contradicts", "Explain them first")])
+def test_what_a_bank_does_besides_is_named_before_the_others_follow(world, rehearsal, problem, wants):  # noqa: F811
+    """A fee is on nearly every statement, and no act takes its line off the queue; a word about it does for the first few."""
+    scheduled(world, canary=3)
+    first = world.approve(frozen(world))
+    done(submissions.export(first, by=world.goto, at=db_now()))
+    send_all(first)
+    settled(world)
+    EvidenceLine.objects.filter(pk=EvidenceLine.objects.first().pk).update(problem=problem)
+    first.refresh_from_db()
+
+    with pytest.raises(steering.NotSteered, match=wants):
+        steering.go_on(first, by=world.goto, at=db_now())
+    if problem in steering.OF_NO_RETURN:
+        assert steering.go_on(first, note="440 yen: the bank's fee for the file", by=world.goto, at=db_now())
 
 
 def test_first_few_that_did_not_all_arrive_want_a_word_before_the_others_follow(world, rehearsal):  # noqa: F811

@@ -209,7 +209,8 @@ class GoOn(OfBatch):
             button=_("Let the others follow"),
             figures=[
                 (_("Arrived"), found["settled"]), (_("Not yet"), found["open"]), (_("Did not arrive"), found["lost"]),
-                (_("Lines of evidence that wait for a person"), found["queued"]), (_("Note"), data["note"] or "–"),
+                (_("Lines of evidence that wait for a person"), found["queued"]),
+                (_("Lines of the bank that speak of no return"), found["unnamed"]), (_("Note"), data["note"] or "–"),
             ],
             moves_value=True,
         )  # fmt: skip
