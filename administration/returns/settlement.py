@@ -91,10 +91,18 @@ class Applied:
 
 
 NEXT = """
-SELECT m.id, e.kind, m.attempt_id, e.id
+SELECT m.id, e.kind, m.attempt_id, e.id, e.reference = '' AND e.kind = 'settled'
 FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id
 WHERE e.case_id = %s AND m.id > %s AND m.applied_at IS NULL AND e.problem = ''
 ORDER BY m.id LIMIT %s
+"""
+
+# What came back of a bank file before its debit was seen waits, passed over by the chunks; it goes with the debit.
+WAITED = """
+SELECT m.id, e.kind, m.attempt_id, e.id, false
+FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id
+WHERE m.attempt_id = ANY (%s::bigint[]) AND m.id < %s AND m.applied_at IS NULL AND e.kind = 'returned' AND e.problem = ''
+ORDER BY m.id
 """
 
 # A rail's answer to a part may be coming in at this moment: from here on it waits.
@@ -158,12 +166,19 @@ def apply(case: Case, after: int, *, by: User | None, at: datetime) -> Applied:
         found = cursor.fetchall()
         if not found:
             return Applied(0, 0, after)
-        attempts = {match: attempt for match, _kind, attempt, _line in found}
+        looked_at, last = len(found), found[-1][0]
+        of_files = [attempt for _match, _kind, attempt, _line, of_file in found if of_file]
+        if of_files:
+            cursor.execute(WAITED, [numbers(of_files), found[0][0]])
+            found += cursor.fetchall()
+        attempts = {match: attempt for match, _kind, attempt, _line, _of_file in found}
         cursor.execute(HOLD_STILL, [numbers(sorted(set(attempts.values())))])
         states = dict(cursor.fetchall())
-    first, last = found[0][0], found[-1][0]
     of_kind, late = _sorted(found, states)
-    span = f"{first}-{last}"
+    # Named by what is applied, as that is applied once; what waits is looked at again and again.
+    matches = [match for keys in of_kind.values() for match in keys]
+    first, final = min(matches, default=0), max(matches, default=0)
+    span = f"{first}-{final}"
     settled = of_kind.get("settled", [])
     let_go = of_kind.get("refused", []) + of_kind.get("dead", [])
     came_back = of_kind.get("returned", [])
@@ -183,26 +198,25 @@ def apply(case: Case, after: int, *, by: User | None, at: datetime) -> Applied:
         )
         with connection.cursor() as cursor:
             cursor.execute(BLOCK, {"matches": came_back, "at": at})
-    matches = [match for keys in of_kind.values() for match in keys]
     if count != len(matches):
         raise RuntimeError(f"{len(matches) - count} matches of {span} were not applied.")
     if late:
         EvidenceLine.objects.filter(pk__in=late).update(problem="contradicts")
     if not matches:
-        return Applied(len(found), 0, last)
+        return Applied(looked_at, 0, last)
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         (applied_at,) = cursor.fetchone()
         cursor.execute(APPLIED, [applied_at, numbers(matches)])
     _finish_parts(matches)
     cover = covers.cover(
-        "returns.applied", case=case.reference, first=first, last=last, applied_at=applied_at.isoformat()
+        "returns.applied", case=case.reference, first=first, last=final, applied_at=applied_at.isoformat()
     )
     log.append(
         case, "evidence.applied", subject=case, by=by, at=at, covers=cover,
         body={kind: len(keys) for kind, keys in of_kind.items()},
     )  # fmt: skip
-    return Applied(len(found), count, last)
+    return Applied(looked_at, count, last)
 
 
 def let_go(case: Case, attempts: dict[int, int], *, by: User | None, at: datetime) -> None:
@@ -224,20 +238,21 @@ def let_go(case: Case, attempts: dict[int, int], *, by: User | None, at: datetim
     log.append(case, "evidence.applied", subject=case, by=by, at=at, covers=cover, body={"dead": len(matches)})
 
 
-def _sorted(found: list[tuple[int, str, int, int]], states: dict[int, str]) -> tuple[dict[str, list[int]], list[int]]:
+def _sorted(found: list[tuple[int, str, int, int, bool]], states: dict[int, str]) -> tuple[dict[str, list[int]], list[int]]:
     """
     The matches of each kind that can be applied, and the lines of those that cannot any more.
 
     Between matching and now the rail's answer to a whole part may have ended an attempt: a person looks at the line.
+    What came back of an attempt that is still open is in neither: it waits for the settlement that it undoes.
     """
     of_kind: dict[str, list[int]] = {}
     late: list[int] = []
-    for match, kind, attempt, line in found:
+    for match, kind, attempt, line, _of_file in sorted(found, key=lambda row: row[1] == "returned"):
         state = states[attempt]
         if (state in ("pending", "unknown") and kind in ("settled", "refused", "dead")) or (state, kind) == ("settled", "returned"):
             states[attempt] = kind
             of_kind.setdefault(kind, []).append(match)
-        else:
+        elif kind != "returned" or state not in ("pending", "unknown"):
             late.append(line)
     return of_kind, late
 

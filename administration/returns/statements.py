@@ -98,7 +98,8 @@ SELECT s.id, s.batch_id, s.part, s.rail_key FROM returns_submission s JOIN retur
 WHERE b.case_id = %s AND b.rail = %s AND s.state = 'exported' AND b.value_date < %s
   AND NOT EXISTS (
       SELECT FROM returns_attempt t JOIN returns_match m ON m.attempt_id = t.id
-      WHERE t.batch_id = s.batch_id AND t.part = s.part)
+      JOIN returns_evidenceline l ON l.id = m.line_id
+      WHERE t.batch_id = s.batch_id AND t.part = s.part AND l.kind <> 'returned')
 """
 
 
@@ -121,10 +122,14 @@ def take(case: Case, lines: list[int]) -> Taken:
         return Taken(0, [], lines)
     mine = {pk for pk, _movement in ours}
     matched, queued = 0, []
-    for pk, found in _found(case, ours):
+    said = _found(case, ours)
+    for pk, found in said:  # debits first, whatever the order of the lines: matches are applied in theirs
         if found.finding is Finding.FILE:
             matched += _settles(pk, found.part, None)
-        elif found.finding is Finding.RETURNED:
+    for pk, found in said:
+        if found.finding is Finding.FILE:
+            continue
+        if found.finding is Finding.RETURNED:
             matched += _brings_back(pk, found.part, found.reference, None)
         elif found.finding is not Finding.WAITS:
             queued.append((pk, found.finding.value))
