@@ -281,7 +281,7 @@ def _entries(work: _Work, state: dict[str, Any]) -> None:
 
 def begin(job: Job) -> dict[str, Any]:
     """Where a job begins: at the beginning, or where an earlier one that failed had come to."""
-    earlier = Job.objects.filter(kind=job.kind, subject_id=job.subject_id, pk__lt=job.pk).order_by("-pk").first()
+    earlier = jobs.before(job)
     cursor = job.cursor or (earlier.cursor if earlier else "")
     state: dict[str, Any] = json.loads(cursor or '{"stage": "assets", "part": 0, "row": 1, "done": 0}')
     if not job.cursor:

@@ -455,6 +455,10 @@ def test_an_acceptance_that_failed_goes_on_where_it_stopped_once_the_archive_is_
         jobs.wait(job)
     with pytest.raises(NotEmpowered):
         takeover.go_on(intake, by=cast.chiba, at=NOON)
+    too_early = takeover.go_on(intake, by=cast.goto, at=NOON)  # nothing was mended
+    jobs.advance(too_early.pk)
+    with pytest.raises(jobs.JobFailed, match="not what was signed"):
+        jobs.wait(too_early)
 
     kept.write_bytes(content)
     work(takeover.go_on(intake, by=cast.goto, at=NOON))
