@@ -151,12 +151,14 @@ def step(job: Job) -> Progress:
     came = job if job.cursor else jobs.before(job) or job
     kind, chunk, after_line = (came.cursor or "withdraw:0:0").split(":")
     given = {"run": run.pk, "after": int(after_line), "chunk": positions.ROWS_MAX}
+    lines = []
     with connection.cursor() as cursor:
         cursor.execute(NEXT.format(of_pass=OF_PASS[kind]), given)
-        # Positions first, figures after: whoever decides or schedules one of these lines was before us, or waits for us.
-        positions.lock(line for (line,) in cursor.fetchall())
-        cursor.execute(CHUNK[kind], given)
-        lines = cursor.fetchall()
+        if found := [line for (line,) in cursor.fetchall()]:
+            # Positions first, figures after: whoever decides or schedules one of these lines was before us, or waits for us.
+            positions.lock(found)
+            cursor.execute(CHUNK[kind], given)
+            lines = cursor.fetchall()
     if lines:
         rows = [(line, int(units)) for line, units in lines if units > 0]
         if rows:

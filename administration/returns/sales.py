@@ -176,6 +176,7 @@ def sold(
     shares = list(sale.shares.select_related("claim_line__claim").order_by("claim_line_id"))
     brings = shares_of(sale, net)
     into = _lines_in(sale, [share.claim_line for share in shares], by=by, at=at)
+    positions.lock({*into, *into.values()})  # of coins and money, before any of their lines: as whoever declares a run
     for share in shares:
         SaleShare.objects.filter(pk=share.pk, proceeds__isnull=True).update(
             proceeds=brings[share.pk], into_line_id=into[share.claim_line_id]

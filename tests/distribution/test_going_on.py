@@ -15,6 +15,7 @@ from administration.cases.approvals import NotApproved
 from administration.distribution import declaring, runs
 from administration.people.models import User
 from administration.record.models import Event
+from administration.returns.models import ForcedSale, SaleShare
 from administration.work import jobs
 from administration.work.models import Job
 from claims.register import positions, review, tie_out
@@ -162,6 +163,27 @@ def test_only_a_failed_declaration_is_gone_on_with_and_by_who_may_ask_for_one(sh
     with pytest.raises(declaring.NotStopped):
         declaring.go_on(estate.compute(), by=estate.by, at=LATER)
     assert Event.objects.filter(kind="run.declaring_resumed").count() == 1
+
+
+def test_coins_sold_while_a_run_is_declared_do_not_keep_it_from_its_end(open_estate, as_superuser):
+    """A sale gives its proceeds to a line of the run, above what the run says and covered by what was converted."""
+    estate = open_estate({"BTC": 6, "JPY": 6}, {"JPY": 6}, BTC=6, JPY=10)
+    run = estate.compute()
+    job = signed(estate, run)
+    coin, yen = estate.line(1, "BTC"), estate.line(1, "JPY")
+    with as_superuser() as cursor:  # as sales.sold leaves it
+        sale = ForcedSale.objects.create(
+            case=estate.case, number=1, asset=coin.asset, into=yen.asset, ground="money_only", facts="-", state="done",
+            venue="X", sold_at=NOON, gross=100, fees=0, evidence_sha256=bytes(32), by=estate.by, at=NOON,
+        )  # fmt: skip
+        SaleShare.objects.create(sale=sale, claim_line=coin, quantity=1, proceeds=100, into_line=yen)
+        cursor.execute("UPDATE register_claimline SET converted_in = 100 WHERE id = %s", [yen.pk])
+        cursor.execute("UPDATE register_position SET given = 100 WHERE claim_line_id = %s", [yen.pk])
+
+    done(job)
+
+    run.refresh_from_db()
+    assert (run.state, estate.given("JPY")) == ("declared", [105, 5])
 
 
 # --- beside others ----------------------------------------------------------------------------

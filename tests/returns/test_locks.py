@@ -9,10 +9,11 @@ from django.db import connection, connections, transaction
 from administration.fields import db_now
 from administration.rails.interface import Accepted
 from administration.rails.rehearsal import Rehearsal
-from administration.returns import cancelling, matching, settlement, submissions
+from administration.returns import cancelling, matching, sales, settlement, submissions
 from claims.register import tie_out
 from tests.returns.test_evidence import line, receive
-from tests.returns.world import build, done
+from tests.returns.test_tail import an_order, claims_of, silence
+from tests.returns.world import build, done, sign
 
 LOOK = "SELECT returns_look_at_statistics(%s)"
 
@@ -46,6 +47,36 @@ def test_taking_a_round_back_waits_for_a_position_before_it_holds_its_returns(co
     waits_for(committed, lambda: done(job), first=position, free="SELECT FROM returns_assetreturn")
 
     assert {row.state for row in world.returns()} == {"cancelled"}
+    tie_out.require(world.case)
+
+
+def test_coins_that_were_sold_wait_for_a_position_in_money_before_they_hold_a_line(committed, as_superuser):
+    """A run that is declared holds a line's position, and then wants the line: so does whoever shares what a sale brought."""
+    world = build(as_superuser)
+    claims = claims_of(world)[:1]
+    silence(world, claims)
+    said = {"ground": "unreachable", "facts": "-", "claims": claims, "order": an_order(world, sales.PERMITS)}
+    yen = world.assets["JPY"]
+
+    def approved(coin):
+        asked = sales.propose(world.case, world.assets[coin], yen, **said, by=world.goto, at=db_now())
+        for signer in (world.people.aoki, world.people.baba):
+            sign(asked, signer)
+        return world.case.forced_sales.get(pk=asked.object_id)
+
+    def sold():
+        fills = {"gross": 100, "fees": 0, "venue": "X", "paper": b"fills", "sold_at": db_now()}
+        sales.sold(sale, **fills, by=world.goto, at=db_now())
+
+    sale = approved("ETH")
+    sold()  # the claim has a line in money of that class now
+    sale = approved("BTC")
+    line_in_money = "SELECT into_line_id FROM returns_saleshare WHERE into_line_id IS NOT NULL"
+    position = f"SELECT FROM register_position WHERE claim_line_id IN ({line_in_money})"
+    waits_for(committed, sold, first=position, free="SELECT FROM register_claimline")
+
+    sale.refresh_from_db()
+    assert sale.state == "done"
     tie_out.require(world.case)
 
 

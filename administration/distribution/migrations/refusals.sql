@@ -193,7 +193,11 @@ BEGIN
         SELECT count(*) INTO counted
         FROM distribution_entitlement e LEFT JOIN register_position p ON p.claim_line_id = e.claim_line_id
         WHERE e.run_id = NEW.id
-          AND (p.given IS NULL OR p.given > greatest(e.given, e.kept, e.cumulative));
+          AND (p.given IS NULL OR p.given > greatest(e.given, e.kept, e.cumulative))
+          -- What a forced sale brought this line is given beside any run, also while one is being declared.
+          AND (p.given IS NULL OR p.given > greatest(e.given, e.kept, e.cumulative) + (
+              SELECT coalesce(sum(h.proceeds), 0) FROM returns_saleshare h JOIN returns_forcedsale s ON s.id = h.sale_id
+              WHERE h.into_line_id = e.claim_line_id AND s.state = 'done'));
         IF counted > 0 THEN
             RAISE EXCEPTION 'run_declares_no_more_than_its_entitlements: % lines hold more', counted USING ERRCODE = '23514';
         END IF;

@@ -356,7 +356,8 @@ END $$;
 -- Whoever decides a line locks its position first, as a move does: then neither waits for the other in a circle,
 -- and what was given stays while it is decided. Locks, and changes nothing.
 CREATE FUNCTION positions_lock(p_lines bigint[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET random_page_cost = 1.1 AS $$  -- by their keys, as positions_move
 BEGIN
     PERFORM 1 FROM register_position WHERE claim_line_id = ANY (p_lines) ORDER BY claim_line_id FOR NO KEY UPDATE;
 END $$;
