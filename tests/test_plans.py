@@ -6,6 +6,7 @@ of the case. No clock is asked: the server's own plan is.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,3 +57,24 @@ def test_name_aggregation_looks_up_the_accounts_of_whom_it_folds(db):
     found = list(reads(plan_of(nayose.CUSTOMERS, [1, 0, nayose.ROWS]), "ledger_ledgeraccount"))
 
     assert [("SubPlan" in above, "i.id" in by) for above, by in found] == [(True, True)]
+
+
+def test_gates_find_what_a_rail_says_that_it_paid_once_and_from_the_lines_that_wait(db):
+    """Not for each of the many returns: the few lines that wait are read once, and the return of each looked up."""
+    both = {"returns_evidenceline", "returns_assetreturn"}
+    plan = plan_of("SELECT return_id FROM returns_gates WHERE case_id = %s AND state = 'scheduled' AND cardinality(closed) > 0", [1])
+    (said_paid,) = (node for node in below(plan) if "SubPlan" in node.get("Subplan Name", "") and both <= tables(node))
+
+    assert f"hashed {said_paid['Subplan Name']}" in json.dumps(plan)
+    ((_above, by),) = reads(said_paid, "returns_assetreturn")
+    assert re.search(r"reference\S* = e\w*\.reference", by)
+
+
+def below(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for part in node.get("Plans", ()):
+        yield from below(part)
+
+
+def tables(node: dict[str, Any]) -> set[str]:
+    return {part["Relation Name"] for part in below(node) if "Relation Name" in part}

@@ -20,6 +20,7 @@ from administration.cases.models import ApprovalRequest, Case
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import log
+from administration.returns import unexplained
 from administration.returns.models import AssetReturn, ReturnState, TailState
 from claims.register import positions
 from claims.register.models import ClaimLine
@@ -67,6 +68,9 @@ def set_apart(
     """Take these amounts of these lines out of what rounds and batches can take: returns that wait are cancelled first."""
     lines = sorted(rows)
     positions.lock(lines)
+    said_paid = unexplained.why_not(case, lines)
+    if said_paid:
+        raise NotSetApart(said_paid)
     waiting = AssetReturn.objects.filter(claim_line__in=lines, state__in=[ReturnState.SCHEDULED, ReturnState.HELD])
     taken = list(waiting.select_for_update(of=("self",)).order_by("pk"))
     back: dict[int, int] = {}

@@ -14,7 +14,7 @@ from administration.cases import appointments
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import covers, log
-from administration.returns import rounds, steering
+from administration.returns import rounds, steering, unexplained
 from administration.returns.models import Cancellation, ReturnState, Round
 from administration.work import jobs
 from administration.work.jobs import Progress
@@ -32,7 +32,9 @@ class NotCancelled(Refused):
 
 NEXT = """
 SELECT id, claim_line_id FROM returns_assetreturn
-WHERE round_id = %(round)s AND case_id = %(case)s AND id > %(after)s AND state IN ('scheduled', 'held') ORDER BY id LIMIT %(chunk)s
+WHERE round_id = %(round)s AND case_id = %(case)s AND id > %(after)s AND state IN ('scheduled', 'held')
+  AND claim_line_id NOT IN (SELECT p.claim_line_id FROM returns_said_paid p)  -- said since: it stays and can be corrected
+ORDER BY id LIMIT %(chunk)s
 """
 TAKE_BACK = """
 WITH waiting AS (
@@ -64,6 +66,9 @@ def cancel(
     made = current.cancellations.filter(done_at__isnull=True).first()  # one that failed before its end goes on
     if not waiting and made is None:
         raise NotCancelled(_("Nothing of round %(round)s waits in no batch.") % {"round": current.number})
+    said_paid = unexplained.why_not_the_round(current) if made is None else ""
+    if said_paid:
+        raise NotCancelled(said_paid)
     if made is None:
         plan = rounds.as_plan(case, anew, at=at) if anew is not None else None
         made = Cancellation.objects.create(round=current, reason=reason, anew=plan, by=by, at=at)

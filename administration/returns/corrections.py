@@ -103,7 +103,7 @@ def _attempt(made: Correction, *, at: datetime) -> int:
     """
     Refused or dead → settled: it was paid after all, and a line of evidence says so.
 
-    The return, which waits in no batch, takes the attempt's place again; what is scheduled of it goes out and settles
+    The return, which waits in no batch, held or not, takes the attempt's place again; what is scheduled of it goes out and settles
     in the books at once, as if it had never come back.
     """
     attempt = Attempt.objects.select_related("asset_return", "batch").get(pk=made.object_id)
@@ -114,9 +114,12 @@ def _attempt(made: Correction, *, at: datetime) -> int:
     line = line_of(attempt)
     if line is None:
         raise NotCorrected(_("No line of evidence says that %(return)s was paid in this attempt.") % {"return": row})
+    if row.state == ReturnState.HELD:  # the very line that explains it closes a gate: nothing else would ever let it go
+        AssetReturn.objects.filter(pk=row.pk, state=ReturnState.HELD).update(state=ReturnState.SCHEDULED, held_by_gate="")
+        row.refresh_from_db()
     if row.state != ReturnState.SCHEDULED:
         raise NotCorrected(
-            _("%(return)s is %(state)s. Void the batch that holds it, or lift what holds it, then correct.")
+            _("%(return)s is %(state)s. Void the batch that holds it, then correct.")
             % {"return": row, "state": row.get_state_display().lower()}
         )
     match = Match.objects.create(line=line, attempt=attempt, amount=row.amount, by=made.by)

@@ -26,7 +26,7 @@ from administration.ledger import persons
 from administration.people.models import User
 from administration.rails.zengin import bank_days
 from administration.record import covers, log
-from administration.returns import batches, overpayments, planning, routes
+from administration.returns import batches, overpayments, planning, routes, unexplained
 from administration.returns.models import AssetReturn, Batch, Cancellation, ReturnState, Round, RoundClosing
 from administration.work import jobs
 from administration.work.jobs import Progress
@@ -359,6 +359,9 @@ def cancel(asset_return: AssetReturn, *, reason: str, by: User, at: datetime) ->
 
 def _cancel(asset_return: AssetReturn, *, reason: str, by: User, at: datetime) -> AssetReturn:
     positions.lock([asset_return.claim_line_id])
+    said_paid = unexplained.why_not(asset_return.case, [asset_return.claim_line_id])
+    if said_paid:
+        raise NotScheduled(said_paid)
     moved = AssetReturn.objects.filter(
         pk=asset_return.pk, state__in=[ReturnState.SCHEDULED, ReturnState.HELD]
     ).update(state=ReturnState.CANCELLED)
@@ -384,12 +387,15 @@ def follow_decision(line: ClaimLine, *, by: User, at: datetime) -> None:
     A decision lowered a line below what was given: what has not left the house stays there.
 
     Its scheduled and held returns are cancelled; a batch that holds one and of which nothing has left is voided. The
-    next run takes the excess back.
+    next run takes the excess back. What the rail says that it paid counts as having left, though nobody has explained it
+    yet: it stays where two people can correct it.
     """
     held_in = Batch.objects.filter(returns__claim_line=line, returns__state=ReturnState.BATCHED, attempts__isnull=True)
     for batch in held_in.filter(state__in=["draft", "frozen", "approved"]).distinct():
         reason = _("Claim %(claim)s was lowered.") % {"claim": line.claim.number}
         batches.give_up(batch, reason=reason, by=by, at=at)
+    if unexplained.why_not(line.case, [line.pk]):
+        return
     waiting = line.returns.filter(state__in=[ReturnState.SCHEDULED, ReturnState.HELD]).order_by("pk")
     for row in waiting.select_related("case"):
         _cancel(row, reason=_("The claim was lowered."), by=by, at=at)
