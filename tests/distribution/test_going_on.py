@@ -14,6 +14,7 @@ from administration.cases.appointments import NotEmpowered
 from administration.cases.approvals import NotApproved
 from administration.distribution import declaring, runs
 from administration.people.models import User
+from administration.record import verify
 from administration.record.models import Event
 from administration.returns.models import ForcedSale, SaleShare
 from administration.work import jobs
@@ -107,6 +108,7 @@ def test_a_run_declared_in_part_when_the_office_passes_on_gives_each_line_what_i
     keys = MoveKey.objects.filter(kind="declare").order_by("pk").values_list("key", flat=True)
     assert list(keys) == [f"declare:{run.pk}:{n}" for n in range(4)]
     tie_out.require(estate.case)
+    assert verify.verify(estate.case)["ok"]
 
 
 # --- what was refused and mended --------------------------------------------------------------
