@@ -81,9 +81,39 @@ WHERE r.case_id = %(case)s AND (
 ORDER BY r.reference LIMIT 1
 """
 
+# What is granted, or was until a succession, was signed by those its event names, by as many as it and its act need.
+GRANTED = """
+WITH granted AS MATERIALIZED (
+    SELECT e.subject_id, e.body::jsonb AS body FROM record_event e
+    WHERE e.case_id = %(case)s AND e.kind = 'approval.granted'
+), signed AS MATERIALIZED (
+    SELECT s.request_id, count(*) AS many, bool_or(a.kind = 'office_holder') AS holder, jsonb_agg(u.username) AS people
+    FROM cases_signature s JOIN cases_appointment a ON a.id = s.appointment_id JOIN people_user u ON u.id = s.signer_id
+    WHERE s.case_id = %(case)s AND a.user_id = s.signer_id AND s.signer_id <> s.prepared_by_id GROUP BY s.request_id
+)
+SELECT q.id::text, q.act FROM cases_approvalrequest q
+LEFT JOIN signed s ON s.request_id = q.id LEFT JOIN granted g ON g.subject_id = q.id::text
+WHERE q.case_id = %(case)s AND q.state IN ('granted', 'suspended') AND NOT coalesce(
+    s.many >= greatest(q.signers, cases_signers_at_least(q.act))
+    AND (s.holder OR NOT q.office_holder AND NOT cases_needs_the_office_holder(q.act))
+    AND g.body ->> 'content_sha256' = encode(q.content_sha256, 'hex')
+    AND g.body -> 'signers' @> s.people AND s.people @> (g.body -> 'signers'), false)
+ORDER BY q.id LIMIT 1
+"""
+
+# Attempts are made at an export, which needs the approval; a succession may have suspended it since.
+TRIED = """
+SELECT b.reference FROM returns_batch b
+LEFT JOIN cases_approvalrequest q ON q.case_id = b.case_id AND q.act = 'returns.batch' AND q.object_id = b.id
+    AND q.content_sha256 = b.manifest_sha256 AND q.state IN ('granted', 'suspended')
+WHERE b.case_id = %(case)s AND q.id IS NULL AND EXISTS (SELECT FROM returns_attempt t WHERE t.batch_id = b.id)
+ORDER BY b.reference LIMIT 1
+"""
+
 
 def register() -> None:
     verify.register_derivation("returns", returns)
+    verify.register_derivation("approvals", approvals)
 
 
 def returns(case: Any) -> str | None:
@@ -96,6 +126,17 @@ def returns(case: Any) -> str | None:
         return _("return %(return)s is %(state)s, which its attempts and the evidence applied to them do not say") % {
             "return": row[0], "state": row[1],
         }  # fmt: skip
+    return None
+
+
+def approvals(case: Any) -> str | None:
+    """The first approval, or batch of which something was tried, that lacks its signatures."""
+    if row := _first(GRANTED, case):
+        return _("request %(request)s (%(act)s) is approved without the signatures it needs") % {
+            "request": row[0], "act": row[1],
+        }  # fmt: skip
+    if row := _first(TRIED, case):
+        return _("batch %(batch)s was tried without its approval") % {"batch": row[0]}
     return None
 
 

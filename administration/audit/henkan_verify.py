@@ -8,12 +8,15 @@ be read. With --heads FILE the heads you kept from earlier pulls must be the beg
 the newest head is added to the file, so that next time it is known. With --public-key only that key's heads count.
 
 In this order it checks:
-1. the file is whole;
+1. the file is whole and its lines are in their order;
 2. every event has the leaf it was sealed with, numbers have no gap, bodies are canonical;
-3. every head's signature, and that the tree of the events has its root; your own heads likewise;
-4. every approved batch's manifest is what was frozen and signed; every return that went out is what its manifest says;
+3. every head's signature, and that the tree of the events has its root; your own heads likewise; how many events stand
+   under no head yet;
+4. every approval was signed, event by event, by those it names, by as many as it needs, the preparer not among them;
+   every manifest of which anything was tried was frozen once and approved; every return that went out is what it says;
 5. every settled return has one settled attempt and one applied line of evidence of its amount, and no other has;
-6. the rows that bulk events speak for are what they were, and say what the returns say;
+6. the rows that bulk events speak for are what they were, and say what the returns say; whatever was scheduled or
+   cancelled was so by an event;
 7. counts and sums are those of the population statement.
 
 Nothing here is taken from the system that made the pull: the rules are written down a second time on purpose.
@@ -41,6 +44,13 @@ Line = dict[str, Any]
 APPROVED = ("amount", "asset", "claim", "destination", "network", "part")  # what a manifest says of a return
 SEPARATOR = "\x00"  # in no text of a database
 WENT_OUT = ("batched", "settled", "returned")
+# The lines of a pull, in the order in which they come; a cover is followed by its rows.
+ORDER = ("head", "leaves", "event", "manifest", "return", "attempt", "evidence", "line", "match", "cover", "end")
+STAGES = {kind: stage for stage, kind in enumerate(ORDER)} | {"row": ORDER.index("cover")}
+ASKED = ("act", "object_id", "content_sha256", "prepared_by")  # what a signature is put under
+# How many sign beside the preparer, and whether the office-holder must be among them. A case may ask for more.
+LEAST = {"ledger.accept": (1, False), "cases.succeed": (2, False)}
+USUALLY = (2, True)
 
 
 class Misfit(Exception):
@@ -125,12 +135,22 @@ def check_signature(head: Line, case: str, only_key: str | None) -> None:
 class Return:
     """One return, what was tried for it, and the evidence applied to it. Kept small: there may be a million."""
 
-    __slots__ = ("amount", "applied", "asset", "batch", "state", "tries")
+    __slots__ = ("amount", "applied", "asset", "claim", "scheduled", "state", "tries")
 
-    def __init__(self, state: str, batch: str | None, amount: str, asset: str) -> None:
-        self.state, self.batch, self.amount, self.asset = state, batch, amount, asset
+    def __init__(self, line: Line) -> None:
+        self.state, self.asset, self.claim = intern(line["state"]), intern(line["asset"]), intern(line["claim"])
+        self.amount = line["amount"]
+        self.scheduled = False  # does the record say so?
         self.tries: tuple[tuple[str, str], ...] = ()  # batch, state
         self.applied: tuple[tuple[str, str, str], ...] = ()  # batch, kind, amount
+
+
+class Request:
+    """A request for approval: what it asks for, of how many, and who signed it as what and by which appointment."""
+
+    def __init__(self, said: list[str], signers: int, office_holder: bool) -> None:
+        self.said, self.signers, self.office_holder = said, signers, office_holder
+        self.signed: dict[str, tuple[str, str]] = {}
 
 
 class Cover:
@@ -158,15 +178,23 @@ class Pull:
         self.wanted: set[int] = set()  # sizes at which some head states a root
         self.suspect: str | None = None  # the first event that is not what was sealed
         self.frozen: dict[str, tuple[int, str]] = {}  # batch → event and manifest hash
+        self.policies: dict[str, tuple[int, bool]] = {}  # act → what the case asks for more than the least
+        self.requests: dict[str, Request] = {}  # those that are open
+        self.ended: set[str] = set()  # appointments
         self.granted: defaultdict[str, set[str]] = defaultdict(set)  # act → hashes of what was approved
+        self.again: dict[str, tuple[str, str, str]] = {}  # return that follows another → that, asset, amount
+        self.cancelling: set[str] = set()  # rounds that are being taken back
+        self.cancelled: set[str] = set()  # returns that an event cancelled
+        self.unsaid: set[str] = set()  # returns that are cancelled, and nothing says so yet
         self.covers: dict[int, tuple[str, Line]] = {}  # event → kind and cover
-        self.manifests: dict[str, dict[str, str]] = {}  # batch → reference → what was approved
+        self.manifests: dict[str, dict[str, str]] = {}  # batch → reference → what was frozen
+        self.untried: dict[str, str] = {}  # batch → why nothing can have been tried of it
         self.returns: dict[str, Return] = {}
         self.sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         self.evidence_lines: dict[bytes, str] = {}  # fingerprint → what it says
         self.unnamed: dict[bytes, list[int]] = {}  # lines that name no return → their amount, what is matched
         self.open_cover: Cover | None = None
-        self.events_read = self.returns_read = self.ended = False
+        self.stage = 0
 
     def lines(self) -> Iterator[tuple[int, str, Line]]:
         number = 0
@@ -193,27 +221,29 @@ class Pull:
             "head": lambda line: self.head(line, only_key), "leaves": self.leaves, "event": self.event,
             "manifest": self.manifest, "return": self.asset_return, "attempt": self.attempt,
             "evidence": lambda line: None, "line": self.evidence_line, "match": self.match, "cover": self.cover,
-            "row": self.row,
+            "row": self.row, "end": self.end,
         }  # fmt: skip
-        later = ("manifest", "return", "attempt", "evidence", "line", "match", "cover", "end")
         for number, kind, line in steps:
-            if self.ended:
-                raise Misfit(f"Line {number} comes after the end of the pull.")
-            if kind in later and not self.events_read:
-                self.events_are_read()
-            if kind in ("cover", "end") and not self.returns_read:
-                self.returns_are_read()
-            if kind == "end":
-                self.end(line, number)
-            elif kind in handlers:
-                try:
-                    handlers[kind](line)
-                except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
-                    raise Misfit(f"Line {number} ({kind}) is damaged: {error!r}.") from None
-            else:
+            if kind not in STAGES:
                 raise Misfit(f"Line {number} is of a kind this program does not know: {kind}.")
-        if not self.ended:
+            try:
+                if STAGES[kind] != self.stage or kind == "end":
+                    self.reach(kind, number)
+                handlers[kind](line)
+            except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+                raise Misfit(f"Line {number} ({kind}) is damaged: {error!r}.") from None
+        if self.stage != STAGES["end"]:
             raise Misfit("The file is cut off: its last line is missing.")
+
+    def reach(self, kind: str, number: int) -> None:
+        """Lines come in their order: what has been read to its end is looked at as a whole, and nothing is added to it."""
+        stage, before = STAGES[kind], self.stage
+        if stage < before or before == STAGES["end"]:
+            raise Misfit(f"Line {number} ({kind}) comes after lines of kind “{ORDER[before]}”, which end its part.")
+        self.stage = stage
+        for last, look in (("event", self.events_are_read), ("attempt", self.manifests.clear), ("match", self.returns_are_read)):
+            if before <= STAGES[last] < stage:
+                look()
 
     # 2 and 3: the record
 
@@ -247,7 +277,7 @@ class Pull:
         body = json.loads(line["body"])
         if canonical(body) != line["body"]:
             raise Misfit(f"The body of event {number} ({line['kind']}) is not canonical.")
-        self.take_note(number, line["kind"], body)
+        self.take_note(number, line, body)
 
     def head_fits(self, number: int) -> None:
         stated = [("Head", head) for head in self.heads if int(head["size"]) == number]
@@ -260,19 +290,73 @@ class Pull:
         if self.suspect:
             raise Misfit(f"The kept leaf of {self.suspect} was changed; the event itself fits head {number}.")
 
-    def take_note(self, number: int, kind: str, body: Line) -> None:
+    def take_note(self, number: int, line: Line, body: Line) -> None:
+        kind = line["kind"]
         if kind == "batch.frozen":
+            if body["reference"] in self.frozen:
+                raise Misfit(f"Event {number} freezes batch {body['reference']} a second time.")
             self.frozen[body["reference"]] = (number, body["manifest_sha256"])
-        if kind == "approval.granted":
-            signers = body["signers"]
-            if len(set(signers)) != len(signers) or body["prepared_by"] in signers:
-                raise Misfit(f"Event {number}: {body['act']} was not signed by distinct people beside its preparer.")
-            self.granted[body["act"]].add(body["content_sha256"])
+        elif kind.startswith("approval."):
+            self.approval(number, kind.removeprefix("approval."), line, body)
+        elif kind == "policy.made_stricter":
+            many, holder = self.policies.get(body["act"], (0, False))
+            self.policies[body["act"]] = (max(many, int(body["signers"])), holder or body["office_holder"] == "yes")
+        elif kind == "appointment.ended":
+            self.ended.add(line["subject_id"])
+        elif kind == "case.succeeded":
+            signed = [request.signed.get(body["predecessor"]) for request in self.requests.values()]
+            self.ended |= {signature[1] for signature in signed if signature}
+        elif kind == "return.scheduled_again":
+            self.again[body["reference"]] = (body["after"], body["asset"], body["amount"])
+        elif kind == "return.cancelled":
+            self.cancelled.add(body["reference"])
+        elif kind == "round.cancelling":
+            self.cancelling.add(body["number"])
+        elif kind == "round.cancelled":
+            self.cancelling.discard(body["number"])
         if "cover" in body:
             self.covers[number] = (kind, body["cover"])
 
+    # 4: who approved
+
+    def approval(self, number: int, step: str, line: Line, body: Line) -> None:
+        """Requested, signed, and then granted, rejected or stale. Each says again what is asked for."""
+        of, by, act, said = line["subject_id"], line["by"], body["act"], [body[name] for name in ASKED]
+        if step == "requested":
+            resumed, base = act.endswith(".resume"), act.removesuffix(".resume")
+            needs = [
+                LEAST.get(base, USUALLY), self.policies.get(base, (0, False)), (2 * resumed, resumed),
+                (int(body.get("signers", 0)), body.get("office_holder") == "yes"),
+            ]  # fmt: skip
+            self.requests[of] = Request(said, max(many for many, _ in needs), any(holder for _, holder in needs))
+            return
+        request = self.requests.get(of)
+        if request is None or request.said != said:
+            raise Misfit(f"Event {number}: what was {step} as request {of} ({act}) is not what was asked for.")
+        if step == "signed":
+            if not by or by in request.signed or by == body["prepared_by"] or body["as"] not in ("office_holder", "approver"):
+                raise Misfit(f"Event {number}: {by} as {body['as']} cannot sign request {of} ({act}), or signed it before.")
+            request.signed[by] = (body["as"], body["appointment"])
+            return
+        del self.requests[of]
+        if step != "granted":
+            return
+        if sorted(body["signers"]) != sorted(request.signed):
+            raise Misfit(
+                f"Event {number}: {act} is granted as signed by {', '.join(body['signers']) or 'nobody'}, "
+                f"but signed by {', '.join(request.signed) or 'nobody'}."
+            )
+        # Who has left the office since does not count.
+        count = [office for office, appointment in request.signed.values() if appointment not in self.ended]
+        if len(count) < request.signers or (request.office_holder and "office_holder" not in count):
+            holder = ", the office-holder among them" if request.office_holder else ""
+            raise Misfit(
+                f"Event {number}: {act} needs {request.signers} to sign beside its preparer{holder}; "
+                f"those who signed are {len(count)} ({', '.join(count) or 'nobody'})."
+            )
+        self.granted[act].add(body["content_sha256"])
+
     def events_are_read(self) -> None:
-        self.events_read = True
         if not self.heads:
             raise Misfit("The pull holds no head.")
         stated, newest = self.population["head"], self.heads[-1]
@@ -290,6 +374,13 @@ class Pull:
         for mine in self.my_heads:
             if mine["size"] not in signed:
                 raise Misfit(f"Your own head {mine['size']} is not among the heads of this pull.")
+        if self.unsealed() != int(self.population["events"]["unsealed"]):
+            raise Misfit(
+                f"{self.unsealed()} events are under no head, but the pull states {self.population['events']['unsealed']}."
+            )
+
+    def unsealed(self) -> int:
+        return self.tree.size - int(self.heads[-1]["size"])
 
     # 4: what was approved
 
@@ -301,8 +392,12 @@ class Pull:
         number, frozen = self.frozen[batch]
         if sha256 != frozen or line["sha256"] != frozen:
             raise Misfit(f"The manifest of batch {batch} is not the one that event {number} froze.")
-        if line["state"] not in ("frozen", "voided") and sha256 not in self.granted["returns.batch"]:
-            raise Misfit(f"Batch {batch} is {line['state']}, but nobody approved its manifest.")
+        if line["state"] in ("frozen", "voided"):
+            self.untried[batch] = f"which is {line['state']}"
+        if sha256 not in self.granted["returns.batch"]:
+            self.untried[batch] = "whose manifest nobody approved"
+            if line["state"] not in ("frozen", "voided"):
+                raise Misfit(f"Batch {batch} is {line['state']}, but nobody approved its manifest.")
         said = json.loads(body)
         if said["batch"] != batch or said["case"] != self.case:
             raise Misfit(f"The manifest of batch {batch} speaks of batch {said['batch']} of case {said['case']}.")
@@ -314,9 +409,8 @@ class Pull:
         reference, batch = line["reference"], line["batch"]
         if reference in self.returns:
             raise Misfit(f"Return {reference} is listed twice.")
-        self.returns[reference] = Return(
-            intern(line["state"]), batch and intern(batch), line["amount"], intern(line["asset"])
-        )
+        self.returns[reference] = Return(line)
+        self.was_scheduled(line)
         tally = self.sums[line["asset"], line["state"]]
         tally[0] += 1
         tally[1] += int(line["amount"])
@@ -335,6 +429,18 @@ class Pull:
                     f"Return {reference}: {name} is {line[name]}, but {approved} was approved in batch {batch}."
                 )
 
+    def was_scheduled(self, line: Line) -> None:
+        """What follows a return that came back is what an event says; so is what was cancelled, or a cover says it."""
+        reference, after, is_cancelled = line["reference"], line["after"], line["state"] == "cancelled"
+        if after is not None:
+            if self.again.get(reference) != (after, line["asset"], line["amount"]):
+                raise Misfit(f"Return {reference} ({line['amount']} {line['asset']}) follows {after}; no event says so.")
+            self.returns[reference].scheduled = True
+        if reference in self.cancelled and not is_cancelled:
+            raise Misfit(f"Return {reference} is {line['state']}, but was cancelled.")
+        if is_cancelled and reference not in self.cancelled and line["round"] not in self.cancelling:
+            self.unsaid.add(reference)
+
     # 5: what happened
 
     def attempt(self, line: Line) -> None:
@@ -342,11 +448,12 @@ class Pull:
         if reference not in self.returns:
             raise Misfit(f"An attempt speaks of return {reference}, which is not there.")
         if reference not in self.manifests.get(batch, ()):
-            raise Misfit(f"Return {reference} was tried in batch {batch}, whose approved manifest does not name it.")
+            raise Misfit(f"Return {reference} was tried in batch {batch}, whose manifest does not name it.")
+        if batch in self.untried:
+            raise Misfit(f"Return {reference} was tried in batch {batch}, {self.untried[batch]}.")
         self.returns[reference].tries += ((intern(batch), intern(line["state"])),)
 
     def evidence_line(self, line: Line) -> None:
-        self.manifests.clear()  # all attempts are read
         said = SEPARATOR.join((line["kind"], line["reference"], line["asset"], line["amount"]))
         self.evidence_lines[bytes.fromhex(line["fingerprint"])] = said
 
@@ -370,7 +477,6 @@ class Pull:
             owed.applied += ((intern(line["batch"]), intern(kind), amount),)
 
     def returns_are_read(self) -> None:
-        self.returns_read = True
         self.evidence_lines.clear()
         for fingerprint, (said, given) in self.unnamed.items():
             if given != said:
@@ -420,9 +526,28 @@ class Pull:
         cover.count += 1
         if cover.value:
             cover.sums[cells[cover.value[0]] or ""] += int(cells[cover.value[1]] or 0)
+        if cover.name in ("returns.applied", "returns.round", "returns.cancelled"):
+            self.says_the_same(cover, dict(zip(cover.columns, cells, strict=True)))
+
+    def says_the_same(self, cover: Cover, row: Line) -> None:
+        reference = row["reference"]
         if cover.name == "returns.applied":
-            row = dict(zip(cover.columns, cells, strict=True))
-            self.was_applied(row["reference"], (row["batch"], row["kind"], row["amount"]))
+            self.was_applied(reference, (row["batch"], row["kind"], row["amount"]))
+            return
+        found = self.returns.get(reference)
+        if found is None:
+            raise Misfit(f"Event {cover.number} speaks of return {reference}, which is not there.")
+        for name in ("claim", "asset", "amount"):
+            if name in row and row[name] != getattr(found, name):
+                raise Misfit(
+                    f"Return {reference}: {name} is {getattr(found, name)}, but {row[name]} in what event {cover.number} covers."
+                )
+        if cover.name == "returns.round":
+            found.scheduled = True
+        elif found.state != "cancelled":
+            raise Misfit(f"Return {reference} is {found.state}, but event {cover.number} cancelled it.")
+        else:
+            self.unsaid.discard(reference)
 
     def was_applied(self, reference: str, outcome: tuple[str, str, str]) -> None:
         """The record says so; then the matches must say it, once. What is left of them at the end is too much."""
@@ -449,8 +574,7 @@ class Pull:
 
     # 7: the whole
 
-    def end(self, line: Line, number: int) -> None:
-        self.ended = True
+    def end(self, line: Line) -> None:
         self.cover_is_read()
         if self.covers:
             first = min(self.covers)
@@ -458,8 +582,12 @@ class Pull:
         for reference, owed in self.returns.items():
             if owed.applied:
                 raise Misfit(f"Return {reference}: a match says {owed.applied[0]}, but the record never applied it.")
-        if int(line["lines"]) != number:
-            raise Misfit(f"The pull should have {line['lines']} lines, but has {number}.")
+            if not owed.scheduled and (owed.state in WENT_OUT or owed.tries):
+                raise Misfit(f"Return {reference} is {owed.state}, but no event scheduled it.")
+        if int(line["lines"]) != (found := sum(self.counts.values())):
+            raise Misfit(f"The pull should have {line['lines']} lines, but has {found}.")
+        if self.unsaid:
+            raise Misfit(f"Return {min(self.unsaid)} is cancelled, but no event says so.")
         stated = {
             (part["asset"], part["state"]): [int(part["count"]), int(part["amount"])]
             for part in self.population["returns"]["sums"]
@@ -519,7 +647,7 @@ def verify(path: str | Path, *, heads: str | Path | None = None, public_key: str
         "covered_rows": pull.counts["row"],
         "head": {"size": pull.heads[-1]["size"], "root": pull.heads[-1]["root"]},
         "keys": sorted({head["public_key"] for head in pull.heads}),
-        "unsealed": pull.population["events"]["unsealed"],
+        "unsealed": str(pull.unsealed()),
     }
 
 

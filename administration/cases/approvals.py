@@ -184,7 +184,8 @@ def request(
         case=case, act=act, object_id=object_id, content_sha256=content, prepared_by=by, signers=policy.signers + more,
         office_holder=policy.office_holder, order=order, requested_at=at,
     )  # fmt: skip
-    log.append(case, "approval.requested", subject=made, by=by, at=at, body=_body(made))
+    needs = {"signers": made.signers, "office_holder": "yes" if made.office_holder else "no"}
+    log.append(case, "approval.requested", subject=made, by=by, at=at, body={**_body(made), **needs})
     return made
 
 

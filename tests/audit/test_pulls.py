@@ -213,6 +213,8 @@ TAMPERED = [
      r"Event \d+ \(evidence\.received\) covers rows that were changed since: equal count and sums"),
     ("DELETE FROM returns_match WHERE id = (SELECT min(id) FROM returns_match)", r"Return R\d+ is \w+ in batch T-1-B01-001, but the evidence"),
     ("UPDATE returns_match SET applied_at = NULL WHERE id = (SELECT min(id) FROM returns_match)", r"Return R\d+ is \w+ in batch"),
+    ("UPDATE returns_batch SET state = 'voided'", r"Return R\d+ was tried in batch T-1-B01-001, which is voided"),
+    (f"UPDATE returns_assetreturn SET state = 'cancelled' WHERE id = {LAST}", r"Return R0000000364 is cancelled, but no event says so"),
     ("UPDATE register_claimline SET recorded = recorded + 1, admitted = admitted + 1 WHERE id = (SELECT min(id) FROM register_claimline)",
      r"Event \d+ \(claims\.scheduled\) covers rows that were changed since"),
 ]  # fmt: skip
@@ -265,16 +267,22 @@ ONLINE = [
     (f"UPDATE returns_assetreturn SET state = 'settled' WHERE id = {RETURNED}", "returns: return {returned} is settled, which"),
     (f"UPDATE returns_attempt SET state = 'pending' WHERE asset_return_id = {SETTLED}",
      "returns: return {settled} is settled, which its attempts"),
+    ("DELETE FROM cases_signature WHERE id = (SELECT max(id) FROM cases_signature)",
+     "approvals: request {request} (returns.batch) is approved without the signatures it needs"),
+    ("UPDATE cases_signature SET signer_id = (SELECT id FROM people_user WHERE username = 'fujii') WHERE id = (SELECT max(id) FROM cases_signature)",
+     "approvals: request {request} (returns.batch) is approved without the signatures it needs"),
+    ("UPDATE cases_approvalrequest SET state = 'rejected'", "approvals: batch T-1-B01-001 was tried without its approval"),
 ]  # fmt: skip
 
 
-def test_what_changes_only_a_return_or_an_attempt_is_named_online(world, as_superuser):
+def test_what_changes_only_a_return_an_attempt_or_a_signature_is_named_online(world, as_superuser):
     """The rows that events cover are all as they were; what follows from them is not."""
     heads.seal(world.case, at=db_now())
     assert verify.verify(world.case)["first_bad"] is None
     named = {
         state: AssetReturn.objects.filter(state=state).order_by("pk").first().reference for state in ("settled", "returned")
     }
+    named["request"] = world.case.approvals.get().pk
     for statement, finding in ONLINE:
         with transaction.atomic():
             with as_superuser() as cursor:

@@ -83,6 +83,7 @@ def test_a_cancelled_return_gives_its_amount_to_a_later_round(world):
     done(rounds.schedule(world.case, world.run, by=world.goto, at=db_now()))
     assert AssetReturn.objects.filter(claim_line=first.claim_line, round__number=2).get().amount == first.amount
     tie_out.require(world.case)
+    world.proves()
 
 
 @pytest.mark.django_db
@@ -123,6 +124,7 @@ def test_a_lowered_decision_cancels_what_is_scheduled(world):
     done(rounds.schedule(world.case, world.run, by=world.goto, at=db_now()))
     again = AssetReturn.objects.get(round__number=2)
     assert (again.claim_line, again.amount) == (row.claim_line, row.amount // 2)
+    world.proves()
 
 
 def test_a_lowered_decision_voids_the_batch_that_has_not_left(world):

@@ -315,6 +315,7 @@ def test_succession_in_the_middle_of_a_batch_stops_it_until_the_successor_takes_
     assert (simulator.summary()["keys"], simulator.summary()["paid_twice"]) == (6, [])
     assert AssetReturn.objects.filter(state=ReturnState.SETTLED).count() == 12
     tie_out.require(world.case)
+    world.proves()
 
 
 def test_a_batch_the_successor_declines_goes_dead_where_it_was_not_sent(half_sent):
@@ -334,6 +335,7 @@ def test_a_batch_the_successor_declines_goes_dead_where_it_was_not_sent(half_sen
     assert AssetReturn.objects.filter(state=ReturnState.SETTLED).count() == 4
     assert simulator.summary()["paid_twice"] == []
     tie_out.require(world.case)
+    world.proves()
 
 
 def test_the_account_of_the_state_names_batches_and_sums(half_sent):

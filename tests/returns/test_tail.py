@@ -166,6 +166,7 @@ def test_what_waits_in_a_return_is_cancelled_for_the_deposit(world):
     row = world.returns(claim_line__claim=claim, asset__code="JPY")[0]
     assert row.state == ReturnState.CANCELLED
     assert Position.objects.get(claim_line=row.claim_line).scheduled == 1000
+    world.proves()
 
 
 def test_a_deposit_is_given_up_by_two_and_the_amount_is_the_claims_again(world):

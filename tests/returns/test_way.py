@@ -122,6 +122,7 @@ def test_what_came_back_is_owed_again_and_its_destination_blocked(world, rail):
     world.give_destinations([claim.pk], version=2, asset=first.asset.code)
     again = rounds.schedule_again(first, by=world.goto, at=db_now())
     assert (again.after, again.amount, again.destination.version) == (first, first.amount, 2)
+    world.proves()
     with pytest.raises(rounds.NotScheduled, match="followed by"):
         rounds.schedule_again(first, by=world.goto, at=db_now())
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
+from administration.audit import henkan_verify, pulls
 from administration.books import books
 from administration.books.models import Asset
 from administration.cases import approvals
@@ -12,6 +13,7 @@ from administration.cases.models import Case
 from administration.distribution.models import Plan, Run
 from administration.fields import db_now
 from administration.people.models import User
+from administration.record import verify
 from administration.returns import batches, rounds, submissions
 from administration.returns.models import AssetReturn, Batch, Round
 from administration.work import jobs
@@ -96,6 +98,11 @@ class World:
 
     def returns(self, **which: object) -> list[AssetReturn]:
         return list(AssetReturn.objects.filter(case=self.case, **which).order_by("reference"))
+
+    def proves(self) -> None:
+        """The record holds, looked at from inside and, pulled, by the program that auditors have."""
+        assert verify.verify(self.case)["first_bad"] is None
+        henkan_verify.verify(pulls.path_of(pulls.make(self.case, format="jsonl", by=self.people.chiba, at=db_now())))
 
     def give_destinations(self, claim_ids: list[int], version: int = 1, asset: str = "%") -> None:
         params = {
