@@ -19,7 +19,7 @@ from administration.fields import db_now
 from administration.people.models import User
 from administration.rails.interface import Observation, ObservationKind
 from administration.record import covers, log
-from administration.returns import evidence, settlement
+from administration.returns import evidence, settlement, statements
 from administration.returns.models import (
     Attempt,
     AttemptState,
@@ -58,6 +58,12 @@ def refuse_unless_in_doubt(part: Submission, *, at: datetime) -> None:
             _("%(part)s may still be on its way until %(at)s. Look at the statement after that.")
             % {"part": part.rail_key, "at": part.lease_until.isoformat(timespec="seconds")}
         )
+    if part.batch.rail == statements.CODE and statements.speak_of(part):
+        raise StillInDoubt(
+            _("A line of the bank's statement has the sum of %(part)s, or brings back one of its returns. Settle; then "
+              "decide the line if it waits for an answer. Not paid can only be what no line speaks of.")
+            % {"part": part.rail_key}
+        )  # fmt: skip
     if EvidenceLine.objects.filter(case=part.batch.case, part=part.rail_key).exists():
         raise StillInDoubt(_("The rail has spoken of %(part)s. Settle; its evidence decides.") % {"part": part.rail_key})
 

@@ -40,6 +40,7 @@ PROBLEMS: dict[str, str | Promise] = {
     "ambiguous": gettext_lazy("The bank's line may speak of more than one file or return. Choose which."),
     "fee_kept": gettext_lazy("Less came back than was sent: somebody kept a fee. Look which return it is."),
     "debited_twice": gettext_lazy("The bank has debited a file a second time. Recover the second debit."),
+    "dead_file_debited": statements.DEAD_FILE_DEBITED,
     "unknown_debit": gettext_lazy("The bank's debit is of no file that we sent: a fee, or something to look into."),
     "unknown_credit": gettext_lazy("The bank's credit brings back no return that we know: find out whose it is."),
     "correction": gettext_lazy("The bank corrects a booking of its own. Look what it means."),
@@ -47,7 +48,7 @@ PROBLEMS: dict[str, str | Promise] = {
 
 
 # What means that money moved otherwise than approved: its rail stops at once, two people resume it.
-ALARMING = ("other_amount", "not_sent", "settled_twice", "overpaid", "debited_twice")
+ALARMING = ("other_amount", "not_sent", "settled_twice", "overpaid", "debited_twice", "dead_file_debited")
 
 
 @dataclass(frozen=True, slots=True)

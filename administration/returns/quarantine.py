@@ -31,7 +31,7 @@ from administration.returns.models import Attempt, AttemptState, EvidenceLine, H
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('returns.home', 0))"
 # The rail speaks of something that our rows do not hold.
-UNKNOWN_TO_US = ("no_such_return", "no_attempt", "not_sent", "other_amount")
+UNKNOWN_TO_US = ("no_such_return", "no_attempt", "not_sent", "other_amount", "dead_file_debited")
 
 Told = dict[str, Any]  # a sentence with its words, as stops.put takes it
 ELSEWHERE: Told = {"sentence": gettext_noop("it is another database than the one that sent last"), "words": {}}

@@ -15,9 +15,10 @@ from datetime import date, datetime
 from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop, override
 
 from administration.books.models import Asset
-from administration.cases import appointments, archive
+from administration.cases import appointments, archive, stops
 from administration.cases.models import Case
 from administration.errors import Refused
 from administration.people.models import User
@@ -27,9 +28,14 @@ from administration.rails.zengin.returned import COMES_BACK, Finding, Found, Sen
 from administration.rails.zengin.statements import CORRECTION, Movement
 from administration.record import log
 from administration.returns import routes
-from administration.returns.models import Evidence, EvidenceLine, Submission, SubmissionState
+from administration.returns.models import AssetReturn, Evidence, EvidenceLine, Submission, SubmissionState
 
 CODE = Zengin.code
+DEAD = (SubmissionState.DEAD, SubmissionState.REFUSED)
+# Its returns may be on their way a second time: whoever finds this stops the rail.
+DEAD_FILE_DEBITED = gettext_lazy(
+    "The bank has debited a file that was refused or declared not paid. Its returns must not go out again."
+)
 
 
 class NotDecided(Refused):
@@ -54,7 +60,7 @@ ORDER BY l.id
 
 # The files of the case that may have left, with what is matched to them already.
 FILES = """
-SELECT s.id, s.batch_id, s.part, s.rail_key, s.state, b.value_date, sum(r.amount) AS total,
+SELECT s.id, s.batch_id, s.part, s.rail_key, s.state, s.sent_at, b.value_date, sum(r.amount) AS total,
     (SELECT min(l.at) FROM returns_attempt t JOIN returns_match m ON m.attempt_id = t.id
      JOIN returns_evidenceline l ON l.id = m.line_id
      WHERE t.batch_id = s.batch_id AND t.part = s.part AND l.kind = 'settled') AS debited_at
@@ -163,6 +169,9 @@ def decide(line: EvidenceLine, answer: str, *, by: User, at: datetime) -> None:
             _("%(answer)s is not what this line can speak of. Choose one of %(candidates)s.")
             % {"answer": answer, "candidates": ", ".join(found.candidates if found else ()) or "–"}
         )
+    if found.movement.out and _is_dead(answer):
+        _is_of_a_dead_file(line, answer, by=by, at=at)
+        return
     if found.movement.out:
         many = _settles(line.pk, answer, by)
     else:
@@ -174,6 +183,48 @@ def decide(line: EvidenceLine, answer: str, *, by: User, at: datetime) -> None:
         case, "evidence.decided", subject=line.evidence, by=by, at=at,
         body={"line": line.line, "answer": answer, "returns": many},
     )  # fmt: skip
+
+
+def _is_dead(part: str) -> bool:
+    return Submission.objects.filter(rail_key=part, state__in=DEAD).exists()
+
+
+def _is_of_a_dead_file(line: EvidenceLine, part: str, *, by: User, at: datetime) -> None:
+    """A person found that a debit paid a file that was declared not paid: the line stays in the queue, the rail stops."""
+    case = line.evidence.case
+    EvidenceLine.objects.filter(pk=line.pk).update(problem=Finding.DEAD_DEBITED.value)
+    if not case.stops.filter(rail__in=["", CODE], lifted_at__isnull=True).exists():
+        reason = gettext_noop("%(name)s, line %(line)s: %(problem)s")
+        with override("en"):
+            problem = {"sentence": str(DEAD_FILE_DEBITED), "words": {}}
+        words = {"name": line.evidence.name, "line": line.line, "problem": problem}
+        made = stops.put(case, reason=reason, words=words, by=None, at=at, rail=CODE)
+        log.append(case, "stop.made", subject=made, by=None, at=at, body={"rail": made.rail, "reason": made.reason})
+    log.append(
+        case, "evidence.decided", subject=line.evidence, by=by, at=at, body={"line": line.line, "answer": part, "returns": 0}
+    )
+
+
+def speak_of(part: Submission) -> bool:
+    """
+    Whether a bank's line speaks of a file, or may: what is matched to it, a debit of its sum that nobody has settled or
+    explained, a credit that waits for its debit.
+    """
+    case = part.batch.case
+    if EvidenceLine.objects.filter(matches__attempt__batch=part.batch, matches__attempt__part=part.part).exists():
+        return True
+    open_lines = EvidenceLine.objects.filter(case=case, evidence__rail=CODE, part="", reference="", matches__isnull=True)
+    ours = _movements(list(open_lines.values_list("pk", flat=True)))
+    if not ours:
+        return False
+    waits = {reference for _pk, one in _found(case, ours) if one.finding is Finding.WAITS for reference in one.candidates}
+    if waits and AssetReturn.objects.filter(reference__in=waits, case=case, batch=part.batch, part=part.part).exists():
+        return True
+    total = sum(AssetReturn.objects.filter(attempts__batch=part.batch, attempts__part=part.part).values_list("amount", flat=True))
+    day = part.batch.value_date
+    file = SentFile(part.rail_key, day, (Sent("", int(total) // 10 ** _scale(case), ""),)) if day else None
+    debits = [movement for _pk, movement in ours if movement.out]
+    return file is not None and any(part.rail_key in (*one.candidates, one.part) for one in match(debits, [file]))
 
 
 def doubt_undebited(case: Case, *, at: datetime) -> list[str]:
@@ -222,17 +273,18 @@ def _files(case: Case, first: date, last: date, *, returns: bool) -> list[SentFi
         rows = cursor.fetchall()
     scale = _scale(case)
     found = []
-    for pk, batch, part, key, state, day, total, debited_at in rows:
-        if state in (SubmissionState.PREPARED, SubmissionState.DEAD, SubmissionState.REFUSED):
+    for pk, batch, part, key, state, sent_at, day, total, debited_at in rows:
+        dead = state in DEAD
+        if state == SubmissionState.PREPARED or (dead and sent_at is None):  # never left the house
             continue
         transfers: tuple[Sent, ...] = (Sent("", int(total) // 10**scale, ""),)
-        if returns:
+        if returns and not dead:
             with connection.cursor() as cursor:
                 cursor.execute(CAME_BACK, [batch, part])
                 back = {row[0] for row in cursor}
             transfers = _transfers(pk, back)
         debited_on = timezone.localdate(debited_at) if debited_at else None
-        found.append(SentFile(key, day, transfers, debited_on))
+        found.append(SentFile(key, day, transfers, debited_on, dead))
     return found
 
 

@@ -3,11 +3,24 @@
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
+from administration.cases import stops
 from administration.fields import db_now
 from administration.rails.zengin import Zengin
 from administration.record import verify
-from administration.returns import evidence, fees, settlement, statements
+from administration.returns import (
+    batches,
+    corrections,
+    doubt,
+    evidence,
+    fees,
+    matching,
+    quarantine,
+    settlement,
+    statements,
+    submissions,
+)
 from administration.returns.models import Attempt, EvidenceLine, Match, Submission
 from claims.register import tie_out
 from claims.register.models import Position
@@ -23,7 +36,7 @@ from tests.returns.test_zengin_way import (  # noqa: F401  a fixture
     told,
     yen,
 )
-from tests.returns.world import done
+from tests.returns.world import done, sign
 
 
 def received(world, rows, *, batch, name):
@@ -138,3 +151,104 @@ def test_a_file_whose_credit_waits_for_a_debit_that_never_comes_is_in_doubt_and_
     assert set(Attempt.objects.values_list("state", flat=True)) == {"unknown"}
     told(world, [out(batch)], batch=batch, name="at last.txt")
     assert (yen(world)[row.reference], problems(world)) == ("returned", [])
+
+
+# --- a file found not paid, and debited after all ------------------------------------------------------------
+
+
+@pytest.fixture
+def undebited(world, house, tmp_path):  # noqa: F811
+    """A file that left, whose debit did not come while it could."""
+    banks(world)
+    batch = carried(world, tmp_path)
+    settle(world, days=(batch.value_date - db_now().date() + Zengin.quiet_period).days + 2)
+    assert Submission.objects.get().state == "unknown"
+    return batch
+
+
+def not_paid(world):
+    return corrections.propose(
+        world.case, Submission.objects.get(), "dead", reason="not on the statement", evidence=b"the paper", by=world.goto,
+        at=db_now(),
+    )  # fmt: skip
+
+
+def declared_dead(world):
+    asked = not_paid(world)
+    for user in (world.people.aoki, world.people.baba):
+        sign(asked, user)
+    assert Submission.objects.get().state == "dead"
+    assert set(yen(world).values()) == {"scheduled"}
+
+
+def zengin_is_stopped(world):
+    return world.case.stops.filter(rail="zengin", lifted_at__isnull=True).exists()
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_the_last_signature_under_not_paid_is_refused_once_a_debit_of_its_sum_is_there(world, undebited, settled):
+    asked = not_paid(world)
+    sign(asked, world.people.aoki)
+    received(world, [out(undebited)], batch=undebited, name="later.txt")
+    if settled:
+        matching.run(world.case, by=world.goto, at=db_now())
+
+    with pytest.raises(doubt.StillInDoubt, match=r"has the sum of .* Settle"), transaction.atomic():
+        sign(asked, world.people.baba)
+
+    settle(world)
+    assert Submission.objects.get().state == "final" and set(yen(world).values()) == {"settled"}
+
+
+def test_not_paid_is_refused_while_a_credit_waits_for_the_debit(world, undebited):
+    received(world, [back(undebited, NAMES[0])], batch=undebited, name="tuesday.txt")
+    settle(world)
+
+    with pytest.raises(doubt.StillInDoubt, match="brings back one of its returns"):
+        not_paid(world)
+
+
+def test_what_is_of_another_sum_or_of_other_days_does_not_keep_a_file_in_doubt(world, undebited):
+    received(world, [out(undebited, 880), bank.movement(4000, out=False, day=undebited.value_date)], batch=undebited, name="x.txt")
+    far = bank.movement(4000, out=True, day=undebited.value_date + timedelta(days=15))
+    received(world, [far], batch=undebited, name="y.txt")
+
+    declared_dead(world)
+
+
+def test_the_debit_of_a_file_found_not_paid_stops_the_rail_before_it_goes_out_again(world, undebited):
+    declared_dead(world)
+
+    told(world, [out(undebited)], batch=undebited, name="later.txt")
+
+    assert problems(world) == ["dead_file_debited"]
+    assert zengin_is_stopped(world)
+    assert [line.problem for line in quarantine.unknown_to_us(world.case)] == ["dead_file_debited"]
+    assert matching.sentence(EvidenceLine.objects.get(problem="dead_file_debited")).startswith("The bank has debited a file")
+    with pytest.raises(stops.Stopped):
+        stops.check(world.case, "zengin")
+    assert set(yen(world).values()) == {"scheduled"}
+
+
+def test_a_debit_that_may_be_of_a_dead_file_or_of_the_one_that_followed_it_waits_for_a_person(world, undebited, tmp_path):
+    declared_dead(world)
+    again = batches.draft(world.case, world.case.rounds.get(), "zengin", by=world.goto, at=db_now())
+    batches.freeze(again, by=world.goto, at=db_now())
+    again.refresh_from_db()
+    world.approve(again)
+    done(submissions.export(again, by=world.goto, at=db_now()))
+    submissions.carry_out(again, by=world.goto, at=db_now())
+    told(world, [out(again), out(again, inquiry=2)], batch=again, name="later.txt")
+    assert problems(world) == ["ambiguous"] * 2 and not zengin_is_stopped(world)
+    dead, alive = Submission.objects.order_by("pk").values_list("rail_key", flat=True)
+    first, second = EvidenceLine.objects.filter(problem="ambiguous").order_by("pk")
+    assert statements.candidates(first) == (dead, alive)
+
+    statements.decide(first, dead, by=world.goto, at=db_now())
+    assert zengin_is_stopped(world)
+    statements.decide(second, alive, by=world.goto, at=db_now())
+    settle(world)
+
+    assert problems(world) == ["dead_file_debited"]
+    assert set(yen(world).values()) == {"settled"}
+    assert verify.verify(world.case)["first_bad"] is None

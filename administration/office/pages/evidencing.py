@@ -65,6 +65,7 @@ STEPS: dict[str, Any] = {
     "ambiguous": lazy("Ask the bank which payment it is, then choose one of the candidates."),
     "fee_kept": lazy("Ask the bank what it kept and for which payment."),
     "debited_twice": lazy("Recover the second debit from the bank; the rail stays stopped until two people resume it."),
+    "dead_file_debited": lazy("Void the batches that hold its returns again, and ask the bank what it paid. Do not resume the rail before."),
     "unknown_debit": lazy("Book it as a cost if it is a fee; otherwise ask the bank at once."),
     "unknown_credit": lazy("Ask the bank who sent it and why."),
     "correction": lazy("Ask the bank what it corrects."),

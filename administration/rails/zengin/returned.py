@@ -32,6 +32,7 @@ class Finding(StrEnum):
     AMBIGUOUS = "ambiguous"
     FEE_KEPT = "fee_kept"  # less than the transfer: somebody kept a fee
     DEBITED_TWICE = "debited_twice"
+    DEAD_DEBITED = "dead_file_debited"  # the debit of a file that was refused, or found not paid
     UNKNOWN_DEBIT = "unknown_debit"
     UNKNOWN_CREDIT = "unknown_credit"
     CORRECTION = "correction"
@@ -50,12 +51,13 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class SentFile:
-    """One file that left the house. `debited_on` is None until its debit was seen."""
+    """One file that left the house. `debited_on` is None until its debit was seen; `dead`: taken for not paid."""
 
     part: str
     value_date: date
     transfers: tuple[Sent, ...]
     debited_on: date | None = None
+    dead: bool = False
 
     @property
     def total(self) -> int:
@@ -86,7 +88,7 @@ def match(movements: Iterable[Movement], files: Sequence[SentFile]) -> tuple[Fou
             found[place] = _debit(line, files, debited)
             if found[place].finding is Finding.FILE:
                 debited[found[place].part] = line.booked_on
-    book = _Book(files, debited)
+    book = _Book([file for file in files if not file.dead], debited)
     for place, line in enumerate(lines):
         if not line.out:
             found[place] = book.credit(line)
@@ -99,12 +101,15 @@ def _debit(line: Movement, files: Sequence[SentFile], debited: Mapping[str, date
         if file.total == line.amount and file.value_date - EARLY <= line.booked_on <= file.value_date + LATE
     ]  # fmt: skip
     free = [file for file in fits if file.part not in debited]
+    alive = [file for file in free if not file.dead]
     names = tuple(file.part for file in free or fits)
     if line.sort == CORRECTION:
         return Found(line, Finding.CORRECTION, candidates=names)
+    if free and not alive:
+        return Found(line, Finding.DEAD_DEBITED, candidates=names)
     if len(free) == 1:
         return Found(line, Finding.FILE, part=free[0].part)
-    if free:
+    if free:  # also where one of them is dead: it may be this one that was paid after all
         return Found(line, Finding.AMBIGUOUS, candidates=names)
     return Found(line, Finding.DEBITED_TWICE if fits else Finding.UNKNOWN_DEBIT, candidates=names)
 
