@@ -264,7 +264,7 @@ class Attempt(models.Model):
     part = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=AttemptState, default=AttemptState.PENDING)
     holds_return_id = models.BigIntegerField(null=True, unique=True)
-    reason_code = models.CharField(max_length=30, blank=True, default="")
+    reason_code = models.TextField(blank=True, default="")  # the rail's own words, whole: they decide what follows
     recorded_at = models.DateTimeField(db_default=ClockTimestamp())
 
     class Meta:

@@ -343,7 +343,7 @@ SELECT r.id, r.claim_line_id, r.amount FROM returns_assetreturn r JOIN gone g ON
 def let_go(batch: Batch, part: int, state: str, *, reason: str, by: User | None, at: datetime) -> int:
     """A whole part was refused or is dead: its attempts let go of their returns, which are scheduled again."""
     with connection.cursor() as cursor:
-        cursor.execute(LET_GO, {"state": state, "reason": reason[:30], "batch": batch.pk, "part": part})
+        cursor.execute(LET_GO, {"state": state, "reason": reason, "batch": batch.pk, "part": part})
         rows = cursor.fetchall()
         cursor.execute(
             """UPDATE returns_assetreturn SET state = %s, batch_id = NULL, part = NULL, tries = tries + 1

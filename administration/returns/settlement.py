@@ -128,7 +128,7 @@ SELECT r.id, r.claim_line_id, r.amount FROM returns_assetreturn r JOIN moved ON 
 
 LET_GO = """
 WITH moved AS (
-    UPDATE returns_attempt t SET state = e.kind, holds_return_id = NULL, reason_code = left(e.reason, 30)
+    UPDATE returns_attempt t SET state = e.kind, holds_return_id = NULL, reason_code = e.reason
     FROM returns_match m JOIN returns_evidenceline e ON e.id = m.line_id
     WHERE m.id = ANY (%(matches)s::bigint[]) AND t.id = m.attempt_id AND t.id = ANY (%(attempts)s::bigint[]) AND t.state = ANY (%(open)s)
     RETURNING t.asset_return_id

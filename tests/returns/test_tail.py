@@ -435,6 +435,18 @@ def test_a_reason_to_ask_the_customer_blocks_the_destination(world, batch):  # n
 
 
 @pytest.mark.usefixtures("typed")
+def test_a_rail_s_words_count_to_their_end(world, batch):  # noqa: F811
+    said = "Rejected after compliance review: sanctions match"
+    row = world.returns(asset__code="JPY")[0]
+    receive(world, line(row, "refused", ref=1, reason=said))
+    settle(world)
+    row.refresh_from_db()
+    attempt = row.attempts.get()
+    assert (attempt.reason_code, failures.of(attempt).code) == (said, "sanctions")
+    assert closed_gates(row) == ["failure"]
+
+
+@pytest.mark.usefixtures("typed")
 def test_a_reason_to_stop_keeps_the_return_back_until_two_release_it(world, batch, app):  # noqa: F811
     row = world.returns(asset__code="JPY")[0]
     receive(world, line(row, "refused", ref=1, reason="sanctions"))

@@ -88,7 +88,7 @@ class Migration(migrations.Migration):
                 ('part', models.PositiveIntegerField()),
                 ('state', models.CharField(choices=[('pending', 'Pending'), ('unknown', 'Unknown'), ('settled', 'Settled'), ('refused', 'Refused'), ('dead', 'Dead'), ('returned', 'Returned')], default='pending', max_length=10)),
                 ('holds_return_id', models.BigIntegerField(null=True, unique=True)),
-                ('reason_code', models.CharField(blank=True, default='', max_length=30)),
+                ('reason_code', models.TextField(blank=True, default='')),
                 ('recorded_at', models.DateTimeField(db_default=administration.fields.ClockTimestamp())),
                 ('asset_return', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='attempts', to='returns.assetreturn')),
                 ('batch', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='attempts', to='returns.batch')),
