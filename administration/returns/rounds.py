@@ -111,6 +111,9 @@ SELECT id, amount, reference, number, code, claim_class FROM numbered ORDER BY n
 READING_ALL = ("enable_hashjoin", "enable_mergejoin", "enable_seqscan")
 
 # Only where a round asks for it: every chunk of a million pays for what stands here.
+# Begun again after a failure a round goes on: a line that has its return in it gets no second one, whatever of it is free.
+NOT_IN_IT = """AND NOT EXISTS (
+      SELECT FROM returns_assetreturn t WHERE t.claim_line_id = l.id AND t.round_id = %(round)s AND t.after_id IS NULL)"""
 NOT_CARRIED = "AND NOT EXISTS (SELECT FROM returns_carried k WHERE k.claim_line_id = l.id AND k.round_id = %(round)s)"
 OF_THE_RECORD_DATE = """AND c.recorded_at <= %(record_at)s
       AND EXISTS (SELECT FROM register_decision e WHERE e.id = l.decision_id AND e.at <= %(record_at)s)"""
@@ -243,7 +246,13 @@ def step(job: Job) -> Progress:
     of_this_round = NOT_CARRIED if current.minimums else ""
     if current.record_at < at:
         of_this_round += f"\n      {OF_THE_RECORD_DATE}"
-    carried = _carry(current, by=by, at=at) if current.minimums and not job.cursor else 0
+    begun_again = jobs.before(job) is not None
+    if begun_again:
+        of_this_round += f"\n      {NOT_IN_IT}"
+    carried = 0
+    if current.minimums and not job.cursor:
+        # Said with the first chunk, once: what that has scheduled is not free any more, and would be missed from the sums.
+        carried = current.carried.count() if begun_again else _carry(current, by=by, at=at)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('returns.reference', %s))", [case.pk])
         for way in READING_ALL:
