@@ -13,6 +13,19 @@ from claims.register import positions, tie_out
 from tests.returns.test_pace import scheduled
 
 
+def fail_in_the_second_chunk(monkeypatch):
+    """Once: whoever begins again comes through."""
+    inner, chunks = positions.move, []
+
+    def fails(*arguments, **more):
+        chunks.append(more["key"])
+        if len(chunks) == 2:
+            raise rounds.NotScheduled("The disk was full.")
+        return inner(*arguments, **more)
+
+    monkeypatch.setattr(positions, "move", fails)
+
+
 def as_it_is(world):
     """What the last round came to, without the numbers of its rows."""
     current = world.case.rounds.latest("number")
@@ -31,15 +44,7 @@ def test_a_round_that_carries_goes_on_after_its_job_failed_as_if_it_had_not(worl
     scheduled(world, minimums={"JPY": least})
     undisturbed = as_it_is(world)
     transaction.savepoint_rollback(before)
-    inner, chunks = positions.move, []
-
-    def fails_the_second_time(*arguments, **more):
-        chunks.append(more["key"])
-        if len(chunks) == 2:
-            raise rounds.NotScheduled("The disk was full.")
-        return inner(*arguments, **more)
-
-    monkeypatch.setattr(positions, "move", fails_the_second_time)
+    fail_in_the_second_chunk(monkeypatch)
     with pytest.raises(JobFailed, match="disk"):
         scheduled(world, minimums={"JPY": least})
     assert world.case.rounds.latest("number").returns.count() == 4
@@ -56,15 +61,7 @@ def test_a_round_that_carries_goes_on_after_its_job_failed_as_if_it_had_not(worl
 def test_a_line_gets_no_second_return_in_a_round_that_is_begun_again(world, monkeypatch):
     """What was taken back meanwhile is free again, and waits for the next round as it would have."""
     monkeypatch.setattr(rounds, "CHUNK", 4)
-    inner, chunks = positions.move, []
-
-    def fails_the_second_time(*arguments, **more):
-        chunks.append(more["key"])
-        if len(chunks) == 2:
-            raise rounds.NotScheduled("The disk was full.")
-        return inner(*arguments, **more)
-
-    monkeypatch.setattr(positions, "move", fails_the_second_time)
+    fail_in_the_second_chunk(monkeypatch)
     with pytest.raises(JobFailed, match="disk"):
         scheduled(world)
     rounds.cancel(AssetReturn.objects.order_by("reference")[0], reason="x", by=world.goto, at=db_now())
