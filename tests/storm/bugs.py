@@ -90,6 +90,9 @@ def send_again() -> None:
 
     RehearsalR3.rail_class = RailClass.R1
     sending._may_send_again = lambda batch, rail: db_now()  # type: ignore[assignment]
+    # At once, before the rail's statement can say better.
+    pause = sending._pause
+    sending._pause = lambda fence, rail: 0 if isinstance(rail, RehearsalR3) else pause(fence, rail)  # type: ignore[assignment]
 
 
 @worker("other amount")
