@@ -227,6 +227,7 @@ def freeze(batch: Batch, *, by: User, at: datetime) -> ApprovalRequest:
         )
     _count(batch)
     tie_out.require(case, assets_of(batch))
+    limits.refuse_what_never_fits(batch)
     parts.refuse_unless_writable(batch, routes.rail(batch.rail), at=at)
     with connection.cursor() as cursor:
         cursor.execute(MANIFEST, {"batch": batch.pk})

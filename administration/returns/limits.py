@@ -6,11 +6,12 @@ signature leaves slowly enough for somebody to press stop. A narrower limit is p
 only as two people signed it (`pace`).
 
     NotALimit   a limit that cannot be, or that two people must sign
+    NeverFits   a part is above a limit by itself: it would wait for ever
 """
 
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from administration.amounts import show
@@ -27,6 +28,10 @@ from administration.returns.models import Batch, LimitKind, PaceChange, RailLimi
 
 class NotALimit(Refused):
     """Nothing was limited."""
+
+
+class NeverFits(Refused):
+    """A part is above a limit of its rail by itself: under that limit it would wait for ever."""
 
 
 @transaction.atomic
@@ -102,6 +107,28 @@ def is_large(batch: Batch) -> bool:
         for limit in in_force(batch.case, batch.rail)
         if limit.kind == LimitKind.SIGN and limit.asset
     )
+
+
+def never_fit(batch: Batch) -> dict[int, str]:
+    """The parts of a batch that are above a limit of its rail by themselves, each with what it holds and may hold."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT part, asset, held, at_most FROM parts_above_a_limit(%s)", [batch.pk])
+        found = cursor.fetchall()
+    scales = dict(batch.case.assets.values_list("code", "scale")) if found else {}
+    said: dict[int, str] = {}
+    for part, code, held, most in found:
+        held, most = (f"{show(int(units), scales[code])} {code}" if code else f"{int(units):,}" for units in (held, most))
+        words = {"part": part, "batch": batch, "rail": batch.rail, "held": held, "most": most}
+        said.setdefault(part, _("Part %(part)s of %(batch)s holds %(held)s, and %(rail)s lets through %(most)s at a time.") % words)
+    return said
+
+
+def refuse_what_never_fits(batch: Batch) -> None:
+    """Before a batch is frozen: none of its parts would wait for ever."""
+    for why in never_fit(batch).values():
+        raise NeverFits(
+            _("%(why)s Let a part hold fewer returns and draft anew, or have two people sign a wider limit.") % {"why": why}
+        )
 
 
 def in_words(limit: RailLimit) -> str:

@@ -30,7 +30,7 @@ from administration.fields import db_now
 from administration.people.models import User
 from administration.rails.interface import Accepted, AlreadyKnown, Outcome, Rail, RailClass, RailDown, Rejected, Unknown
 from administration.record import log
-from administration.returns import batches, evidence, quarantine, routes
+from administration.returns import batches, evidence, limits, quarantine, routes
 from administration.returns.models import (
     Attempt,
     AttemptState,
@@ -87,7 +87,8 @@ def step(job: Job) -> Progress:
         _ring_helpers(batch.pk)
     lapse(batch, rail)
     until = time.monotonic() + STEP_SECONDS
-    while send_one(batch, rail) and time.monotonic() < until:
+    went = send_one(batch, rail)
+    while went and time.monotonic() < until and send_one(batch, rail):
         pass
     open_parts, resting, sent, worst = _left(batch)
     if not open_parts and not resting:
@@ -111,6 +112,8 @@ def step(job: Job) -> Progress:
         )
     if open_parts and waits_for_its_time(batch):
         return Progress("sending", sent, "waiting for its time", rests=True)
+    if open_parts and not went and _waits_for_a_limit(batch):
+        return Progress("sending", sent, "waiting for a limit", rests=True)
     time.sleep(0.05 if open_parts else 0.25)
     return Progress("sending", sent, "waiting for the rail" if resting else "sending", rests=not open_parts)
 
@@ -119,6 +122,21 @@ def waits_for_its_time(batch: Batch) -> bool:
     """The hours of its rail are over, or its round is paused: nothing of it is claimed before."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT batch_waits_for_its_time(%s)", [batch.pk])
+        return bool(cursor.fetchone()[0])
+
+
+def _waits_for_a_limit(batch: Batch) -> bool:
+    """What is left to be sent would go over a limit of its rail now. Refused where all of it always would."""
+    inside = [SubmissionState.PREPARED, SubmissionState.SIGNED]
+    left = list(batch.submissions.filter(state__in=inside).order_by("part").values_list("pk", "part"))
+    if not left:
+        return False
+    never = limits.never_fit(batch)
+    others = batch.submissions.filter(state__in=[SubmissionState.SUBMITTING, SubmissionState.UNKNOWN])
+    if all(part in never for _pk, part in left) and not others.exists():
+        raise limits.NeverFits(_("%(why)s Have two people sign a wider limit, or decline it.") % {"why": never[left[0][1]]})
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT part_goes_over_a_limit(%s)", [left[0][0]])
         return bool(cursor.fetchone()[0])
 
 
@@ -134,8 +152,9 @@ def due() -> list[int]:
               AND NOT EXISTS (
                   SELECT FROM cases_stop s WHERE s.case_id = b.case_id AND s.lifted_at IS NULL AND s.rail IN ('', b.rail))
               AND EXISTS (
-                  SELECT FROM returns_submission s WHERE s.batch_id = b.id AND (
-                      s.state IN ('prepared', 'signed')
+                  SELECT FROM returns_submission s LEFT JOIN parts_above_a_limit(b.id) a ON a.part = s.part
+                  WHERE s.batch_id = b.id AND (
+                      s.state IN ('prepared', 'signed') AND a.part IS NULL
                       OR s.state IN ('submitting', 'unknown') AND coalesce(s.lease_until, '-infinity') < clock_timestamp()))
             ORDER BY b.id LIMIT 20
             """,

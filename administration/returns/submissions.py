@@ -26,7 +26,7 @@ from administration.errors import Refused
 from administration.people.models import User
 from administration.rails.interface import CarriedRail, Item, Prepared, Rail
 from administration.record import covers, log
-from administration.returns import batches, parts, planning, quarantine, routes, sending, steering
+from administration.returns import batches, limits, parts, planning, quarantine, routes, sending, steering
 from administration.returns.models import (
     AssetReturn,
     AttemptState,
@@ -362,6 +362,8 @@ def carry_out(batch: Batch, *, by: User, at: datetime) -> int:
         )
     stepped = _carry(inside)
     if not stepped:
+        for why in limits.never_fit(batch).values():
+            raise limits.NeverFits(_("%(why)s Have two people sign a wider limit, or decline it.") % {"why": why})
         raise NotSent(_("The next file of %(batch)s would go over a limit of its rail. Carry it later.") % {"batch": batch})
     log.append(
         batch.case, "batch.carried_out", subject=batch, by=by, at=at, body={"reference": batch.reference, "parts": stepped}

@@ -60,6 +60,7 @@ PHASES: dict[str, Any] = {  # what a job says it is at, in words
     "sent": lazy("sent"),
     "waiting for the rail": lazy("waiting for the rail"),
     "waiting for its time": lazy("waiting for the rail's hours, or for the round to be resumed"),
+    "waiting for a limit": lazy("waiting until a limit of the rail lets more through"),
     "taking back": lazy("taking back"),
     "taken back": lazy("taken back"),
     "giving destinations": lazy("giving destinations"),

@@ -44,6 +44,26 @@ BEGIN
     RETURN false;
 END $$;
 
+-- The parts of a batch that go over a limit by themselves, and so would wait for ever; of which asset ('' : of returns) they
+-- hold how much, and the narrowest limit.
+CREATE FUNCTION parts_above_a_limit(p_batch bigint) RETURNS TABLE (part integer, asset text, held numeric, at_most numeric)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    WITH newest AS (
+        SELECT DISTINCT ON (l.asset_id, l.seconds) l.asset_id, l.at_most
+        FROM returns_batch b JOIN returns_raillimit l ON l.case_id = b.case_id AND l.rail = b.rail AND l.kind = 'rate'
+        WHERE b.id = p_batch ORDER BY l.asset_id, l.seconds, l.id DESC
+    ), cap AS (
+        SELECT asset_id, min(at_most) AS at_most FROM newest GROUP BY asset_id
+    )
+    SELECT r.part, coalesce(a.code, ''), CASE WHEN a.id IS NULL THEN count(*) ELSE sum(r.amount) END, cap.at_most
+    FROM cap
+    LEFT JOIN books_asset a ON a.id = cap.asset_id
+    JOIN returns_assetreturn r ON r.batch_id = p_batch AND r.state = 'batched' AND (a.id IS NULL OR r.asset_id = a.id)
+    GROUP BY r.part, a.id, a.code, cap.at_most
+    HAVING CASE WHEN a.id IS NULL THEN count(*) ELSE sum(r.amount) END > cap.at_most
+    ORDER BY 1, 2
+$$;
+
 -- --- The submission ------------------------------------------------------------------------------
 -- Its states move through four functions only. Its bytes never change.
 
@@ -123,8 +143,22 @@ BEGIN
     )
     ORDER BY c.state = 'unknown', c.part, c.version
     LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
-    IF next_one IS NULL OR batch_waits_for_its_time(p_batch) OR part_goes_over_a_limit(next_one) THEN
+    IF next_one IS NULL OR batch_waits_for_its_time(p_batch) THEN
         RETURN;
+    END IF;
+    IF part_goes_over_a_limit(next_one) THEN
+        -- What is in doubt does not wait behind it, and neither does the rest behind one that never fits.
+        SELECT c.id INTO next_one FROM returns_submission c
+        WHERE c.batch_id = p_batch AND c.part NOT IN (SELECT a.part FROM parts_above_a_limit(p_batch) a) AND (
+            c.state IN ('prepared', 'signed')
+            OR c.state = 'unknown' AND coalesce(c.lease_until, '-infinity') <= least(p_before, clock_timestamp())
+                AND p_before IS NOT NULL
+        )
+        ORDER BY c.state <> 'unknown', c.part, c.version
+        LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED;
+        IF next_one IS NULL OR part_goes_over_a_limit(next_one) THEN
+            RETURN;
+        END IF;
     END IF;
     RETURN QUERY
     UPDATE returns_submission s
