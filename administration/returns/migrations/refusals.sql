@@ -236,6 +236,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
     wrong record;
     many bigint;
+    another boolean;
 BEGIN
     EXECUTE $q$
     SELECT n.reference,
@@ -276,19 +277,24 @@ BEGIN
         RAISE EXCEPTION 'return_joins_a_draft_batch_of_its_round_and_rail_only: %', wrong.reference USING ERRCODE = '23514';
     END IF;
 
-    -- Another destination is one that is there, of the same claim and asset.
+    -- Another destination is one that is there, of the same claim and asset. Most statements give none another, and read none.
     EXECUTE $q$
-    SELECT n.reference
-    FROM old_rows o
-    JOIN new_rows n ON n.id = o.id
-    LEFT JOIN destinations_destination d ON d.id = n.destination_id
-    LEFT JOIN register_claimline l ON l.id = n.claim_line_id
-    WHERE n.destination_id <> coalesce(o.destination_id, 0)
-      AND (d.claim_id, d.asset_id) IS DISTINCT FROM (l.claim_id, n.asset_id)
-    $q$ INTO wrong;
-    GET DIAGNOSTICS many = ROW_COUNT;
-    IF many > 0 THEN
-        RAISE EXCEPTION 'return_goes_where_its_claim_says: %', wrong.reference USING ERRCODE = '23503';
+    SELECT EXISTS (SELECT FROM old_rows o JOIN new_rows n ON n.id = o.id WHERE n.destination_id <> coalesce(o.destination_id, 0))
+    $q$ INTO another;
+    IF another THEN
+        EXECUTE $q$
+        SELECT n.reference
+        FROM old_rows o
+        JOIN new_rows n ON n.id = o.id
+        LEFT JOIN destinations_destination d ON d.id = n.destination_id
+        LEFT JOIN register_claimline l ON l.id = n.claim_line_id
+        WHERE n.destination_id <> coalesce(o.destination_id, 0)
+          AND (d.claim_id, d.asset_id) IS DISTINCT FROM (l.claim_id, n.asset_id)
+        $q$ INTO wrong;
+        GET DIAGNOSTICS many = ROW_COUNT;
+        IF many > 0 THEN
+            RAISE EXCEPTION 'return_goes_where_its_claim_says: %', wrong.reference USING ERRCODE = '23503';
+        END IF;
     END IF;
 
     -- Settled means: an attempt settled it. Not settled any more means: no attempt holds it.
