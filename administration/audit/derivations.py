@@ -47,10 +47,12 @@ ORDER BY r.reference LIMIT 1
 """
 
 # Settled means: one attempt settled, and one line of evidence of exactly its amount was applied to it. A bank's line names
-# no return: what is matched to it comes to exactly its amount (the debit of a whole file, a credit somebody recognised).
+# no return: what is matched to it, or was paid twice by it, comes to exactly its amount (the debit of a whole file, a
+# credit somebody recognised).
 SETTLED = """
 WITH unnamed AS MATERIALIZED (
-    SELECT e.id, sum(m.amount) = e.amount AS spent
+    SELECT e.id, sum(m.amount) + coalesce((
+        SELECT sum(v.amount) FROM returns_overpayment v WHERE v.line_id = e.id), 0) = e.amount AS spent
     FROM returns_evidenceline e JOIN returns_match m ON m.line_id = e.id
     WHERE e.case_id = %(case)s AND e.reference = '' GROUP BY e.id
 ), applied AS MATERIALIZED (
@@ -79,6 +81,19 @@ WHERE r.case_id = %(case)s AND (
     OR r.state = 'returned' AND coalesce(t.returned, 0) = 0
 )
 ORDER BY r.reference LIMIT 1
+"""
+
+# That something was never paid, and whatever else people found, rests on a correction that was signed and taken.
+FOUND = """
+SELECT e.name FROM returns_evidence e LEFT JOIN returns_correction c ON c.id = e.correction_id
+WHERE e.case_id = %(case)s
+  AND (e.correction_id IS NOT NULL
+       OR e.id IN (SELECT l.evidence_id FROM returns_evidenceline l WHERE l.case_id = %(case)s AND l.kind = 'dead'))
+  AND NOT EXISTS (
+      SELECT FROM cases_approvalrequest q
+      WHERE q.case_id = e.case_id AND q.act = 'returns.correct' AND q.object_id = c.id AND q.state IN ('granted', 'suspended')
+        AND q.content_sha256 = correction_sha256(c) AND c.finding <> '' AND c.applied_at IS NOT NULL)
+ORDER BY e.id LIMIT 1
 """
 
 # What is granted, or was until a succession, was signed by those its event names, by as many as it and its act need.
@@ -126,6 +141,8 @@ def returns(case: Any) -> str | None:
         return _("return %(return)s is %(state)s, which its attempts and the evidence applied to them do not say") % {
             "return": row[0], "state": row[1],
         }  # fmt: skip
+    if row := _first(FOUND, case):
+        return _("the evidence “%(name)s” is what people found, and no two of them have signed it") % {"name": row[0]}
     return None
 
 

@@ -14,7 +14,8 @@ In this order it checks:
    under no head yet;
 4. every approval was signed, event by event, by those it names, by as many as it needs, the preparer not among them;
    every manifest of which anything was tried was frozen once and approved; every return that went out is what it says;
-5. every settled return has one settled attempt and one applied line of evidence of its amount, and no other has;
+5. every settled return has one settled attempt and one applied line of evidence of its amount, and no other has; what
+   people found, where no rail answered, was signed for, and that something was never paid only they can say;
 6. the rows that bulk events speak for are what they were, and say what the returns say; whatever was scheduled or
    cancelled was so by an event;
 7. counts and sums are those of the population statement.
@@ -183,12 +184,17 @@ class Pull:
         self.ended: set[str] = set()  # appointments
         self.granted: defaultdict[str, set[str]] = defaultdict(set)  # act → hashes of what was approved
         self.again: dict[str, tuple[str, str, str]] = {}  # return that follows another → that, asset, amount
+        self.found: dict[str, tuple[int, str, str]] = {}  # evidence that people found → event, what, what they signed
+        # batch and return (or none: a whole file) that were paid after all → event, what two people signed
+        self.corrected: dict[tuple[str, str], tuple[int, str]] = {}
+        self.overpaid: defaultdict[bytes, int] = defaultdict(int)  # a bank's line → what it paid a second time
         self.cancelling: set[str] = set()  # rounds that are being taken back
         self.cancelled: set[str] = set()  # returns that an event cancelled
         self.unsaid: set[str] = set()  # returns that are cancelled, and nothing says so yet
         self.covers: dict[int, tuple[str, Line]] = {}  # event → kind and cover
         self.manifests: dict[str, dict[str, str]] = {}  # batch → reference → what was frozen
         self.untried: dict[str, str] = {}  # batch → why nothing can have been tried of it
+        self.given_up: set[str] = set()  # voided batches: whatever was tried of them is dead
         self.returns: dict[str, Return] = {}
         self.sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         self.evidence_lines: dict[bytes, str] = {}  # fingerprint → what it says
@@ -306,6 +312,12 @@ class Pull:
         elif kind == "case.succeeded":
             signed = [request.signed.get(body["predecessor"]) for request in self.requests.values()]
             self.ended |= {signature[1] for signature in signed if signature}
+        elif kind == "correction.applied" and "batch" in body:
+            self.corrected[body["batch"], body["return"]] = (number, body["signed_for"])
+        elif kind == "overpayment.found" and "line" in body:
+            self.overpaid[bytes.fromhex(body["line"])] += int(body["amount"])
+        elif kind == "evidence.received" and body.get("finding"):
+            self.found[body["sha256"]] = (number, body["finding"], body["found_under"])
         elif kind == "return.scheduled_again":
             self.again[body["reference"]] = (body["after"], body["asset"], body["amount"])
         elif kind == "return.cancelled":
@@ -374,6 +386,12 @@ class Pull:
         for mine in self.my_heads:
             if mine["size"] not in signed:
                 raise Misfit(f"Your own head {mine['size']} is not among the heads of this pull.")
+        for number, finding, signed_for in self.found.values():
+            if signed_for not in self.granted["returns.correct"]:
+                raise Misfit(f"Event {number} takes in what was found ({finding.replace('_', ' ')}), which nobody signed.")
+        for number, signed_for in self.corrected.values():
+            if signed_for not in self.granted["returns.correct"]:
+                raise Misfit(f"Event {number} corrects what became of something, which nobody signed.")
         if self.unsealed() != int(self.population["events"]["unsealed"]):
             raise Misfit(
                 f"{self.unsealed()} events are under no head, but the pull states {self.population['events']['unsealed']}."
@@ -392,8 +410,10 @@ class Pull:
         number, frozen = self.frozen[batch]
         if sha256 != frozen or line["sha256"] != frozen:
             raise Misfit(f"The manifest of batch {batch} is not the one that event {number} froze.")
-        if line["state"] in ("frozen", "voided"):
-            self.untried[batch] = f"which is {line['state']}"
+        if line["state"] == "frozen":
+            self.untried[batch] = "which is frozen"
+        if line["state"] == "voided":
+            self.given_up.add(batch)
         if sha256 not in self.granted["returns.batch"]:
             self.untried[batch] = "whose manifest nobody approved"
             if line["state"] not in ("frozen", "voided"):
@@ -451,9 +471,16 @@ class Pull:
             raise Misfit(f"Return {reference} was tried in batch {batch}, whose manifest does not name it.")
         if batch in self.untried:
             raise Misfit(f"Return {reference} was tried in batch {batch}, {self.untried[batch]}.")
+        if batch in self.given_up and line["state"] != "dead":
+            raise Misfit(f"Return {reference} is {line['state']} in batch {batch}, which was given up before anything left.")
         self.returns[reference].tries += ((intern(batch), intern(line["state"])),)
 
     def evidence_line(self, line: Line) -> None:
+        finding = self.found.get(line["evidence"], (0, "", ""))[1]
+        if finding and line["kind"] != {"paid": "settled"}.get(finding, "dead"):
+            raise Misfit(f"Return {line['reference']}: people found {finding.replace('_', ' ')}, the line says {line['kind']}.")
+        if line["kind"] == "dead" and not finding:
+            raise Misfit(f"Return {line['reference']}: a line says that it was never paid, but no two people found that.")
         said = SEPARATOR.join((line["kind"], line["reference"], line["asset"], line["amount"]))
         self.evidence_lines[bytes.fromhex(line["fingerprint"])] = said
 
@@ -478,9 +505,10 @@ class Pull:
 
     def returns_are_read(self) -> None:
         self.evidence_lines.clear()
-        for fingerprint, (said, given) in self.unnamed.items():
-            if given != said:
-                raise Misfit(f"{given} is matched to the line of evidence {fingerprint.hex()}, which says {said}.")
+        for fingerprint, (said, spent) in self.unnamed.items():
+            total = spent + self.overpaid[fingerprint]
+            if total != said:
+                raise Misfit(f"{total} is matched to the line of evidence {fingerprint.hex()}, which says {said}.")
         for reference, owed in self.returns.items():
             state, tries = owed.state, owed.tries
             settled = [tried for tried, became in tries if became == "settled"]
@@ -490,6 +518,8 @@ class Pull:
                 raise Misfit(f"Return {reference} is {state}, but its attempts say otherwise: {dict(tries)}.")
             for tried, became in tries:
                 kinds = sorted(kind for batch, kind, _ in owed.applied if batch == tried)
+                if became in ("settled", "returned") and not {(tried, reference), (tried, "")}.isdisjoint(self.corrected):
+                    kinds = [kind for kind in kinds if kind not in ("refused", "dead")]  # it was paid after all
                 wanted = {"settled": ["settled"], "returned": ["returned", "settled"]}.get(became)
                 if (wanted is not None and kinds != wanted) or (wanted is None and "settled" in kinds):
                     raise Misfit(

@@ -2,8 +2,8 @@
 Corrections: the steps backwards, each signed by two people, each taken once.
 
 What was settled was not (a recalled transfer, a deep reorganisation of a chain); what was refused or dead was paid
-after all. The database takes such a step only with its signed correction. And one step forwards: that a part whose
-outcome nobody can ask for was never paid (doubt.py).
+after all. The database takes such a step only with its signed correction. And steps forwards: what became of a part, or
+of one return in it, whose outcome nobody answers for (doubt.py).
 
     NotCorrected   the correction cannot be asked for, or taken
 """
@@ -19,7 +19,7 @@ from administration.cases.models import ApprovalRequest, Case
 from administration.errors import Refused
 from administration.people.models import User
 from administration.record import log
-from administration.returns import doubt
+from administration.returns import debited, doubt
 from administration.returns.models import (
     AssetReturn,
     Attempt,
@@ -46,27 +46,58 @@ def propose(
     case: Case, thing: AssetReturn | Attempt | Submission, to_state: str, *, reason: str, evidence: bytes, by: User, at: datetime
 ) -> ApprovalRequest:
     """Ask two people for one step backwards, with the paper that says why."""
-    appointments.require(case, by, "returns.evidence", at=at)
-    machine = next(name for name, model in MACHINES.items() if isinstance(thing, model))
-    listed = Transition.objects.filter(machine=machine, from_state=thing.state, to_state=to_state, people__gte=2)
-    if isinstance(thing, Submission) and (thing.state, to_state) == doubt.STEP:
-        doubt.refuse_unless_in_doubt(thing, at=at)
+    listed = Transition.objects.filter(machine=_machine(thing), from_state=thing.state, to_state=to_state, people__gte=2)
+    if isinstance(thing, Submission) and (thing.state, to_state) == debited.STEP:
+        debited.refuse_unless_debited(thing)
+    elif isinstance(thing, Submission):
+        raise NotCorrected(_("No rail of this version takes a settlement back. It comes back as a return."))
     elif not listed.exists():
         raise NotCorrected(
             _("From %(from)s to %(to)s is no step that two people can sign.") % {"from": thing.state, "to": to_state}
         )
+    return _ask(case, thing, to_state, "", reason=reason, evidence=evidence, by=by, at=at)
+
+
+@transaction.atomic
+def find(
+    case: Case, thing: Attempt | Submission, finding: str, *, reason: str, evidence: bytes, by: User, at: datetime
+) -> ApprovalRequest:
+    """Ask two people to sign what became of something in doubt, with the paper that shows it."""
+    doubt.refuse_unless_in_doubt(thing, finding, at=at)
+    return _ask(case, thing, doubt.step(thing, finding), finding, reason=reason, evidence=evidence, by=by, at=at)
+
+
+def _ask(
+    case: Case, thing: AssetReturn | Attempt | Submission, to_state: str, finding: str, *, reason: str, evidence: bytes,
+    by: User, at: datetime,
+) -> ApprovalRequest:  # fmt: skip
+    appointments.require(case, by, "returns.evidence", at=at)
+    machine = _machine(thing)
     if not reason.strip() or not evidence:
         raise NotCorrected(_("A correction needs its reason and the paper that shows it."))
+    with connection.cursor() as cursor:  # pressed twice at once: the second waits, and is told
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [f"returns.correct.{machine}", thing.pk])
+    if Correction.objects.filter(machine=machine, object_id=thing.pk, applied_at__isnull=True, rejected_at__isnull=True).exists():
+        raise NotCorrected(_("A correction of this waits for signatures already. Have it signed or turned down first."))
     made = Correction.objects.create(
-        case=case, machine=machine, object_id=thing.pk, from_state=thing.state, to_state=to_state, reason=reason,
+        case=case, machine=machine, object_id=thing.pk, from_state=thing.state, to_state=to_state, finding=finding, reason=reason,
         evidence_sha256=archive.keep(evidence), by=by, at=at,
     )  # fmt: skip
     asked = approvals.request(made, case=case, act=ACT, content_sha256=content(made.pk), by=by, at=at)
     log.append(
         case, "correction.proposed", subject=made, by=by, at=at,
-        body={"machine": machine, "from": made.from_state, "to": to_state, "reason": reason},
+        body={"machine": machine, "from": made.from_state, "to": to_state, "finding": finding, "reason": reason},
     )  # fmt: skip
     return asked
+
+
+def _machine(thing: AssetReturn | Attempt | Submission) -> str:
+    return next(name for name, model in MACHINES.items() if isinstance(thing, model))
+
+
+def rejected(request: ApprovalRequest, by: User, at: datetime) -> None:
+    """Turned down: nobody takes the step, and another may be asked for."""
+    Correction.objects.filter(pk=request.object_id, applied_at__isnull=True).update(rejected_at=at)
 
 
 def content(correction_id: int) -> bytes:
@@ -79,27 +110,34 @@ def content(correction_id: int) -> bytes:
 def signed(request: ApprovalRequest, by: User, at: datetime) -> None:
     """With the last signature: take the step, and move what hangs on it."""
     made = Correction.objects.select_related("case").get(pk=request.object_id)
-    if made.machine == "submission" and (made.from_state, made.to_state) == doubt.STEP:
-        moved = doubt.declare_dead(made, by=by, at=at)
+    if made.finding:
+        moved = doubt.declare(made, by=by, at=at)
     elif made.machine == "submission":
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT submission_step(ARRAY[%s]::bigint[], %s, %s)", [made.object_id, made.from_state, made.to_state]
-            )
-            moved = int(cursor.fetchone()[0])
+        moved = debited.correct(made, by=by, at=at)
     elif made.machine == "attempt":
-        moved = _attempt(made, at=at)
+        moved = _attempt(made, by=by, at=at)
     else:
         raise NotCorrected(_("Correct the attempt; its return follows."))
     if moved != 1:
         raise NotCorrected(_("It is not %(from)s any more. Look again.") % {"from": made.from_state})
     log.append(
         made.case, "correction.applied", subject=made, by=by, at=at,
-        body={"machine": made.machine, "from": made.from_state, "to": made.to_state, "reason": made.reason},
+        body={
+            "machine": made.machine, "from": made.from_state, "to": made.to_state, "finding": made.finding, "reason": made.reason,
+            **_of_what(made), "signed_for": content(made.pk).hex(),
+        },
     )  # fmt: skip
 
 
-def _attempt(made: Correction, *, at: datetime) -> int:
+def _of_what(made: Correction) -> dict[str, str]:
+    """In names that a stranger to our rows knows: of which batch, and of which return where it is not of a whole part."""
+    if made.machine == "submission":
+        return {"batch": Submission.objects.select_related("batch").get(pk=made.object_id).batch.reference, "return": ""}
+    attempt = Attempt.objects.select_related("batch", "asset_return").get(pk=made.object_id)
+    return {"batch": attempt.batch.reference, "return": attempt.asset_return.reference}
+
+
+def _attempt(made: Correction, *, by: User, at: datetime) -> int:
     """
     Refused or dead → settled: it was paid after all, and a line of evidence says so.
 
@@ -138,7 +176,7 @@ def _attempt(made: Correction, *, at: datetime) -> int:
             made.case, kind, key=f"correct:{made.pk}:{kind}", rows=[(row.claim_line_id, row.amount)],
             subject=("return", row.reference), by=made.by, at=at,
         )  # fmt: skip
-    Match.objects.filter(pk=match.pk).update(applied_at=at)
+    debited.applied(made.case, [match.pk], by=by, at=at)
     EvidenceLine.objects.filter(pk=line.pk).update(problem="")
     return moved
 

@@ -171,13 +171,19 @@ def cursor_of(case: Case, rail_code: str) -> str:
 
 
 def accept_what_was_seen(case: Case) -> int:
-    """Parts whose outcome was unknown and which the rail's statement names were accepted after all."""
+    """
+    Parts whose outcome was unknown and which the rail's statement names were accepted after all.
+
+    What the rail had said before the doubt began does not end it, and neither does what people found of one return.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT submission_step(coalesce(array_agg(s.id), '{}'), 'unknown', 'accepted')
                FROM returns_submission s JOIN returns_batch b ON b.id = s.batch_id
                WHERE b.case_id = %s AND s.state = 'unknown' AND EXISTS (
-                   SELECT FROM returns_evidenceline e WHERE e.case_id = b.case_id AND e.part = s.rail_key)""",
+                   SELECT FROM returns_evidenceline e JOIN returns_evidence v ON v.id = e.evidence_id
+                   WHERE e.case_id = b.case_id AND e.part = s.rail_key AND v.correction_id IS NULL
+                     AND v.received_at >= coalesce(s.doubted_at, '-infinity'))""",
             [case.pk],
         )
         (many,) = cursor.fetchone()

@@ -129,6 +129,16 @@ FROM (
         WHEN r.amount <> l.amount OR a.code <> l.asset_code THEN 'other_amount'
         WHEN s.state = 'prepared' THEN 'not_sent'
         WHEN t.id IS NULL THEN 'no_attempt'
+        -- The rail says at last, and for the first time, what two people had found: nothing is left to decide.
+        WHEN EXISTS (
+            SELECT FROM returns_match m JOIN returns_evidenceline d ON d.id = m.line_id
+            JOIN returns_evidence v ON v.id = d.evidence_id
+            WHERE m.attempt_id = t.id AND m.applied_at IS NOT NULL AND v.correction_id IS NOT NULL
+              AND (d.kind, t.state, l.kind) IN (('settled', 'settled', 'settled'), ('dead', 'dead', 'refused'), ('dead', 'dead', 'dead'))
+        ) AND NOT EXISTS (
+            SELECT FROM returns_evidenceline o JOIN returns_evidence v ON v.id = o.evidence_id
+            WHERE o.case_id = l.case_id AND o.reference = l.reference AND o.part = l.part AND o.kind = l.kind
+              AND v.correction_id IS NULL AND o.id < l.id) THEN ''
         WHEN l.kind = 'settled' AND (t.state = 'settled' OR EXISTS (
             SELECT FROM returns_match m JOIN returns_evidenceline d ON d.id = m.line_id
             WHERE m.attempt_id = t.id AND d.kind = 'settled' AND t.state IN ('pending', 'unknown'))) THEN 'settled_twice'

@@ -218,6 +218,7 @@ class Submission(models.Model):
     sent_at = models.DateTimeField(null=True)
     tries = models.PositiveIntegerField(default=0)
     answer = models.JSONField(null=True)
+    doubted_at = models.DateTimeField(null=True)  # when its outcome became unknown: what was said before ends no doubt
 
     class Meta:
         constraints = [
@@ -292,9 +293,16 @@ class Transition(models.Model):
     people = models.PositiveSmallIntegerField(default=0)  # 2: only under an approval of two people
 
 
+class Finding(models.TextChoices):
+    PAID = "paid", pgettext_lazy("finding", "Paid")
+    NOT_PAID = "not_paid", pgettext_lazy("finding", "Not paid")
+
+
 class Correction(models.Model):
     """
     One step backwards that two people must sign: what was settled was not, what was dead was paid after all.
+
+    Or what became of a part, or of one attempt in it, whose outcome nobody can ask for: paid, or not paid.
 
     Its approval ("returns.correct") carries the step once; taking the step marks it applied.
     """
@@ -308,20 +316,38 @@ class Correction(models.Model):
     evidence_sha256 = models.BinaryField(max_length=32)
     by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
     at = models.DateTimeField()
+    finding = models.CharField(max_length=8, choices=Finding, blank=True, default="")  # of what is in doubt
     applied_at = models.DateTimeField(null=True)
+    rejected_at = models.DateTimeField(null=True)  # nobody takes it any more: another may be asked for
     # A return follows its attempt: its own step rests on the signatures under the attempt's correction.
     under = models.ForeignKey("self", models.PROTECT, null=True, related_name="followed_by")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["machine", "object_id"], condition=Q(applied_at__isnull=True), name="one_open_correction_of_a_thing"
-            )
+                fields=["machine", "object_id"], condition=Q(applied_at__isnull=True, rejected_at__isnull=True),
+                name="one_open_correction_of_a_thing",
+            ),
+            models.CheckConstraint(
+                condition=Q(finding="") & ~Q(from_state="unknown")
+                | Q(finding="paid", from_state="unknown", machine="submission", to_state="accepted")
+                | Q(finding="paid", from_state="unknown", machine="attempt", to_state="settled")
+                | Q(finding="not_paid", from_state="unknown", machine="submission", to_state__in=["dead", "accepted"])
+                | Q(finding="not_paid", from_state="unknown", machine="attempt", to_state="dead"),
+                name="finding_ends_a_doubt",
+            ),
+            models.CheckConstraint(
+                condition=Q(applied_at__isnull=True) | Q(rejected_at__isnull=True), name="correction_is_applied_or_rejected"
+            ),
         ]
 
 
 class Evidence(models.Model):
-    """One statement, report or observation as received; the same bytes twice are no news."""
+    """
+    One statement, report or observation as received; the same bytes twice are no news.
+
+    Or what two people found, on the paper they signed.
+    """
 
     case = models.ForeignKey("cases.Case", models.PROTECT, related_name="evidence")
     rail = models.CharField(max_length=20)
@@ -332,6 +358,7 @@ class Evidence(models.Model):
     cursor = models.TextField(blank=True, default="")  # a page of the rail's own statement: where the next begins
     received_by = models.ForeignKey("people.User", models.PROTECT, null=True, related_name="+")
     received_at = models.DateTimeField()
+    correction = models.OneToOneField(Correction, models.PROTECT, null=True, related_name="evidence")  # null: of the rail itself
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["case", "sha256"], name="evidence_is_received_once")]

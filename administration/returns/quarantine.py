@@ -23,7 +23,7 @@ from administration.cases import stops
 from administration.cases.models import Case
 from administration.errors import Refused
 from administration.fields import db_now
-from administration.rails.interface import RailClass, RailDown
+from administration.rails.interface import CarriedRail, RailClass, RailDown
 from administration.record import heads, log
 from administration.record.models import Counter
 from administration.returns import evidence, matching, routes
@@ -166,7 +166,7 @@ def _doubt_what_may_have_been_sent(case: Case) -> list[str]:
         for step in (("prepared", "exported"), ("exported", "unknown")):
             cursor.execute("SELECT submission_step(%s, %s, %s)", [ids, *step])
     for _pk, _key, batch_id, part, rail in found:
-        if routes.rail(rail).rail_class == RailClass.R3:
+        if routes.rail(rail).rail_class == RailClass.R3 or isinstance(routes.rail(rail), CarriedRail):
             Attempt.objects.filter(batch_id=batch_id, part=part, state=AttemptState.PENDING).update(state=AttemptState.UNKNOWN)
     return [row[1] for row in found]
 

@@ -97,13 +97,13 @@ WHERE l.case_id = (SELECT id FROM cases_case WHERE reference = %(case)s)
 ORDER BY r.reference COLLATE "C", l.kind, fingerprint
 """
 
-# By the evidence that was applied to it: what became of a batch later (money that comes back) is told later.
+# By the evidence that was applied to it: what became of a batch later (money that comes back, a correction) is told later.
 OUTCOME = """
 SELECT r.reference, l.kind, a.code AS asset, m.amount::text AS amount
 FROM returns_batch b JOIN returns_attempt t ON t.batch_id = b.id
 JOIN returns_match m ON m.attempt_id = t.id JOIN returns_evidenceline l ON l.id = m.line_id
 JOIN returns_assetreturn r ON r.id = t.asset_return_id JOIN books_asset a ON a.id = r.asset_id
-WHERE b.reference = %(batch)s AND l.kind <> 'returned'
+WHERE b.reference = %(batch)s AND l.kind <> 'returned' AND m.id <= %(last)s::bigint
 ORDER BY r.reference COLLATE "C", l.kind
 """
 
@@ -144,7 +144,9 @@ def register() -> None:
     approvals.register(pace.ACT, content=pace.content, after=pace.signed)
     pace.register(tuple(LimitKind.values), limits.widened)
     pace.register(("window",), hours.widened)
-    approvals.register(corrections.ACT, content=corrections.content, after=corrections.signed)
+    approvals.register(
+        corrections.ACT, content=corrections.content, after=corrections.signed, rejected=corrections.rejected
+    )
     _give_account()
     from administration.returns import tail_registrations
 

@@ -166,7 +166,7 @@ def due() -> list[int]:
 def take_up_again(batch_id: int) -> None:
     """Start the sending of a batch again after a stop was lifted or the rail was silent, as its approval still stands."""
     batch = Batch.objects.select_related("case", "order").get(pk=batch_id)
-    if not _stands(batch, db_now()):
+    if not stands(batch, db_now()):
         return
     if routes.rail(batch.rail).rail_class == RailClass.R3 and not batch.submissions.filter(
         state__in=[SubmissionState.PREPARED, SubmissionState.SIGNED]
@@ -387,7 +387,8 @@ def require_standing(batch: Batch, at: datetime) -> None:
     approvals.require(batch.case, batches.ACT, batch.pk, content_sha256=bytes(batch.manifest_sha256), at=at)
 
 
-def _stands(batch: Batch, at: datetime) -> bool:
+def stands(batch: Batch, at: datetime) -> bool:
+    """Whether anything of the batch may still be sent. A successor may have turned it down."""
     try:
         require_standing(batch, at)
     except Refused:

@@ -197,7 +197,9 @@ SENTENCES = (
     _("list %(version)s, entry %(entry)s"),
     # what a rail or we said of a return, as its evidence keeps it
     _("found not paid"),
+    _("found paid"),
     _("%(part)s: found not paid"),
+    _("%(part)s: found paid"),
     _("declined"),
     _("a line of another asset or amount"),
     _("unknown to the custodian"),

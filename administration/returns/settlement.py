@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import Max
 from django.utils.translation import gettext_noop
 
 from administration.cases import appointments, stops
@@ -17,8 +18,8 @@ from administration.cases.models import Case
 from administration.fields import numbers
 from administration.people.models import User
 from administration.record import covers, log
-from administration.returns import evidence, failures, matching, planning, statements
-from administration.returns.models import Batch, BatchState, EvidenceLine
+from administration.returns import evidence, failures, matching, planning, unanswered
+from administration.returns.models import Batch, BatchState, EvidenceLine, Match
 from administration.work import jobs
 from administration.work.jobs import Progress
 from administration.work.models import Job
@@ -63,7 +64,7 @@ def step(job: Job) -> Progress:
             return Progress(following, job.done + applied.count, "settling")
         phase = "close"
     if phase == "close":
-        doubt_undebited(case, at=at)
+        unanswered.doubt(case, at=at)
         close(case, by=by, at=at)
         return Progress("tie", job.done, "closing")
     ties = tie_or_stop(case, at=at)
@@ -219,23 +220,31 @@ def apply(case: Case, after: int, *, by: User | None, at: datetime) -> Applied:
     return Applied(looked_at, count, last)
 
 
-def let_go(case: Case, attempts: dict[int, int], *, by: User | None, at: datetime) -> None:
-    """Apply these matches (match → attempt), which say that nothing was paid, in the caller's transaction."""
-    matches = sorted(attempts)
-    span = f"{matches[0]}-{matches[-1]}"
-    count = _move(
-        case, matches, attempts, LET_GO, RETURNS_AGAIN, "void", span, by=by, at=at, open_states=["pending", "unknown"]
-    )
-    if count != len(matches):
-        raise RuntimeError(f"{len(matches) - count} matches of {span} were not applied.")
+def apply_found(case: Case, attempts: dict[int, int], *, paid: bool, by: User | None, at: datetime) -> None:
+    """Apply these matches (match → attempt), which are what two people found, in the caller's transaction."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        (applied_at,) = cursor.fetchone()
-        cursor.execute(APPLIED, [applied_at, numbers(matches)])
-    cover = covers.cover(
-        "returns.applied", case=case.reference, first=matches[0], last=matches[-1], applied_at=applied_at.isoformat()
-    )
-    log.append(case, "evidence.applied", subject=case, by=by, at=at, covers=cover, body={"dead": len(matches)})
+        cursor.execute(POSITIONS_FIRST, [numbers(sorted(set(attempts.values())))])
+    every = sorted(attempts)
+    for start in range(0, len(every), CHUNK):
+        matches = every[start : start + CHUNK]
+        span = f"{matches[0]}-{matches[-1]}"
+        if paid:
+            count = _move(case, matches, attempts, SETTLE, RETURNS_SETTLED, "settle", span, by=by, at=at)
+        else:
+            count = _move(
+                case, matches, attempts, LET_GO, RETURNS_AGAIN, "void", span, by=by, at=at, open_states=["pending", "unknown"]
+            )
+        if count != len(matches):
+            raise RuntimeError(f"{len(matches) - count} matches of {span} were not applied.")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            (applied_at,) = cursor.fetchone()
+            cursor.execute(APPLIED, [applied_at, numbers(matches)])
+        cover = covers.cover(
+            "returns.applied", case=case.reference, first=matches[0], last=matches[-1], applied_at=applied_at.isoformat()
+        )
+        kind = "settled" if paid else "dead"
+        log.append(case, "evidence.applied", subject=case, by=by, at=at, covers=cover, body={kind: len(matches)})
 
 
 def _sorted(found: list[tuple[int, str, int, int, bool]], states: dict[int, str]) -> tuple[dict[str, list[int]], list[int]]:
@@ -319,13 +328,6 @@ def _finish_parts(matches: list[int]) -> None:
         )
 
 
-def doubt_undebited(case: Case, *, at: datetime) -> None:
-    """Bank files whose debit never came while it could: their outcome is unknown, and people find it out."""
-    parts = statements.doubt_undebited(case, at=at)
-    if parts:
-        log.append(case, "submission.undebited", subject=case, by=None, at=at, body={"parts": parts})
-
-
 # --- closing ------------------------------------------------------------------------------------
 
 # A statement may be quicker than the answer to the call: such a part was spoken of to the end before it was accepted.
@@ -364,7 +366,8 @@ def close(case: Case, *, by: User | None, at: datetime) -> None:
     for batch in Batch.objects.filter(pk__in=done).order_by("pk"):
         Batch.objects.filter(pk=batch.pk, state=BatchState.SETTLING).update(state=BatchState.CLOSED)
         batch.conflict_keys.filter(released_at__isnull=True).update(released_at=at)
-        cover = covers.cover("returns.outcome", batch=batch.reference)
+        last = Match.objects.filter(attempt__batch=batch).aggregate(last=Max("pk"))["last"] or 0
+        cover = covers.cover("returns.outcome", batch=batch.reference, last=last)
         log.append(
             case, "batch.closed", subject=batch, by=by, at=at, body={"reference": batch.reference}, covers=cover
         )

@@ -26,7 +26,7 @@ from administration.errors import Refused
 from administration.people.models import User
 from administration.rails.interface import CarriedRail, Item, Prepared, Rail
 from administration.record import covers, log
-from administration.returns import batches, limits, parts, planning, quarantine, routes, sending, steering
+from administration.returns import batches, halfway, limits, parts, planning, quarantine, routes, sending, steering
 from administration.returns.models import (
     AssetReturn,
     AttemptState,
@@ -42,7 +42,7 @@ from administration.work.jobs import Progress
 from administration.work.models import Job
 from claims.register import positions, tie_out
 
-JOB = "returns.export"
+JOB = halfway.JOB
 CHUNK = 5_000  # returns of one transaction of the export
 NAMED = 10  # how many returns a refusal names
 
@@ -178,8 +178,8 @@ def step(job: Job) -> Progress:
     require_approval(batch, at=at)
     rail = routes.rail(batch.rail)
     steering.refuse_if_paused(batch.round)
+    _require_version(batch, rail)
     if rail.needs_export:  # a file goes whole, so nothing of it is made yet
-        _require_version(batch, rail)
         refuse_if_shut(batch)
     done, part = job.done, int(job.cursor or "0")
     if not job.cursor:  # an earlier export of this batch may have been stopped half-way: what it made stands
@@ -439,7 +439,9 @@ def resumed(request: ApprovalRequest, by: User, at: datetime) -> Job | None:
 def declined(request: ApprovalRequest, by: User, at: datetime) -> None:
     """The successor does not want a live batch: what has not left the house is given up."""
     batch = Batch.objects.select_related("case").get(pk=request.object_id)
-    if batch.state == BatchState.APPROVED and not batch.attempts.exists():
+    if halfway.is_one(batch):
+        halfway.give_up(batch, reason=request.reason, by=by, at=at)
+    elif batch.state == BatchState.APPROVED:
         batches.give_up(batch, reason=request.reason, by=by, at=at)
     elif batch.state != BatchState.APPROVED and batch.submissions.filter(state=SubmissionState.PREPARED, tries=0).exists():
         decline(batch, reason=request.reason, by=None, at=at)

@@ -86,7 +86,7 @@ class Overpayment(models.Model):
 
     case = models.ForeignKey("cases.Case", models.PROTECT, related_name="overpayments")
     attempt = models.ForeignKey("returns.Attempt", models.PROTECT, related_name="overpayments")
-    line = models.OneToOneField("returns.EvidenceLine", models.PROTECT, related_name="overpayment")
+    line = models.ForeignKey("returns.EvidenceLine", models.PROTECT, related_name="overpayments")
     asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
     amount = UnitsField()
     recovered = UnitsField(default=0)  # Σ of the recoveries carried out; the database counts them
@@ -97,7 +97,9 @@ class Overpayment(models.Model):
             models.CheckConstraint(
                 condition=Q(amount__gt=0, recovered__gte=0, recovered__lte=F("amount")),
                 name="overpayment_recovers_at_most_itself",
-            )
+            ),
+            # A bank's one debit may pay a whole file a second time.
+            models.UniqueConstraint(fields=["line", "attempt"], name="line_overpays_an_attempt_once"),
         ]
 
     @property

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from administration.returns import quarantine, sending
+from administration.returns import quarantine, sending, unanswered
 
 
 @shared_task(name=sending.TASK)
@@ -13,8 +13,12 @@ def send(batch_id: int) -> None:
 
 @shared_task(name="returns.tick")
 def tick() -> None:
-    """The janitor: look where we are, let lapsed leases go, take up what a lifted stop or a silent rail left behind."""
+    """
+    The janitor: look where we are, let lapsed leases go, doubt what nobody answered, take up what a lifted stop or a silent
+    rail left behind.
+    """
     quarantine.look()
     sending.lapse_all()
+    unanswered.look()
     for batch_id in sending.due():
         sending.take_up_again(batch_id)

@@ -213,7 +213,7 @@ TAMPERED = [
      r"Event \d+ \(evidence\.received\) covers rows that were changed since: equal count and sums"),
     ("DELETE FROM returns_match WHERE id = (SELECT min(id) FROM returns_match)", r"Return R\d+ is \w+ in batch T-1-B01-001, but the evidence"),
     ("UPDATE returns_match SET applied_at = NULL WHERE id = (SELECT min(id) FROM returns_match)", r"Return R\d+ is \w+ in batch"),
-    ("UPDATE returns_batch SET state = 'voided'", r"Return R\d+ was tried in batch T-1-B01-001, which is voided"),
+    ("UPDATE returns_batch SET state = 'voided'", r"Return R\d+ is \w+ in batch T-1-B01-001, which was given up before anything left"),
     (f"UPDATE returns_assetreturn SET state = 'cancelled' WHERE id = {LAST}", r"Return R0000000364 is cancelled, but no event says so"),
     ("UPDATE register_claimline SET recorded = recorded + 1, admitted = admitted + 1 WHERE id = (SELECT min(id) FROM register_claimline)",
      r"Event \d+ \(claims\.scheduled\) covers rows that were changed since"),

@@ -115,13 +115,25 @@ def test_a_correction_is_proposed_with_reason_and_paper_and_its_signers_see_what
 
 def test_a_correction_without_its_paper_is_not_asked_for(goto_at):  # noqa: F811
     world = goto_at.world
-    part = sent(world.exported(), NO_ANSWER)
+    accepted(world)
+    row = world.returns()[0]
+    goto_at.do("evidence/receive/", rail="rehearsal", file=statement(line(row, 1, "refused")))
+    settle(goto_at)
 
-    answer = goto_at.look(f"reversals/submission/{part.pk}/", reason="the statement does not have it")
+    answer = goto_at.look(f"reversals/attempt/{Attempt.objects.get(asset_return=row).pk}/", reason="the statement has it")
 
     assert answer.status_code == 400
     assert not Correction.objects.exists()
-    assert "Unknown outcome" in goto_at.see("exceptions/").content.decode()
+
+
+def test_what_is_in_doubt_on_a_rail_that_is_called_again_is_not_for_people_yet(goto_at):  # noqa: F811
+    part = sent(goto_at.world.exported(), NO_ANSWER)
+
+    answer = goto_at.see(f"reversals/submission/{part.pk}/found/")
+
+    assert "may still be on its way" in answer.content.decode()
+    queue = goto_at.see("exceptions/").content.decode()
+    assert "Unknown outcome" in queue and "Say what became of it" not in queue
 
 
 def test_what_came_back_waits_for_a_person_and_is_scheduled_again_to_another_destination(goto_at):  # noqa: F811

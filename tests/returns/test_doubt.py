@@ -151,7 +151,7 @@ def in_doubt(world, monkeypatch):
 def propose(world, **changes):
     part = Submission.objects.get()
     words = {"reason": "not on the statement", "evidence": b"the statement of the day", "by": world.goto, **changes}
-    return corrections.propose(world.case, part, "dead", at=db_now(), **words)
+    return corrections.find(world.case, part, "not_paid", at=db_now(), **words)
 
 
 def test_on_a_rail_that_cannot_be_asked_a_killed_worker_s_part_is_for_people(world, monkeypatch, as_superuser):

@@ -517,9 +517,9 @@ def test_a_signed_correction_carries_its_step_once(world, as_superuser):
     with as_superuser() as cursor:
         cursor.execute("UPDATE returns_attempt SET state = 'settled'")
         cursor.execute(
-            """INSERT INTO returns_correction (case_id, machine, object_id, from_state, to_state, reason, evidence_sha256,
-                   by_id, at)
-               VALUES (%s, 'attempt', %s, 'settled', 'pending', 'recalled', %s, %s, now()) RETURNING id""",
+            """INSERT INTO returns_correction (case_id, machine, object_id, from_state, to_state, finding, reason,
+                   evidence_sha256, by_id, at)
+               VALUES (%s, 'attempt', %s, 'settled', 'pending', '', 'recalled', %s, %s, now()) RETURNING id""",
             [world.case.pk, attempt.pk, sha("paper"), world.goto.pk],
         )
         (correction,) = cursor.fetchone()

@@ -167,8 +167,8 @@ def undebited(world, house, tmp_path):  # noqa: F811
 
 
 def not_paid(world):
-    return corrections.propose(
-        world.case, Submission.objects.get(), "dead", reason="not on the statement", evidence=b"the paper", by=world.goto,
+    return corrections.find(
+        world.case, Submission.objects.get(), "not_paid", reason="not on the statement", evidence=b"the paper", by=world.goto,
         at=db_now(),
     )  # fmt: skip
 

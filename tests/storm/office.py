@@ -272,8 +272,8 @@ class Office:
             if f'"{part.rail_key}"'.encode() in statement:
                 continue
             asked = self.press(
-                lambda part=part: corrections.propose(
-                    case, part, "dead", reason="not on the statement of the closed day", evidence=statement or b"empty",
+                lambda part=part: corrections.find(
+                    case, part, "not_paid", reason="not on the statement of the closed day", evidence=statement or b"empty",
                     by=self.world.goto, at=db_now(),
                 )
             )  # fmt: skip

@@ -34,7 +34,7 @@ from administration.office.pages.returning import (
 )
 from administration.rails.interface import CarriedRail
 from administration.rails.transferee import Transferee
-from administration.returns import batches, hours, routes, steering
+from administration.returns import batches, halfway, hours, routes, steering
 from administration.returns.models import Batch, BatchState, Manifest, Submission, SubmissionState
 
 LARGEST = 10
@@ -251,6 +251,8 @@ class BatchPage(CasePage):
             steering.refuse_before_the_canary(batch)
         except steering.NotSteered as refusal:
             return str(refusal)
+        if halfway.is_one(batch) and not halfway.goes_on(batch):
+            return _("Its export stopped half-way. Export it again: it goes on from there. If it cannot, void it: nothing of it was sent.")
         return ""
 
     def acts(self, batch: Batch) -> list[tuple[Any, str, bool]]:
@@ -260,7 +262,7 @@ class BatchPage(CasePage):
         if self.may("returns.batch"):
             if state == BatchState.DRAFT and batch.prepared_by_id == self.user.pk:
                 found.append((_("Freeze the batch"), self.url("batch-freeze", **own), True))
-            if state in (BatchState.DRAFT, BatchState.FROZEN, BatchState.APPROVED) and not batch.attempts.exists():
+            if state in (BatchState.DRAFT, BatchState.FROZEN, BatchState.APPROVED):
                 found.append((_("Void the batch"), self.url("batch-void", **own), False))
         if self.may("returns.export"):
             if state == BatchState.APPROVED:
@@ -400,16 +402,24 @@ class VoidBatch(ActPage):
 
     def effect(self, data: dict[str, Any]) -> Effect:
         batch = batch_of(self.case, self.kwargs["batch"])
+        made = batch.submissions.count() if halfway.is_one(batch) else 0
         return Effect(
             sentence=_("Batch %(batch)s is given up: its %(count)s returns are scheduled again and wait for another batch.")
             % {"batch": batch.reference, "count": f"{batch.items:,}"},
             button=_("Void the batch"),
             figures=[(_("State now"), batch.get_state_display()), (_("Returns"), f"{batch.items:,}"), (_("Amount"), in_short(self.case, batch.totals))],
+            warnings=[
+                _("Its export stopped half-way: %(made)s of %(parts)s parts are made. Nothing of it was sent, and nothing of it will be.")
+                % {"made": f"{made:,}", "parts": f"{batch.parts:,}"}
+            ] if made else [],
             content_sha256=bytes(batch.manifest_sha256 or b"").hex(),
-        )
+        )  # fmt: skip
 
     def act(self, data: dict[str, Any]) -> Any:
-        return batches.void(batch_of(self.case, self.kwargs["batch"]), reason=data["reason"], by=self.user, at=self.at)
+        batch = batch_of(self.case, self.kwargs["batch"])
+        if halfway.is_one(batch):
+            return halfway.void(batch, reason=data["reason"], by=self.user, at=self.at)
+        return batches.void(batch, reason=data["reason"], by=self.user, at=self.at)
 
     def done(self, result: Any) -> tuple[str, str]:
         return _("Batch %(batch)s is void. Its returns wait for another batch.") % {"batch": result}, self.url("batch-draft")

@@ -10,10 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from administration.amounts import show
-from administration.cases.models import ApprovalRequest, Case
 from administration.office import readable
-from administration.office.pages.acting import ActPage, Effect, Table
-from administration.office.pages.approving import EFFECTS
+from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import CasePage, page
 from administration.office.pages.lists import Column, Filter
 from administration.office.pages.returning import (
@@ -27,15 +25,13 @@ from administration.office.pages.returning import (
     rails_of,
 )
 from administration.office.pages.working import KINDS
-from administration.returns import corrections, evidence, failures, matching, routes, settlement
+from administration.returns import evidence, failures, matching, routes, settlement, statements
 from administration.returns.models import (
     Attempt,
     AttemptState,
-    Correction,
     Evidence,
     EvidenceLine,
     Match,
-    ReturnState,
     Submission,
     SubmissionState,
 )
@@ -65,7 +61,7 @@ STEPS: dict[str, Any] = {
     "ambiguous": lazy("Ask the bank which payment it is, then choose one of the candidates."),
     "fee_kept": lazy("Ask the bank what it kept and for which payment."),
     "debited_twice": lazy("Recover the second debit from the bank; the rail stays stopped until two people resume it."),
-    "dead_file_debited": lazy("Void the batches that hold its returns again, and ask the bank what it paid. Do not resume the rail before."),
+    "dead_file_debited": lazy("Ask the bank what it paid. If it was this file, void the batches that hold its returns and propose the correction; two people sign it. Do not resume the rail before."),
     "unknown_debit": lazy("Book it as a cost if it is a fee; otherwise ask the bank at once."),
     "unknown_credit": lazy("Ask the bank who sent it and why."),
     "correction": lazy("Ask the bank what it corrects."),
@@ -220,6 +216,12 @@ class LinePage(CasePage):
         """What a person can answer here, beside a correction."""
         if line.problem in ("ambiguous", "correction", "fee_kept"):
             return [(_("Choose which one it is"), self.url("evidence-line-decide", pk=line.pk))]
+        if line.problem == "dead_file_debited":
+            dead = Submission.objects.filter(rail_key__in=statements.candidates(line), state=SubmissionState.DEAD)
+            return [
+                (_("It paid %(part)s after all") % {"part": part.rail_key}, self.url("correct", machine="submission", pk=part.pk))
+                for part in dead.order_by("rail_key")
+            ]
         if line.problem == "settled_twice":
             return [(_("Record the over-payment"), self.url("line-recognise", pk=line.pk))]
         if line.problem == "overpaid" and (found := self.case.overpayments.filter(line=line).first()):
@@ -333,154 +335,6 @@ class Settle(ActPage):
 
     def back(self) -> str:
         return self.url("evidence")
-
-
-# --- corrections --------------------------------------------------------------------------------
-
-MACHINES: dict[str, Any] = {"attempt": Attempt, "submission": Submission}
-MACHINE_WORDS: dict[str, Any] = {
-    "attempt": lazy("attempt"), "submission": lazy("part"), "return": lazy("return"), "batch": lazy("batch"),
-}  # fmt: skip
-# The steps a person may ask two others to sign, from each state.
-CORRECTIONS: dict[tuple[str, str], str] = {
-    ("attempt", AttemptState.REFUSED): AttemptState.SETTLED,
-    ("attempt", AttemptState.DEAD): AttemptState.SETTLED,
-    ("submission", SubmissionState.UNKNOWN): SubmissionState.DEAD,
-    ("submission", SubmissionState.DEAD): SubmissionState.ACCEPTED,
-    ("submission", SubmissionState.FINAL): SubmissionState.UNKNOWN,
-}
-
-
-STATES_OF: dict[str, Any] = {"attempt": AttemptState, "submission": SubmissionState, "return": ReturnState}
-
-
-def label_of(machine: str, state: str) -> str:
-    return str(STATES_OF[machine](state).label)
-
-
-class CorrectForm(forms.Form):
-    reason = forms.CharField(label=lazy("What happened, and how you know"), max_length=2000, widget=forms.Textarea)
-    paper = forms.FileField(label=lazy("The paper that shows it"), help_text=lazy("The rail's letter or statement. It is kept under its hash."))
-
-
-@page("reversals/<str:machine>/<int:pk>/", name="correct")
-class ProposeCorrection(ActPage):
-    """corrections.propose: one step that two other people sign."""
-
-    title = lazy("Propose a correction")
-    power = "returns.evidence"
-    intro = lazy("A correction takes one attempt or part to another state against what the machine concluded. You give the reason and the paper; two other people sign it.")
-    form_class = CorrectForm
-
-    def form_arguments(self) -> dict[str, Any]:
-        self.thing()  # what is not of this case is not there
-        return {}
-
-    def thing(self) -> tuple[Any, Case, str]:
-        """The attempt or part, and the state it would go to."""
-        machine, model = self.kwargs["machine"], MACHINES.get(self.kwargs["machine"])
-        found = model.objects.filter(batch__case=self.case, pk=self.kwargs["pk"]).select_related("batch").first() if model else None
-        if found is None:
-            raise Http404
-        to = CORRECTIONS.get((machine, found.state))
-        if to is None:
-            raise corrections.NotCorrected(_("Nothing is to be corrected here: it is %(state)s.") % {"state": found.get_state_display().lower()})
-        return found, self.case, to
-
-    def effect(self, data: dict[str, Any]) -> Effect:
-        thing, _case, to = self.thing()
-        machine = self.kwargs["machine"]
-        return Effect(
-            sentence=_("%(what)s of batch %(batch)s goes from “%(from)s” to “%(to)s” once two people have signed.")
-            % {"what": what_of(machine, thing), "batch": thing.batch.reference, "from": thing.get_state_display(), "to": label_of(machine, to)},
-            button=_("Ask two people to sign the correction"),
-            figures=[*figures_of(machine, thing), (_("Reason"), data["reason"]), (_("Paper, SHA-256"), data["paper"].sha256)],
-        )
-
-    def act(self, data: dict[str, Any]) -> Any:
-        thing, case, to = self.thing()
-        return corrections.propose(case, thing, to, reason=data["reason"], evidence=data["paper"].read(), by=self.user, at=self.at)
-
-    def back(self) -> str:
-        return self.url("reversals")
-
-
-def what_of(machine: str, thing: Any) -> str:
-    if machine == "attempt":
-        return _("The attempt of %(return)s") % {"return": thing.asset_return.reference}
-    return _("Part %(key)s") % {"key": thing.rail_key}
-
-
-def figures_of(machine: str, thing: Any) -> list[tuple[Any, Any]]:
-    if machine == "attempt":
-        row = thing.asset_return
-        return [(_("Claim"), row.claim_line.claim.number), (_("Amount"), readable.money(row.amount, row.asset)), (_("Return is now"), row.get_state_display())]
-    return [(_("Returns in the part"), f"{thing.items:,}"), (_("Sent at"), readable.instant(thing.sent_at, get_language() or "en")), (_("Calls"), thing.tries)]
-
-
-def describe(request: ApprovalRequest, case: Case) -> Effect:
-    """What the signers of a correction are shown: the step, the thing, the reason and the paper's hash."""
-    made = Correction.objects.filter(pk=request.object_id, case=case).select_related("by").first()
-    if made is None:
-        raise Http404
-    model = MACHINES.get(made.machine)
-    thing = model.objects.filter(pk=made.object_id).select_related("batch").first() if model else None
-    words = {"from": label_of(made.machine, made.from_state), "to": label_of(made.machine, made.to_state)}
-    figures: list[tuple[Any, Any]] = [(_("State now"), words["from"]), (_("State after"), words["to"])]
-    tables: list[Table] = []
-    if thing is not None:
-        figures = [(_("What"), what_of(made.machine, thing)), (_("Batch"), thing.batch.reference), *figures, *figures_of(made.machine, thing)]
-        lines = EvidenceLine.objects.none()
-        if made.machine == "attempt":
-            lines = EvidenceLine.objects.filter(case=case, reference=thing.asset_return.reference).exclude(problem="")
-        else:
-            lines = EvidenceLine.objects.filter(case=case, part=thing.rail_key)
-        assets = assets_of(case)
-        rows = [
-            [place_of(line), LINE_KINDS.get(line.kind, line.kind), line.reference, money_of(assets, line.asset_code, line.amount), match_state(line)]
-            for line in lines.select_related("evidence").prefetch_related("matches").order_by("pk")[:10]
-        ]
-        tables = [Table(_("What the rail says of it"), [_("Line"), _("Says"), _("Reference"), _("Amount"), _("Match")], rows, frozenset({3}))]
-    figures += [(_("Proposed by"), made.by.first_name or made.by.username), (_("Reason"), made.reason), (_("Paper, SHA-256"), bytes(made.evidence_sha256).hex())]
-    warnings = []
-    if made.machine == "submission" and made.to_state == SubmissionState.DEAD:
-        warnings.append(_("You say with your signature that nothing of this part was paid. Its returns are scheduled again and go out anew. Compare the paper: it must cover the whole time in which the part could have been paid."))
-    if made.to_state == AttemptState.SETTLED:
-        warnings.append(_("You say with your signature that this was paid after all. The amount leaves the books for good."))
-    return Effect(
-        sentence=_("Approve a correction: from “%(from)s” to “%(to)s”.") % words, button=_("Sign"), figures=figures, tables=tables,
-        warnings=warnings, content_sha256=bytes(request.content_sha256).hex(), moves_value=True,
-    )  # fmt: skip
-
-
-EFFECTS[corrections.ACT] = describe
-
-
-@page("reversals/", name="reversals")
-class CorrectionsPage(ButtonList):
-    """Every correction asked for, and whether it was taken."""
-
-    title = lazy("Corrections")
-    intro = lazy("Steps against what the machine concluded. Each is signed by two people and taken once. Propose one on the page of a line, a return or an exception.")
-    newest_first = True
-
-    def rows(self) -> QuerySet[Any]:
-        return self.case.corrections.filter(under__isnull=True).select_related("by")
-
-    def columns(self) -> list[Column]:
-        language = get_language() or "en"
-        asked = {
-            row.object_id: row.pk for row in self.case.approvals.filter(act=corrections.ACT).order_by("pk").only("pk", "object_id")
-        }
-        return [
-            Column(_("No."), lambda row: row.pk, link=lambda row: self.url("approval", pk=asked[row.pk]) if row.pk in asked else ""),
-            Column(_("What"), lambda row: f"{MACHINE_WORDS.get(row.machine, row.machine)} {row.object_id}"),
-            Column(_("Step"), lambda row: f"{label_of(row.machine, row.from_state)} → {label_of(row.machine, row.to_state)}"),
-            Column(_("Reason"), lambda row: row.reason),
-            Column(_("Proposed by"), lambda row: row.by.first_name or row.by.username),
-            Column(_("At"), lambda row: readable.instant(row.at, language)),
-            Column(_("Taken"), lambda row: readable.instant(row.applied_at, language)),
-        ]
 
 
 @page("overpayments/", name="overpayments")

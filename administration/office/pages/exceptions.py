@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.db.models import F
 from django.http import Http404
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
@@ -27,8 +28,8 @@ from administration.office.pages.returning import (
 )
 from administration.office.pages.scheduling import KEPT_BACK
 from administration.people.models import User
-from administration.rails.interface import RailClass
-from administration.returns import failures, gates, matching, owners, routes
+from administration.rails.interface import AnsweringRail, CarriedRail, RailClass
+from administration.returns import doubt, failures, gates, matching, owners, routes, sending
 from administration.returns.models import AssetReturn, Attempt, EvidenceLine, Match, Matter, Submission, SubmissionState
 
 SHOWN = 50  # of each kind; the lists have all
@@ -41,6 +42,9 @@ NEXT_FOR: dict[str, Any] = {
     RailClass.R3: lazy("Get the rail's statement and receive it here. If it shows that nothing was paid, propose the correction; two people sign."),
     RailClass.R4: lazy("The same signed bytes are broadcast again. Wait for the depth that makes it final."),
 }
+
+# A custodian or another exchange answers by file, when it is asked.
+NEXT_FOR_CARRIED = lazy("Nobody has answered for it in the time in which an answer is due. Ask whoever got the file, and receive the answer here. If none comes, find out whether it was paid, and say so with the paper; two people sign.")
 
 RETURNED = """
 SELECT r.reference, c.number, a.code, r.amount, m.applied_at, e.id, e.reason, EXISTS (
@@ -125,26 +129,39 @@ class Exceptions(CasePage):
         found = []
         for part in parts:
             rail = routes.rail(part.batch.rail) if routes.known(part.batch.rail) else None
-            said = wording.said(str((part.answer or {}).get("reason", ""))) or _("no answer")
+            carried = isinstance(rail, CarriedRail)
+            said = wording.said(str((part.answer or {}).get("reason", ""))) or (self.last_word(part) if carried else _("no answer"))
             acts: list[tuple[Any, str]] = [(_("Batch"), self.url("batch", batch=part.batch.reference))]
             if may and rail is not None:
                 if rail.can_observe:
                     acts.insert(0, (_("Ask the rail"), self.url("observe")))
                 else:
                     acts.insert(0, (_("Receive its statement"), self.url("evidence-receive")))
-                if rail.rail_class == RailClass.R3:
-                    acts.append((_("Propose a correction"), self.url("correct", machine="submission", pk=part.pk)))
-            lines = EvidenceLine.objects.filter(case=self.case, part=part.rail_key).exclude(problem="").select_related("evidence")[:5]
+                if rail.rail_class == RailClass.R3 or carried or not sending.stands(part.batch, self.at):
+                    acts.append((_("Say what became of it"), self.url("find-out", machine="submission", pk=part.pk)))
+            told = EvidenceLine.objects.filter(case=self.case, part=part.rail_key).select_related("evidence").order_by("-pk")
+            lines = (told if carried else told.exclude(problem=""))[:5]
+            still = part.batch.attempts.filter(part=part.part, state__in=doubt.OPEN).count()
             found.append(
                 Waiting(
                     _("%(key)s: %(count)s returns on %(rail)s")
-                    % {"key": part.rail_key, "count": f"{part.items:,}", "rail": rail_name(part.batch.rail)},
+                    % {"key": part.rail_key, "count": f"{still:,}", "rail": rail_name(part.batch.rail)},
                     said, self.charge, part.sent_at, self.age(part.sent_at),
-                    str(NEXT_FOR[rail.rail_class]) if rail else "", acts, [self.beside(line) for line in lines],
+                    str(NEXT_FOR_CARRIED if isinstance(rail, AnsweringRail) else NEXT_FOR[rail.rail_class]) if rail else "", acts, [self.beside(line) for line in lines],
                     (Matter.PART, part.rail_key),
                 )
             )  # fmt: skip
         return found
+
+    def last_word(self, part: Submission) -> str:
+        """When the rail last said anything of a file that somebody carried to it."""
+        told = EvidenceLine.objects.filter(case=self.case, part=part.rail_key, evidence__correction__isnull=True)
+        last = told.select_related("evidence").order_by("-evidence__received_at", "-pk").first()
+        if last is None:
+            return _("no answer")
+        return _("the last word of %(at)s: %(says)s") % {
+            "at": readable.instant(last.evidence.received_at, get_language() or "en"), "says": LINE_KINDS.get(last.kind, last.kind),
+        }  # fmt: skip
 
     def lines(self, *, orphaned: bool) -> list[Waiting]:
         found = EvidenceLine.objects.filter(case=self.case).exclude(problem="").select_related("evidence")

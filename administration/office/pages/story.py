@@ -14,7 +14,7 @@ from administration.office import readable, words
 from administration.office.pages.base import CasePage, page
 from administration.office.pages.evidencing import LINE_KINDS, money_of
 from administration.office.pages.returning import assets_of, place_of, rail_name, return_of, rows_of, where_to
-from administration.returns import batches, failures, gates, matching
+from administration.returns import batches, doubt, failures, gates, matching, statements
 from administration.returns.models import (
     AssetReturn,
     Attempt,
@@ -24,6 +24,7 @@ from administration.returns.models import (
     Match,
     ReturnState,
     Submission,
+    SubmissionState,
 )
 from claims.register.models import Claim
 
@@ -75,6 +76,9 @@ class Story(CasePage):
         if self.may("returns.evidence"):
             if row.tries and rows_of("SELECT failure_keeps_back(%s, %s, %s)", [row.pk, row.tries, row.rail])[0][0]:
                 found.append((_("Ask two people to release it"), self.url("return-release", **own)))
+            in_doubt = row.attempts.filter(state=AttemptState.UNKNOWN).first()
+            if in_doubt and row.rail != statements.CODE and doubt.part_of(in_doubt).state == SubmissionState.UNKNOWN:
+                found.append((_("Say what became of it"), self.url("find-out", machine="attempt", pk=in_doubt.pk)))
             over = row.attempts.filter(state__in=[AttemptState.REFUSED, AttemptState.DEAD]).order_by("pk")
             if EvidenceLine.objects.filter(case=self.case, reference=row.reference, kind="settled").exclude(problem="").exists():
                 found += [(_("Propose a correction"), self.url("correct", machine="attempt", pk=attempt.pk)) for attempt in over]

@@ -115,7 +115,9 @@ class Migration(migrations.Migration):
                 ('reason', models.TextField()),
                 ('evidence_sha256', models.BinaryField(max_length=32)),
                 ('at', models.DateTimeField()),
+                ('finding', models.CharField(blank=True, choices=[('paid', 'Paid'), ('not_paid', 'Not paid')], default='', max_length=8)),
                 ('applied_at', models.DateTimeField(null=True)),
+                ('rejected_at', models.DateTimeField(null=True)),
                 ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='corrections', to='cases.case')),
                 ('under', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='followed_by', to='returns.correction')),
@@ -133,6 +135,7 @@ class Migration(migrations.Migration):
                 ('cursor', models.TextField(blank=True, default='')),
                 ('received_at', models.DateTimeField()),
                 ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='evidence', to='cases.case')),
+                ('correction', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='evidence', to='returns.correction')),
                 ('received_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
         ),
@@ -175,7 +178,7 @@ class Migration(migrations.Migration):
                 ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
                 ('attempt', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='overpayments', to='returns.attempt')),
                 ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='overpayments', to='cases.case')),
-                ('line', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='overpayment', to='returns.evidenceline')),
+                ('line', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='overpayments', to='returns.evidenceline')),
             ],
         ),
         migrations.CreateModel(
@@ -222,6 +225,7 @@ class Migration(migrations.Migration):
                 ('sent_at', models.DateTimeField(null=True)),
                 ('tries', models.PositiveIntegerField(default=0)),
                 ('answer', models.JSONField(null=True)),
+                ('doubted_at', models.DateTimeField(null=True)),
                 ('batch', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='submissions', to='returns.batch')),
             ],
         ),
@@ -243,7 +247,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='correction',
-            constraint=models.UniqueConstraint(condition=models.Q(('applied_at__isnull', True)), fields=('machine', 'object_id'), name='one_open_correction_of_a_thing'),
+            constraint=models.UniqueConstraint(condition=models.Q(('applied_at__isnull', True), ('rejected_at__isnull', True)), fields=('machine', 'object_id'), name='one_open_correction_of_a_thing'),
+        ),
+        migrations.AddConstraint(
+            model_name='correction',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finding', ''), models.Q(('from_state', 'unknown'), _negated=True)), models.Q(('finding', 'paid'), ('from_state', 'unknown'), ('machine', 'submission'), ('to_state', 'accepted')), models.Q(('finding', 'paid'), ('from_state', 'unknown'), ('machine', 'attempt'), ('to_state', 'settled')), models.Q(('finding', 'not_paid'), ('from_state', 'unknown'), ('machine', 'submission'), ('to_state__in', ['dead', 'accepted'])), models.Q(('finding', 'not_paid'), ('from_state', 'unknown'), ('machine', 'attempt'), ('to_state', 'dead')), _connector='OR'), name='finding_ends_a_doubt'),
+        ),
+        migrations.AddConstraint(
+            model_name='correction',
+            constraint=models.CheckConstraint(condition=models.Q(('applied_at__isnull', True), ('rejected_at__isnull', True), _connector='OR'), name='correction_is_applied_or_rejected'),
         ),
         migrations.AddConstraint(
             model_name='evidence',
@@ -268,6 +280,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='overpayment',
             constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0), ('recovered__gte', 0), ('recovered__lte', models.F('amount'))), name='overpayment_recovers_at_most_itself'),
+        ),
+        migrations.AddConstraint(
+            model_name='overpayment',
+            constraint=models.UniqueConstraint(fields=('line', 'attempt'), name='line_overpays_an_attempt_once'),
         ),
         migrations.AddConstraint(
             model_name='round',

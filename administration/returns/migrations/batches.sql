@@ -73,7 +73,13 @@ BEGIN
     ) THEN
         RAISE EXCEPTION 'batch_closes_when_nothing_is_open: %', NEW.reference USING ERRCODE = '23514';
     END IF;
-    IF NEW.state = 'voided' AND EXISTS (SELECT FROM returns_attempt t WHERE t.batch_id = NEW.id) THEN
+    -- Half exported, it may be given up while everything that was made of it is dead, and nothing ever left.
+    IF NEW.state = 'voided' AND (
+        EXISTS (SELECT FROM returns_attempt t WHERE t.batch_id = NEW.id AND t.state <> 'dead')
+        OR EXISTS (
+            SELECT FROM returns_submission s
+            WHERE s.batch_id = NEW.id AND (s.state <> 'dead' OR s.fence > 0 OR s.sent_at IS NOT NULL))
+    ) THEN
         RAISE EXCEPTION 'batch_is_voided_before_anything_leaves: %', NEW.reference USING ERRCODE = '23514';
     END IF;
     RETURN NEW;

@@ -13,6 +13,17 @@ BEGIN
     IF EXISTS (SELECT FROM returns_evidenceline l WHERE l.evidence_id = NEW.id AND l.case_id <> NEW.case_id) THEN
         RAISE EXCEPTION 'evidence_is_of_the_case_of_its_lines: %', NEW.name USING ERRCODE = '23514';
     END IF;
+    -- What people found counts at the moment at which it is signed, and says what they signed.
+    IF NEW.correction_id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM returns_correction c
+        WHERE c.id = NEW.correction_id AND c.case_id = NEW.case_id AND c.finding <> '' AND c.applied_at IS NULL
+          AND correction_is_signed(c)
+          AND NOT EXISTS (
+              SELECT FROM returns_evidenceline l
+              WHERE l.evidence_id = NEW.id AND l.kind <> CASE c.finding WHEN 'paid' THEN 'settled' ELSE 'dead' END)
+    ) THEN
+        RAISE EXCEPTION 'finding_is_signed_by_two: %', NEW.name USING ERRCODE = '23514';
+    END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER evidence_is_of_the_case_of_its_lines AFTER INSERT ON returns_evidence
@@ -62,6 +73,28 @@ CREATE TRIGGER match_is_applied_once AFTER UPDATE ON returns_match
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION match_is_applied_once();
 
+-- Is this line what two people found of this attempt, or of the part that it is in?
+CREATE FUNCTION found_by_two(p_evidence bigint, p_attempt bigint) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT FROM returns_evidence e JOIN returns_correction c ON c.id = e.correction_id
+        WHERE e.id = p_evidence AND (
+            c.machine = 'attempt' AND c.object_id = p_attempt
+            OR c.machine = 'submission' AND EXISTS (
+                SELECT FROM returns_submission s JOIN returns_attempt t ON t.batch_id = s.batch_id AND t.part = s.part
+                WHERE s.id = c.object_id AND t.id = p_attempt))
+    )
+$$;
+
+-- A part that people carried out: no machine of ours has ever called its rail with it.
+CREATE FUNCTION is_of_a_carried_part(p_attempt bigint) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT FROM returns_attempt t JOIN returns_submission s ON s.batch_id = t.batch_id AND s.part = t.part
+        WHERE t.id = p_attempt
+        HAVING count(*) > 0 AND bool_and(s.fence = 0))
+$$;
+
 -- All matches of a line together are at most the line. Matching sessions go one after the other, so that two of
 -- them cannot each fit and together exceed.
 CREATE FUNCTION matches_fit_in_their_line() RETURNS trigger
@@ -69,6 +102,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
     wrong bigint;
     many bigint;
+    of_people boolean;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('returns_match', 0));
     EXECUTE $q$
@@ -85,7 +119,7 @@ BEGIN
             USING ERRCODE = '23514';
     END IF;
     EXECUTE $q$
-    SELECT m.id
+    SELECT m.id, e.kind = 'dead' AND m.amount <= r.amount AS of_people
     FROM new_rows m
     LEFT JOIN returns_evidenceline e ON e.id = m.line_id
     LEFT JOIN returns_attempt t ON t.id = m.attempt_id
@@ -93,9 +127,13 @@ BEGIN
     LEFT JOIN books_asset a ON a.id = r.asset_id
     WHERE e.id IS NULL OR a.id IS NULL
        OR a.code <> e.asset_code OR r.case_id <> e.case_id OR m.amount > r.amount OR m.applied_at IS NOT NULL
-    $q$ INTO wrong;
+       -- No bank, custodian or other exchange says “never paid” of a file: that is what two people find.
+       OR CASE WHEN e.kind = 'dead' THEN is_of_a_carried_part(t.id) AND NOT found_by_two(e.evidence_id, t.id) ELSE false END
+    $q$ INTO wrong, of_people;
     GET DIAGNOSTICS many = ROW_COUNT;
-    IF many > 0 THEN
+    IF many > 0 AND of_people THEN
+        RAISE EXCEPTION 'never_paid_is_found_by_two: match %', wrong USING ERRCODE = '23514';
+    ELSIF many > 0 THEN
         RAISE EXCEPTION 'match_is_of_one_case_and_asset: %', wrong USING ERRCODE = '23514';
     END IF;
     RETURN NULL;
@@ -105,11 +143,17 @@ CREATE TRIGGER matches_fit_in_their_line AFTER INSERT ON returns_match
 
 -- --- Corrections, over-payments, deposits --------------------------------------------------------
 
--- What was asked of two people never changes. Only the step itself marks it applied (step_is_listed).
-CREATE FUNCTION correction_is_as_signed() RETURNS trigger LANGUAGE plpgsql AS $$
+-- What was asked of two people never changes. Only the step itself marks it applied (step_is_listed); turned down by one
+-- of them, it is not taken any more.
+CREATE FUNCTION correction_is_as_signed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    IF to_jsonb(NEW) - 'applied_at' IS DISTINCT FROM to_jsonb(OLD) - 'applied_at' OR OLD.applied_at IS NOT NULL
-       OR pg_trigger_depth() < 2 THEN
+    IF to_jsonb(NEW) - '{applied_at,rejected_at}'::text[] IS DISTINCT FROM to_jsonb(OLD) - '{applied_at,rejected_at}'::text[]
+       OR OLD.applied_at IS NOT NULL OR OLD.rejected_at IS NOT NULL
+       OR NEW.applied_at IS NOT NULL AND pg_trigger_depth() < 2
+       OR NEW.rejected_at IS NOT NULL AND NOT EXISTS (
+           SELECT FROM cases_approvalrequest a
+           WHERE a.case_id = NEW.case_id AND a.act = 'returns.correct' AND a.object_id = NEW.id AND a.state = 'rejected') THEN
         RAISE EXCEPTION 'correction_is_as_signed: %', OLD.id USING ERRCODE = '23001';
     END IF;
     RETURN NEW;
@@ -117,17 +161,26 @@ END $$;
 CREATE TRIGGER correction_is_as_signed BEFORE UPDATE ON returns_correction
     FOR EACH ROW EXECUTE FUNCTION correction_is_as_signed();
 REVOKE UPDATE ON returns_correction FROM henkan_app;
+GRANT UPDATE (rejected_at) ON returns_correction TO henkan_app;
 
--- What follows an attempt's correction is its own return's step, and that only.
+-- What follows an attempt's correction is its own return's step, and that only; what follows that of a file which was paid
+-- after all, the steps of its attempts and of their returns.
 CREATE FUNCTION correction_follows_its_attempt() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    IF NEW.applied_at IS NOT NULL OR NEW.under_id IS NOT NULL AND NOT EXISTS (
+    IF NEW.applied_at IS NOT NULL OR NEW.rejected_at IS NOT NULL OR NEW.under_id IS NOT NULL AND NOT EXISTS (
         SELECT FROM returns_correction s JOIN returns_attempt t ON t.id = s.object_id
         WHERE s.id = NEW.under_id AND s.case_id = NEW.case_id AND s.machine = 'attempt' AND s.under_id IS NULL
           AND NEW.machine = 'return' AND NEW.object_id = t.asset_return_id
           AND (s.to_state, NEW.from_state, NEW.to_state)
               IN (('settled', 'scheduled', 'settled'), ('pending', 'settled', 'batched'))
+    ) AND NOT EXISTS (
+        SELECT FROM returns_correction s JOIN returns_submission p ON p.id = s.object_id
+        JOIN returns_attempt t ON t.batch_id = p.batch_id AND t.part = p.part
+        WHERE s.id = NEW.under_id AND s.case_id = NEW.case_id AND s.machine = 'submission' AND s.under_id IS NULL
+          AND (s.from_state, s.to_state) = ('dead', 'accepted') AND NEW.to_state = 'settled'
+          AND (NEW.machine = 'attempt' AND NEW.object_id = t.id AND NEW.from_state IN ('dead', 'refused')
+               OR NEW.machine = 'return' AND NEW.object_id = t.asset_return_id AND NEW.from_state = 'scheduled')
     ) THEN
         RAISE EXCEPTION 'correction_follows_its_attempt: % %', NEW.machine, NEW.object_id USING ERRCODE = '23514';
     END IF;

@@ -93,8 +93,18 @@ REVOKE INSERT, UPDATE, DELETE ON returns_transition FROM henkan_app;
 -- What exactly two people sign when they correct: this step of this thing, once, for this reason.
 CREATE FUNCTION correction_sha256(c returns_correction) RETURNS bytea LANGUAGE sql STABLE
 SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT sha256(frame('henkan-correction/1') || frame(c.id::text) || frame(c.machine) || frame(c.object_id::text)
-        || frame(c.from_state) || frame(c.to_state) || frame(c.reason) || frame(encode(c.evidence_sha256, 'hex')))
+    SELECT sha256(frame('henkan-correction/2') || frame(c.id::text) || frame(c.machine) || frame(c.object_id::text)
+        || frame(c.from_state) || frame(c.to_state) || frame(c.finding) || frame(c.reason) || frame(encode(c.evidence_sha256, 'hex')))
+$$;
+
+-- The signatures under exactly this correction, or under the one it follows, stand.
+CREATE FUNCTION correction_is_signed(c returns_correction, p_people integer DEFAULT 2) RETURNS boolean LANGUAGE sql STABLE
+SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT FROM returns_correction s JOIN cases_approvalrequest a ON a.object_id = s.id
+        WHERE s.id = coalesce(c.under_id, c.id) AND a.case_id = c.case_id AND a.act = 'returns.correct'
+          AND a.state = 'granted' AND a.signers >= p_people AND a.content_sha256 = correction_sha256(s)
+    )
 $$;
 
 -- Queries over transition tables are EXECUTEd, and without LIMIT: a plan kept from a statement of one row, or made in
@@ -127,23 +137,22 @@ BEGIN
             WHERE o.state = step.from_state AND n.state = step.to_state
               AND c.machine = TG_ARGV[0] AND c.object_id = o.id
               AND c.from_state = step.from_state AND c.to_state = step.to_state AND c.applied_at IS NULL
-              AND EXISTS (
-                  SELECT FROM returns_correction s JOIN cases_approvalrequest a ON a.object_id = s.id
-                  WHERE s.id = coalesce(c.under_id, c.id) AND a.case_id = c.case_id AND a.act = 'returns.correct'
-                    AND a.state = 'granted' AND a.signers >= step.people AND a.content_sha256 = correction_sha256(s)
-              );
+              AND c.rejected_at IS NULL AND correction_is_signed(c, step.people);
             GET DIAGNOSTICS signed = ROW_COUNT;
             IF signed <> step.many THEN
                 RAISE EXCEPTION 'step_needs_two_people: a % goes from % to % only by a correction two people signed',
                     TG_ARGV[0], step.from_state, step.to_state USING ERRCODE = '23514';
             END IF;
-        ELSIF TG_ARGV[0] = 'submission' AND step.to_state = 'dead' THEN
-            -- People may have signed for it (doubt.py): then their word is taken with the step.
+        ELSIF step.from_state = 'unknown' AND TG_ARGV[0] IN ('submission', 'attempt') AND EXISTS (
+            SELECT FROM returns_correction c WHERE c.machine = TG_ARGV[0] AND c.applied_at IS NULL AND c.rejected_at IS NULL
+        ) THEN
+            -- People may have signed what became of it (doubt.py): then their word is taken with the step.
             UPDATE returns_correction c SET applied_at = clock_timestamp()
             FROM old_rows o JOIN new_rows n ON n.id = o.id
-            WHERE o.state = step.from_state AND n.state = 'dead'
-              AND c.machine = 'submission' AND c.object_id = o.id
-              AND c.from_state = step.from_state AND c.to_state = 'dead' AND c.applied_at IS NULL;
+            WHERE o.state = step.from_state AND n.state = step.to_state
+              AND c.machine = TG_ARGV[0] AND c.object_id = o.id
+              AND c.from_state = step.from_state AND c.to_state = step.to_state AND c.applied_at IS NULL
+              AND c.rejected_at IS NULL AND correction_is_signed(c);
         END IF;
     END LOOP;
     RETURN NULL;

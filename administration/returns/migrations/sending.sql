@@ -114,6 +114,13 @@ BEGIN
     ) THEN
         RAISE EXCEPTION 'submission_is_dead_by_evidence_only: %', OLD.rail_key USING ERRCODE = '23514';
     END IF;
+    -- Refused as a whole by the rail's answer to a call; otherwise return by return, by lines of evidence.
+    IF NEW.state = 'refused' AND OLD.state <> 'submitting' AND EXISTS (
+        SELECT FROM returns_attempt t
+        WHERE t.batch_id = NEW.batch_id AND t.part = NEW.part AND t.state IN ('pending', 'unknown')
+    ) THEN
+        RAISE EXCEPTION 'submission_is_refused_by_its_rail_only: %', OLD.rail_key USING ERRCODE = '23514';
+    END IF;
     IF NEW.state = 'final' AND EXISTS (
         SELECT FROM returns_attempt t
         WHERE t.batch_id = NEW.batch_id AND t.part = NEW.part AND t.state IN ('pending', 'unknown')
@@ -220,6 +227,7 @@ BEGIN
     END IF;
     PERFORM FROM returns_submission WHERE id = ANY (p_ids) AND state = p_from ORDER BY id FOR NO KEY UPDATE;
     UPDATE returns_submission SET state = p_to,
+        doubted_at = CASE WHEN p_to = 'unknown' THEN clock_timestamp() ELSE doubted_at END,
         sent_at = CASE WHEN p_to = 'exported' THEN clock_timestamp() ELSE sent_at END  -- carried out: limits count it
     WHERE id = ANY (p_ids) AND state = p_from;
     GET DIAGNOSTICS many = ROW_COUNT;
