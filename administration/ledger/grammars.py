@@ -101,6 +101,23 @@ def _wareki(text: str) -> str | None:
     return found.isoformat()
 
 
+_TIME = re.compile(r"[0-9:.時分秒 ]*(?:AM|PM|am|pm|午前|午後)?[0-9:.時分秒 ]*")  # of a day, without an offset
+
+
+def day_of(text: str, grammars: tuple[str, ...], offset: str, *, full_width: bool = False) -> str:
+    """The day of an instant whose time is cut. One that says its offset falls on the day it had at the mapping's `offset`."""
+    written, _space, time = text.replace("T", " ", 1).partition(" ")
+    if _TIME.fullmatch(_narrow(time) if full_width else time):
+        return day(written, grammars, full_width=full_width)
+    if not offset:  # midnight in Japan is the day before in UTC: which day is meant must be said
+        raise NotInGrammar("bad_date")
+    try:
+        at = datetime.fromisoformat(instant(text, grammars, ""))
+        return at.astimezone(datetime.fromisoformat(f"2000-01-01T00:00:00{offset}").tzinfo).date().isoformat()
+    except (NotInGrammar, OverflowError):
+        raise NotInGrammar("bad_date") from None
+
+
 def instant(text: str, grammars: tuple[str, ...], offset: str) -> str:
     """An instant with its offset. `offset` is what the mapping declares for texts that carry none; empty: they must."""
     match = _INSTANT.fullmatch(text)

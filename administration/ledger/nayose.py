@@ -11,6 +11,8 @@ Each step is a range of customers, committed with its cursor: a killed worker co
 
 # ruff: noqa: S608 - statements are put together from names of our own columns, never from what is read
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -315,7 +317,11 @@ SELECT one_id, other_id FROM (
 
 
 def _undisputed(this: Aggregation) -> Iterator[list[tuple[int, str]]]:
-    """Groups of customers joined by automatic pairs, each with the level it came in by; none in which two are kept apart."""
+    """
+    Groups of customers, each an automatic pair with each other, and the level each came in by; none in which two are kept apart.
+
+    Whom only a third customer joins, a machine does not link: the two were never likened, or differ in what people must see.
+    """
     above: dict[int, int] = {}
     level: dict[int, str] = {}
 
@@ -327,7 +333,8 @@ def _undisputed(this: Aggregation) -> Iterator[list[tuple[int, str]]]:
 
     with connection.cursor() as cursor:
         cursor.execute(AUTOMATIC, [this.pk])
-        for one, other, how in cursor.fetchall():
+        pairs = cursor.fetchall()
+        for one, other, how in pairs:
             for identity in (one, other):
                 above.setdefault(identity, identity)
                 level[identity] = min(level.get(identity, how), how)  # exact comes before strong
@@ -338,7 +345,10 @@ def _undisputed(this: Aggregation) -> Iterator[list[tuple[int, str]]]:
     groups: dict[int, list[tuple[int, str]]] = {}
     for identity in sorted(above):
         groups.setdefault(top(identity), []).append((identity, level[identity]))
-    yield from (group for head, group in groups.items() if head not in apart)
+    paired = Counter(top(one) for one, _other, _how in pairs)
+    for head, group in groups.items():
+        if head not in apart and paired[head] == math.comb(len(group), 2):
+            yield group
 
 
 STANDING = """

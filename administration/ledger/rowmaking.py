@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from administration.ledger.grammars import TEXTS, NotInGrammar, day, in_whole_coins, instant, zero_padded
+from administration.ledger.grammars import TEXTS, NotInGrammar, day, day_of, in_whole_coins, instant, zero_padded
 from administration.ledger.mapping import Fill, LeaveOut, Mapping, Part
 from administration.ledger.package import Type
 from administration.ledger.unconverted import MARK, mark
@@ -78,8 +78,11 @@ class RowMaker:
         if fill.number is not None:
             steps.append(fill.number.read)
         if fill.column.type is Type.DATE:
-            days, wide, cut = fill.days, fill.full_width, fill.cut == "time"
-            steps.append(lambda text: day(_day_of(text) if cut else text, days, full_width=wide))
+            days, wide, at = fill.days, fill.full_width, fill.offset
+            if fill.cut == "time":
+                steps.append(lambda text: day_of(text, days, at, full_width=wide))
+            else:
+                steps.append(lambda text: day(text, days, full_width=wide))
         if fill.column.type is Type.INSTANT:
             grammars, offset = fill.days, fill.offset
             steps.append(lambda text: instant(text, grammars, offset))
@@ -146,8 +149,3 @@ def _nothing(values: Values) -> str:
 
 def _raise(kind: str) -> str:
     raise NotInGrammar(kind)
-
-
-def _day_of(text: str) -> str:
-    """The day of an instant, where the mapping says that its time is cut."""
-    return text.replace("T", " ", 1).split(" ", 1)[0]

@@ -98,6 +98,26 @@ def test_an_instant_has_an_offset_of_its_own_or_a_declared_one():
             grammars.instant(text, ("iso",), "")
 
 
+@pytest.mark.parametrize(
+    ("text", "grammars_", "offset", "day"),
+    [
+        ("2026-09-30T23:59:59", ("iso",), "", "2026-09-30"), ("2026-09-30", ("iso",), "", "2026-09-30"),
+        ("令和8年9月30日 12時30分", ("wareki",), "", "2026-09-30"), ("2026/9/30 3:00 PM", ("slash",), "+09:00", "2026-09-30"),
+        ("1980-04-01T15:00:00.000Z", ("iso",), "+09:00", "1980-04-02"), ("1980-04-01 14:59:59Z", ("iso",), "+09:00", "1980-04-01"),
+        ("1980-04-02T00:00:00+09:00", ("iso",), "Z", "1980-04-01"),
+    ],
+)  # fmt: skip
+def test_an_instant_whose_time_is_cut_falls_on_its_day_at_the_declared_offset(text, grammars_, offset, day):
+    assert grammars.day_of(text, grammars_, offset) == day
+
+
+@pytest.mark.parametrize("text", ["1980-04-01T15:00:00Z", "1980-04-01 15:00:00+00:00", "1980-04-01 15:00 UTC", "1980-04-01 15:00:00+0000"])
+def test_a_time_in_another_zone_is_not_cut_in_silence(text):
+    with pytest.raises(NotInGrammar) as refused:
+        grammars.day_of(text, ("iso",), "")
+    assert refused.value.kind == "bad_date"
+
+
 # --- encodings ----------------------------------------------------------------------------------
 
 NAMES = "番号;氏名\r\n1;高橋　崎\r\n2;ヤマダ　タロウ\r\n" * 3

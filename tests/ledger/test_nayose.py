@@ -126,6 +126,22 @@ def test_only_what_nobody_would_dispute_is_linked(case, goto):
     ]
 
 
+def test_two_whom_only_a_third_joins_are_left_to_people(case, goto):
+    """Ichiro and Ichiro are written differently; a third account in kana alone is as like the one as the other."""
+    one = replace(SHOTA, name="高橋一郎", kana="ﾀｶﾊｼ ｲﾁﾛｳ", phone="090-1234-5678", email="")
+    between = replace(one, name="タカハシ イチロウ", email="ichiro@example.com")
+    other = replace(one, name="高橋市郎", phone="", email="ichiro@example.com")
+    accepted_ledger_of(case, [one, between, other], by=goto)
+
+    run = aggregate(case, by=goto)
+
+    joined = {(a, b) for _p, a, b, _l, _s, _a, _g, automatic in pairs_of(run) if automatic}
+    assert {("K00000001", "K00000002"), ("K00000002", "K00000003")} <= joined
+    assert ("K00000001", "K00000003") not in joined
+    assert run.linked == 0
+    assert who_is_whom(case) == {}
+
+
 def test_another_run_changes_nothing_that_a_person_decided(case, goto):
     one, again, undated, _stranger = accepted_ledger_of(case, [SHOTA, AGAIN, UNDATED, STRANGER], by=goto)
     aggregate(case, by=goto)
