@@ -47,10 +47,8 @@ def _books(this: Package) -> list[Table]:
 
 
 def look(this: Package) -> None:
-    """Say where entries and balances differ, what was booked around the cut-off, and whose accounts nobody lists."""
+    """Say what was booked around the cut-off, and whose accounts nobody lists."""
     books = _books(this)
-    if not books:
-        return
     findings = Findings(this.key)
     for table in books:
         findings.add_rows(
@@ -71,6 +69,14 @@ def look(this: Package) -> None:
             remedy="Nothing to do here: what came in is kept apart, to be returned in full.",
         )  # fmt: skip
     findings.add(_near(this, books))
+
+
+def compare(this: Package) -> None:
+    """Say where entries and balances differ; of rows that were set aside, nothing is added up."""
+    books = _books(this)
+    if not books:
+        return
+    findings = Findings(this.key)
     if any(unread(this, table) for table in (*books, package.BALANCES)):
         findings.add([Found(
             "entries_not_compared", WARN, package.BALANCES.file, None, "amount",

@@ -126,6 +126,18 @@ def _too_many_decimals(this: Package, table: Table, amount: str = "amount", asse
     )  # fmt: skip
 
 
+def _half_a_fee(this: Package) -> None:
+    """A fee in no asset would be left out of the balance that is put together from the entries."""
+    for given, missing in (("fee", "fee_asset"), ("fee_asset", "fee")):
+        there = {"fee": "fee IS NOT NULL", "fee_asset": "fee_asset <> ''"}
+        Findings(this.key).add_rows(
+            package.TRADES, missing, "empty",
+            f"""SELECT "row", {given}::text AS shown FROM {TABLES[package.TRADES.file]}
+                WHERE intake = %s AND {there[given]} AND NOT ({there[missing]})""",
+            [this.key], reason="There is a fee (%s), and only half of it is said.", remedy="Give fee and fee_asset, or neither.",
+        )  # fmt: skip
+
+
 def _check_customers(this: Package) -> None:
     _duplicates(this, package.CUSTOMERS, "duplicate_customer")
 
@@ -204,7 +216,7 @@ def _check_the_rest(this: Package) -> None:
 
 
 def _check_entries(this: Package) -> None:
-    """The books of entries, where the package carries them: each row by itself, then against the balances."""
+    """The books of entries, where the package carries them: each row by itself, then around the cut-off."""
     for table in this.manifest.tables[len(package.TABLES) :]:
         _duplicates(this, table, "duplicate_row")
         _unknown_asset(this, table)
@@ -213,6 +225,7 @@ def _check_entries(this: Package) -> None:
                 _too_many_decimals(this, table, amount, asset)
             _unknown_asset(this, table, "against")
             _unknown_asset(this, table, "fee_asset")
+            _half_a_fee(this)
         else:
             _too_many_decimals(this, table)
             _too_many_decimals(this, table, "balance")
@@ -254,6 +267,7 @@ _CHECKS: tuple[tuple[str, Callable[[Package], None]], ...] = (
     ("the case", _check_against_case),
     ("what is unlikely", remarks.look),
     ("rows set aside", setting_aside.apply),
+    ("entries and balances", entries.compare),
 )
 
 

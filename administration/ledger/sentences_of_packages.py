@@ -115,6 +115,8 @@ SENTENCES = (
     _("Add it there, or correct the %(column)s."),
     _("The asset %(asset)s is not in the manifest."),
     _("List the asset in the manifest, or write the code listed there. Codes are never guessed."),
+    _("There is a fee (%(fee)s), and only half of it is said."),
+    _("Give fee and fee_asset, or neither."),
     _("%(amount)s has more decimal places than the asset."),
     _("%(amount)s of %(asset)s has more decimal places than the asset."),
     _("Write the amount as the ledger has it. Nothing is rounded here."),

@@ -74,7 +74,7 @@ def apply(this: Package) -> None:
         for table in (package.BALANCES, package.BANK_ACCOUNTS, package.WITHDRAWAL_ADDRESSES, package.HOLDS):
             _orphans(cursor, this.key, table, package.ACCOUNTS, "account_id", "The account of this row was set aside.")
         _remember_amounts(cursor, this.key)
-        for table in package.TABLES:
+        for table in this.manifest.tables:
             _take_out(cursor, this.key, table)
 
 

@@ -90,6 +90,7 @@ def _stage_stretch(this: Package, table: Table, state: dict[str, Any]) -> bool |
     """
     found: list[Found] = []
     odd: list[tuple[int, Values]] = []
+    faulty: set[int | None] = set()
     ended: bool | None = None
     at, rows = (state["offset"], state["row"]), 0
     checked = table.file in destinations.PROBLEMS
@@ -99,13 +100,14 @@ def _stage_stretch(this: Package, table: Table, state: dict[str, Any]) -> bool |
                 records = _checked(this, block.records, table, found) if checked else block.records
                 copy.write(_lines(this, records))
                 odd += block.odd
+                faulty.update(fault.row for fault in block.faults)
                 found += from_faults(block.faults)
                 at, rows = (block.offset, block.row), rows + block.rows
                 ended = True if block.ended else None
         except reading.Unreadable:
             ended = False
     if odd:
-        _copy(this, table, _spelled(odd, table, checked=checked))
+        _copy(this, table, _spelled(odd, table, faulty, found))
     Findings(this.key).add(found)
     state.update(offset=at[0], row=at[1], done=state["done"] + rows)
     return ended
@@ -135,7 +137,8 @@ def _stage(this: Package, table: Table, block: Block) -> None:
         with transaction.atomic():
             _copy(this, table, records)
     except psycopg.DataError:
-        records, odd = [], []
+        odd = []
+        found.clear()  # looked at again, row by row
         for row, record in block.records:
             faults, values = reading.diagnose(table, row, record)
             block.faults += faults
@@ -143,7 +146,7 @@ def _stage(this: Package, table: Table, block: Block) -> None:
                 odd.append((row, values))
         block.odd = sorted(odd + block.odd, key=lambda pair: pair[0])
     if block.odd:
-        _copy(this, table, _spelled(block.odd, table, checked=checked))
+        _copy(this, table, _spelled(block.odd, table, {fault.row for fault in block.faults}, found))
     Findings(this.key).add([*found, *from_faults(block.faults)])
 
 
@@ -177,24 +180,44 @@ def _checked(this: Package, records: Sequence[tuple[int, str]], table: Table, fo
             continue
         fields = reading.split(record)
         problem = problem_of(fields)
-        if problem is None:
-            yield row, f"{record},"
-            continue
-        kind, column, reason = problem
-        found.append(Found(kind, WARN, table.file, row, column, reason, "Nothing to do: the customer will be asked."))
-        if destinations.is_secret(problem):
-            place = table.header.index("address")
-            record = reading.line([*fields[:place], "", *fields[place + 1 :]])
-        yield row, f"{record},{reading.line([reason])}"
+        if problem is not None:
+            found.append(_finding(table, row, problem))
+        yield row, _remarked(table, fields, record, problem)
 
 
-def _spelled(odd: Sequence[tuple[int, Values]], table: Table, *, checked: bool) -> Iterator[tuple[int, str]]:
+def _finding(table: Table, row: int, problem: destinations.Problem) -> Found:
+    kind, column, reason = problem
+    return Found(kind, WARN, table.file, row, column, reason, "Nothing to do: the customer will be asked.")
+
+
+def _remarked(table: Table, fields: Sequence[str | None], record: str, problem: destinations.Problem | None, other: str = "") -> str:
+    """The record with what is wrong with its destination as a last field, or `other`. Somebody's key is never kept."""
+    if problem is None:
+        return f"{record},{other}"
+    if destinations.is_secret(problem):
+        place = table.header.index("address")
+        record = reading.line([*fields[:place], "", *fields[place + 1 :]])
+    return f"{record},{reading.line([problem[2]])}"
+
+
+def _spelled(odd: Sequence[tuple[int, Values]], table: Table, faulty: set[int | None], found: list[Found]) -> Iterator[tuple[int, str]]:
+    """Rows that were read field by field; of a faulty one the destination says nothing more, but somebody's key goes all the same."""
     instants = [place for place, column in enumerate(table.columns) if column.type is Type.INSTANT]
+    problem_of = destinations.PROBLEMS.get(table.file)
     for row, values in odd:
         for place in instants:
             text = values[place]
             values[place] = package.parse_instant(text).isoformat() if text else None
-        yield row, reading.line(values) + (",not checked" if checked else "")
+        if problem_of is None:
+            yield row, reading.line(values)
+            continue
+        problem = problem_of([text or "" for text in values])
+        if row in faulty:
+            yield row, _remarked(table, values, reading.line(values), problem if destinations.is_secret(problem) else None, "not checked")
+            continue
+        if problem is not None:
+            found.append(_finding(table, row, problem))
+        yield row, _remarked(table, values, reading.line(values), problem)
 
 
 def _is_text(column: package.Column) -> bool:

@@ -42,13 +42,13 @@ def work(job: Job) -> Job:
     return job
 
 
-def inspected(case: Case, cast: Cast, folder: Path, *, differences: str = Differences.REFUSE) -> Intake:
-    intake = takeover.receive(case, folder, by=cast.goto, at=NOON, differences=differences)
+def inspected(case: Case, cast: Cast, folder: Path, *, differences: str = Differences.REFUSE, outcomes: Any = None) -> Intake:
+    intake = takeover.receive(case, folder, by=cast.goto, at=NOON, differences=differences, outcomes=outcomes)
     return takeover.outcome(work(takeover.inspect(intake, by=cast.goto, at=NOON)))
 
 
-def accepted(case: Case, cast: Cast, folder: Path, **options: Any) -> Intake:
-    intake = inspected(case, cast, folder)
+def accepted(case: Case, cast: Cast, folder: Path, *, outcomes: Any = None, **options: Any) -> Intake:
+    intake = inspected(case, cast, folder, outcomes=outcomes)
     request = takeover.accept(intake, by=cast.goto, at=NOON, **options)
     approvals.sign(request, by=cast.baba, at=NOON)
     work(Job.objects.get(kind=takeover.ACCEPT, subject_id=intake.pk))

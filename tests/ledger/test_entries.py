@@ -115,6 +115,15 @@ def test_faults_of_entries_are_told_where_they_are(db: None, tmp_path: Path):
     }
 
 
+def test_half_a_fee_is_refused(db: None, tmp_path: Path):
+    trade = ["T1", "A1", NEAR, "BTC", "0.1", "JPY", "-100000"]
+    folder = books(tmp_path / "package", trades=[[*trade, "", "0.001"], ["T2", *trade[1:], "BTC", ""]])
+
+    assert {one for one in found(folder) if one[0] == "refuse"} == {
+        ("refuse", "empty", "trades.csv", 2, "fee_asset"), ("refuse", "empty", "trades.csv", 3, "fee"),
+    }  # fmt: skip
+
+
 @pytest.fixture
 def late(secured: Case, cast: Cast, tmp_path: Path) -> Case:
     """A ledger taken over with deposits after the cut-off, one of them of an account that nobody lists."""
@@ -134,6 +143,18 @@ def test_what_came_after_the_cut_off_is_kept_for_its_depositor_and_is_in_no_bala
     assert [(row.number, row.kind, row.asset.code, row.amount) for row in near] == [
         ("F7", "deposit", "JPY", 3087), ("T1", "trade", "BTC", 10_000_000), ("T1", "trade", "JPY", -100_000), ("T1", "fee", "BTC", -100_000),
     ]  # fmt: skip
+
+
+def test_an_entry_set_aside_is_in_no_sum_and_comes_back_to_nobody(secured: Case, cast: Cast, tmp_path: Path):
+    """The same deposit stands twice in the book: once after the cut-off, and once before it."""
+    fiat = [*FIAT, ["F8", "A3", LATE, "deposit", "JPY", "5000", "", ""], ["F8", "A3", LATE, "deposit", "JPY", "5000", "", ""], FIAT[1]]
+    folder = books(tmp_path / "package", fiat=fiat)
+    decided = {"duplicate_row": {"outcome": "aside", "remark": "The exchange's book repeats a line."}}
+
+    accepted(secured, cast, folder, outcomes=decided)
+
+    assert [(one.account_ref, one.asset, one.units) for one in entries.after_cutoff(secured)] == [("A3", "JPY", 5000)]
+    assert "balance_differs_from_entries" not in {one.kind for one in secured.intakes.get().findings.all()}
 
 
 def test_each_is_listed_and_the_account_nobody_lists_is_searched_for(db: None, tmp_path: Path):

@@ -86,6 +86,25 @@ def test_what_is_set_aside_is_named_and_the_rest_ties_to_the_unit(secured: Case,
     assert all(total.declared == total.computed + total.suspense for total in ControlTotal.objects.all())
 
 
+def test_a_day_that_never_was_spoils_no_other_address_and_keeps_nobodys_key(secured: Case, cast: Cast, folder: Path):
+    """29 February 2023 looks like a date; the database says that it is none, and the rows beside it are read one by one."""
+    edit(folder, "withdrawal_addresses.csv", 2, whitelisted_on="2023-02-29")
+    edit(folder, "withdrawal_addresses.csv", 3, address="abandon " * 11 + "about")
+    edit(folder, "withdrawal_addresses.csv", 4, whitelisted_on="2023-02-29", address="abandon " * 11 + "about")
+
+    intake = takeover.receive(secured, folder, by=cast.goto, at=NOON, outcomes=outcomes("bad_date"))
+    intake = takeover.outcome(work(takeover.inspect(intake, by=cast.goto, at=NOON)))
+
+    with connection.cursor() as cursor:
+        cursor.execute(f'SELECT "row", address, problem FROM {TABLES["withdrawal_addresses.csv"]} ORDER BY "row"')
+        staged = {row: (address, problem) for row, address, problem in cursor.fetchall()}
+    assert not {2, 4} & set(staged)
+    assert staged[3][0] == "" and staged[3][1]
+    assert {problem for row, (_address, problem) in staged.items() if row > 4} == {None}
+    assert set(RowSetAside.objects.filter(intake=intake).values_list("row", "kind")) == {(2, "bad_date"), (4, "bad_date")}
+    assert list(intake.findings.filter(kind="secret").values_list("rows", flat=True)) == [1]
+
+
 def test_an_outcome_needs_a_remark_and_a_kind_that_concerns_rows(secured: Case, cast: Cast, folder: Path):
     for wrong in ({"row_count": {"outcome": "aside", "remark": BECAUSE}}, {"bad_date": {"outcome": "aside", "remark": " "}},
                   {"bad_date": {"outcome": "remark", "remark": BECAUSE}}, {"bad_date": {"outcome": "drop", "remark": BECAUSE}}):  # fmt: skip
