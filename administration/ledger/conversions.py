@@ -74,18 +74,11 @@ def convert(
     outcomes: dict[str, Any] | None = None,
 ) -> Job:  # fmt: skip
     """Begin to convert a delivery; what comes of it is received and inspected by the same job."""
-    row = Delivery.objects.select_for_update(of=("self",)).select_related("case").get(pk=delivery.pk)
-    appointments.require(row.case, by, POWER, at=at)
-    securing.require_completed(row.case)
-    takeover.refuse_second_intake(row.case)
+    row = _to_be_read(delivery, by, at)
     if chosen.case_id != row.case_id:
         raise NotConverted(_("The mapping is another case's."))
     if row.state == DeliveryState.ARRIVING:
         deliveries.complete(row, by=by, at=at)
-    elif row.state == DeliveryState.DESTROYED:
-        raise NotConverted(_("The files of this delivery were destroyed."))
-    if Job.objects.filter(case=row.case, kind=CONVERT, state=JobState.WAITING).exists():
-        raise NotConverted(_("A delivery of this case is being converted. Wait until that has ended."))
     decided = setting_aside.checked(outcomes)
     kept = Path(str(row.case_id)) / "conversion" / secrets.token_hex(8)
     params = {
@@ -93,6 +86,39 @@ def convert(
         "folder": str(kept), "scales": {asset.code: asset.scale for asset in mapping.read(chosen.text).assets},
     }  # fmt: skip
     return jobs.start(row.case, CONVERT, row.pk, params=params)
+
+
+def _to_be_read(delivery: Delivery, by: User, at: datetime) -> Delivery:
+    """The delivery, locked to the commit: whole, not destroyed, and the only one of its case that becomes a package now."""
+    row = Delivery.objects.select_for_update(of=("self",)).select_related("case").get(pk=delivery.pk)
+    appointments.require(row.case, by, POWER, at=at)
+    securing.require_completed(row.case)
+    takeover.refuse_second_intake(row.case)
+    require_files(row)
+    deliveries.require_whole(row)
+    if Job.objects.filter(case=row.case, kind=CONVERT, state=JobState.WAITING).exists():
+        raise NotConverted(_("A delivery of this case is being converted. Wait until that has ended."))
+    return row
+
+
+def require_files(delivery: Delivery) -> None:
+    """Of a destroyed delivery there is nothing to read."""
+    if delivery.state == DeliveryState.DESTROYED:
+        raise NotConverted(_("The files of this delivery were destroyed."))
+
+
+@transaction.atomic
+def give_up(job: Job, *, by: User, at: datetime) -> None:
+    """Give a conversion up while it runs. Nothing of it remains; the delivery stays as it was received."""
+    if job.case is None:
+        raise NotConverted(_("There is no conversion here to give up."))
+    appointments.require(job.case, by, POWER, at=at)
+    running = Job.objects.select_for_update(of=("self",)).filter(pk=job.pk, kind=CONVERT, state=JobState.WAITING).first()
+    if running is None:  # it ended while we waited for its chunk
+        raise NotConverted(_("This conversion has ended. Look at what came of it."))
+    folder = arriving.archive_of(running.params["folder"])
+    running.delete()  # a worker on it finds its lease gone, and writes nothing more: see _hold
+    transaction.on_commit(lambda: shutil.rmtree(folder, ignore_errors=True))  # killed before it: the sweep does it
 
 
 def step(job: Job) -> jobs.Progress:
@@ -104,6 +130,7 @@ def step(job: Job) -> jobs.Progress:
         faults = conversion.check()
         if faults:
             return _refused(job, conversion, faults)
+        _hold(job)
         return jobs.Progress(json.dumps(conversion.begin()), 0, "converting", total=conversion.rows_about())
     state = json.loads(job.cursor)
     try:
@@ -181,11 +208,15 @@ def is_package(delivery: Delivery) -> bool:
     return any(file.name.rsplit("/", 1)[-1] == package.MANIFEST for file in delivery.files.filter(sha256__isnull=False))
 
 
+@transaction.atomic
 def take_in_package(delivery: Delivery, *, by: User, at: datetime, **options: Any) -> Job:
-    """Receive a delivery that is a handover package, and begin to inspect it."""
-    with tempfile.TemporaryDirectory(dir=arriving.archive_of("")) as made:
+    """Receive a delivery that is a handover package, and begin to inspect it. From here on nothing more comes to it."""
+    row = _to_be_read(delivery, by, at)
+    beside = arriving.archive_of(Path(str(row.case_id)) / "look")  # links left here by somebody who was killed are swept
+    beside.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(dir=beside) as made:
         folder = Path(made)
-        files = deliveries.files_to_convert(delivery)
+        files = deliveries.files_to_convert(row)
         manifest = next(file.name for file in files if file.name.rsplit("/", 1)[-1] == package.MANIFEST)
         above = manifest.removesuffix(package.MANIFEST)
         for file in files:
@@ -194,7 +225,32 @@ def take_in_package(delivery: Delivery, *, by: User, at: datetime, **options: An
                 raise NotConverted(_("“%(name)s” lies beside the package, not in it.") % {"name": file.name})
             (folder / name).parent.mkdir(exist_ok=True)
             os.link(file.path, folder / name)
-        return takeover.take_in(delivery.case, folder, by=by, at=at, delivery=delivery, **options)
+        intake = takeover.receive(row.case, folder, by=by, at=at, delivery=row, **options)
+    try:
+        begun = takeover.inspect(intake, by=by, at=at)
+        if row.state == DeliveryState.ARRIVING:
+            deliveries.complete(row, by=by, at=at)  # last: from its event to the commit the case's record waits
+        return begun
+    except BaseException:
+        shutil.rmtree(arriving.archive_of(intake.directory), ignore_errors=True)
+        raise
+
+
+@transaction.atomic
+def again(report: Job, *, outcomes: dict[str, Any], by: User, at: datetime) -> Job:
+    """Read the files of a refused delivery again, with what was decided of the findings. Then only does the report go."""
+    held = Job.objects.select_for_update(of=("self",)).filter(pk=report.pk, result__refused=True).first()
+    if held is None or not held.params.get("delivery"):
+        raise takeover.NotInspected(_("This report was put aside before."))
+    delivery = Delivery.objects.get(pk=held.params["delivery"], case=held.case_id)
+    differences = held.params.get("differences", Differences.REFUSE)
+    if held.params.get("mapping"):
+        chosen = LedgerMapping.objects.get(pk=held.params["mapping"], case=held.case_id)
+        begun = convert(delivery, chosen, by=by, at=at, differences=differences, outcomes=outcomes)
+    else:
+        begun = take_in_package(delivery, by=by, at=at, differences=differences, outcomes=outcomes)
+    takeover.forget(held, by=by, at=at)
+    return begun
 
 
 # --- a look that keeps nothing --------------------------------------------------------------------

@@ -17,6 +17,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -133,7 +134,8 @@ def finish(file: DeliveredFile, *, by: User, at: datetime, announced_sha256: str
         raise NotDelivered(_("“%(name)s” is not what was announced: its SHA-256 is another.") % {"name": row.name})
     row.sha256 = digest.digest()
     DeliveredFile.objects.filter(pk=row.pk).update(sha256=row.sha256)
-    _unpack(row, at)
+    with _no_file_without_its_row(row.delivery):
+        _unpack(row, at)
     return row
 
 
@@ -141,10 +143,12 @@ def add(delivery: Delivery, *, name: str, source: BinaryIO | Iterable[bytes], by
     """Receive a file whole."""
     pieces: Iterable[bytes] = iter(lambda: source.read(1 << 20), b"") if hasattr(source, "read") else source
     with transaction.atomic():
-        row = _file(_arriving(delivery, by, at), name, 0, at)
-        size = _keep(row, pieces)
-        DeliveredFile.objects.filter(pk=row.pk).update(bytes=size, received=size)
-        return finish(row, by=by, at=at)
+        arriving = _arriving(delivery, by, at)
+        with _no_file_without_its_row(arriving):
+            row = _file(arriving, name, 0, at)
+            size = _keep(row, pieces)
+            DeliveredFile.objects.filter(pk=row.pk).update(bytes=size, received=size)
+            return finish(row, by=by, at=at)
 
 
 def from_directory(case: Case, directory: Path, *, deliverer: str, by: User, at: datetime) -> Delivery:
@@ -194,6 +198,23 @@ def _file(delivery: Delivery, name: str, size: int, at: datetime, parent: Delive
     with open(path_of(row), "wb", opener=_private):
         pass
     return row
+
+
+@contextmanager
+def _no_file_without_its_row(delivery: Delivery) -> Iterator[None]:
+    """
+    What is refused here rolls its rows back; the files written for them go too.
+
+    Under the delivery's lock, so nobody else adds any.
+    """
+    folder = folder_of(delivery.directory)
+    before = set(folder.iterdir())
+    try:
+        yield
+    except BaseException:
+        for path in set(folder.iterdir()) - before:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _private(path: str, flags: int) -> int:
@@ -326,14 +347,19 @@ def confirm_encoding(file: DeliveredFile, *, encoding: str, by: User, at: dateti
 def complete(delivery: Delivery, *, by: User, at: datetime) -> Delivery:
     """Nothing more comes. What is here is in the record with its hashes."""
     row = _arriving(delivery, by, at)
+    require_whole(row)
     files = list(row.files.order_by("name"))
-    if not files or any(file.sha256 is None for file in files):
-        raise NotDelivered(_("Not all files of this delivery are here yet. Go on with the rest, or take them out."))
     Delivery.objects.filter(pk=row.pk).update(state=DeliveryState.COMPLETE, completed_at=at)
     hashes = {file.name: bytes(file.sha256 or b"").hex() for file in files}  # not who delivered them: the record holds no names
     log.append(row.case, "ledger.delivered", subject=row, by=by, at=at, body={"files": hashes})
     delivery.refresh_from_db()
     return delivery
+
+
+def require_whole(delivery: Delivery) -> None:
+    """Every file that was announced is here."""
+    if not delivery.files.exists() or delivery.files.filter(sha256__isnull=True).exists():
+        raise NotDelivered(_("Not all files of this delivery are here yet. Go on with the rest, or take them out."))
 
 
 @transaction.atomic
@@ -350,7 +376,11 @@ def take_out(file: DeliveredFile, *, by: User, at: datetime) -> None:
 
 @transaction.atomic
 def destroy(delivery: Delivery, *, reason: str, by: User, at: datetime) -> None:
-    """Destroy the files of a delivery that must not be held (My Number, another's data). Hashes and reason stay."""
+    """
+    Destroy the files of a delivery that must not be held (My Number, another's data), and all that was made of them.
+
+    Hashes and reason stay.
+    """
     row = Delivery.objects.select_for_update(of=("self",)).select_related("case").get(pk=delivery.pk)
     appointments.require(row.case, by, POWER, at=at)
     if not reason.strip():
@@ -358,12 +388,20 @@ def destroy(delivery: Delivery, *, reason: str, by: User, at: datetime) -> None:
     if row.state == DeliveryState.DESTROYED or row.intakes.exclude(state="cancelled").exists():
         raise NotDelivered(_("This delivery is destroyed already, or a package made of it is in the case."))
     if Job.objects.filter(kind=CONVERT, subject_id=row.pk, state=JobState.WAITING).exists():
-        raise NotDelivered(_("This delivery is being converted. Wait until that has ended."))
+        raise NotDelivered(_("This delivery is being converted. Wait until that has ended, or give the conversion up."))
     files = {file.name: bytes(file.sha256 or b"").hex() for file in row.files.order_by("name")}
     Delivery.objects.filter(pk=row.pk).update(state=DeliveryState.DESTROYED, destroyed_because=reason.strip())
     log.append(row.case, "ledger.delivery_destroyed", subject=row, by=by, at=at, body={"reason": reason.strip(), "files": files})
-    folder = folder_of(row.directory)
-    transaction.on_commit(lambda: shutil.rmtree(folder, ignore_errors=True))
+    transaction.on_commit(lambda: remove_what_is_destroyed(row))  # killed before it: the sweep does it
+
+
+def remove_what_is_destroyed(delivery: Delivery) -> None:
+    """The files of a destroyed delivery, its packages that were given up, and whatever its conversions left."""
+    kept = [Path(delivery.directory)]
+    kept += [Path(one.directory).parent if one.mapping_id else Path(one.directory) for one in delivery.intakes.all()]
+    kept += [Path(job.params["folder"]) for job in Job.objects.filter(kind=CONVERT, subject_id=delivery.pk)]
+    for folder in kept:
+        shutil.rmtree(folder_of(folder), ignore_errors=True)
 
 
 def files_to_convert(delivery: Delivery) -> list[Delivered]:

@@ -3,7 +3,10 @@ from pathlib import Path
 import pytest
 
 from administration.cases.models import Case
-from tests.cast import Cast
+from administration.ledger import conversions, deliveries
+from administration.ledger.delivered import Delivery, LedgerMapping
+from tests.cast import NOON, Cast
+from tests.ledger import layouts
 from tests.ledger.helpers import sample, secure
 
 
@@ -25,3 +28,11 @@ def folder(clean_package: Path, tmp_path: Path) -> Path:
     import shutil
 
     return Path(shutil.copytree(clean_package, tmp_path / "package"))
+
+
+@pytest.fixture
+def foreign(secured: Case, cast: Cast, clean_package: Path, tmp_path: Path) -> tuple[Delivery, LedgerMapping]:
+    """A delivery in an exchange's own form, and the mapping for it."""
+    source = layouts.for_cp932(clean_package, tmp_path / "source")
+    delivery = deliveries.from_directory(secured, layouts.write(source, tmp_path / "files", "kumo"), deliverer="the officer", by=cast.goto, at=NOON)
+    return delivery, conversions.save_mapping(secured, layouts.mapping_text("kumo", source), by=cast.goto, at=NOON)

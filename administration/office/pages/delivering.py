@@ -28,6 +28,7 @@ from administration.office.pages.base import CasePage, page
 from administration.office.pages.showing import Button, Section, ShowPage, link, tag
 from administration.office.pages.taking_over import POWER
 from administration.office.templatetags.office import jst, sha
+from administration.work.models import Job, JobState
 
 working.KINDS.update({deliveries.CONVERT: lazy("Converting the exchange's files")})
 working.ONWARD.update({deliveries.CONVERT: "takeover"})
@@ -368,7 +369,7 @@ class DestroyFiles(OfDelivery, ActPage):
     def effect(self, data: dict[str, Any]) -> Effect:
         row = self.delivery()
         return Effect(
-            _("The files of this delivery are destroyed and cannot be brought back."), _("Destroy the files"),
+            _("The files of this delivery are destroyed, with all that was made of them, and cannot be brought back."), _("Destroy the files"),
             figures=[(_("Deliverer"), row.deliverer), (_("Files"), f"{row.files.count():,}"), (_("Why"), data["reason"])],
         )  # fmt: skip
 
@@ -414,6 +415,7 @@ class ConvertDelivery(OfDelivery, ActPage):
 
     def effect(self, data: dict[str, Any]) -> Effect:
         row, chosen = self.delivery(), data.get("mapping")
+        conversions.require_files(row)
         figures = [(_("Deliverer"), row.deliverer), (_("Files"), f"{row.files.count():,}"),
                    (_("If a control total differs"), words.of(words.DIFFERENCES, data["differences"]))]  # fmt: skip
         if chosen is None:
@@ -444,6 +446,32 @@ class ConvertDelivery(OfDelivery, ActPage):
 
     def back(self) -> str:
         return self.url("takeover-delivery", pk=self.kwargs["pk"])
+
+
+@page("takeover/give-up-conversion/", name="takeover-give-up-conversion")
+class GiveUpConversion(ActPage):
+    title = lazy("Give the conversion up")
+    power = POWER
+
+    def effect(self, data: dict[str, Any]) -> Effect:
+        job = Job.objects.filter(case=self.case, kind=deliveries.CONVERT, state=JobState.WAITING).first()
+        if job is None:
+            raise conversions.NotConverted(_("There is no conversion here to give up."))
+        self.job = job
+        row = Delivery.objects.get(pk=job.subject_id)
+        return Effect(
+            _("The conversion ends here and nothing of it remains. The delivery stays as it was received: it can be converted again, or destroyed."),
+            _("Give the conversion up"), figures=[(_("Deliverer"), row.deliverer), (_("Received"), jst(row.received_at)), (_("Begun"), jst(job.started_at))],
+        )  # fmt: skip
+
+    def act(self, data: dict[str, Any]) -> Any:
+        return conversions.give_up(self.job, by=self.user, at=self.at)
+
+    def done(self, result: Any) -> tuple[str, str]:
+        return _("The conversion was given up."), self.back()
+
+    def back(self) -> str:
+        return self.url("takeover")
 
 
 def _distinct(parts: Any) -> list[Any]:

@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from administration.ledger import conversions, setting_aside, takeover
-from administration.ledger.delivered import Delivery, LedgerMapping, RowSetAside
+from administration.ledger.delivered import RowSetAside
 from administration.ledger.findings import ASIDE, REFUSE, REMARK
-from administration.ledger.models import Differences, Intake
+from administration.ledger.models import Intake
 from administration.office import words
 from administration.office.entering import WordsField
 from administration.office.pages.acting import ActPage, Effect, Table
@@ -92,13 +92,7 @@ class DecideOutcomes(ActPage):
         )  # fmt: skip
 
     def act(self, data: dict[str, Any]) -> Any:
-        job = self.report()
-        delivery = Delivery.objects.get(pk=job.params["delivery"], case=self.case)
-        options = {"by": self.user, "at": self.at, "differences": job.params.get("differences", Differences.REFUSE), "outcomes": data["outcomes"]}
-        takeover.forget(job, by=self.user, at=self.at)
-        if job.params.get("mapping"):
-            return conversions.convert(delivery, LedgerMapping.objects.get(pk=job.params["mapping"], case=self.case), **options)
-        return conversions.take_in_package(delivery, **options)
+        return conversions.again(self.report(), outcomes=data["outcomes"], by=self.user, at=self.at)
 
     def done(self, result: Any) -> tuple[str, str]:
         return _("Begun; this page follows the work."), self.url("takeover")

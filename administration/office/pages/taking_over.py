@@ -184,7 +184,7 @@ class TakeOverPage(ShowPage):
             "job_total": max(job.total, job.done, 1) if job else 1,
             "job_kind": working.kind_in_words(job) if job else "",
             "address": self.url("takeover"),
-            "csv": self.url("takeover-findings") if self.groups else "",
+            "csv": self.url("takeover-findings") if self.groups and self.may(POWER) else "",
         }
 
     def sentence(self) -> Any:
@@ -192,7 +192,7 @@ class TakeOverPage(ShowPage):
         if state == "refused":
             return _("The last package was refused, and nothing of it was kept. Have it mended, then receive it again.")
         if state == "converting":
-            return _("The exchange's own files are being converted. Nothing is in the case yet.")
+            return _("The exchange's own files are being converted. Nothing is in the case yet, and it can be given up at any time.")
         if intake is None:
             if not self.case.securing_completed_at:
                 return _("The exchange is not secured yet. Complete the securing checklist first.")
@@ -261,6 +261,8 @@ class TakeOverPage(ShowPage):
             found.append(self.button(_("Tie to audited accounts"), "takeover-audited", POWER))
         if state in ("received", "inspecting", "inspected"):
             found.append(self.button(_("Give the package up"), "takeover-cancel", POWER))
+        if state == "converting":
+            found.append(self.button(_("Give the conversion up"), "takeover-give-up-conversion", POWER))
         if state == "accepting" and self.standing.job and self.standing.job.state == JobState.FAILED:
             found.append(self.button(_("Go on writing"), "takeover-go-on", POWER, main=True))
         if intake is not None and intake.outcomes:
@@ -359,7 +361,9 @@ class TakeOverPage(ShowPage):
 
 @page("takeover/findings.csv", name="takeover-findings")
 class FindingsFile(CasePage):
-    """Every finding with file, row, column, reason and remedy, for whoever has to mend the package."""
+    """Every finding with file, row, column, reason and remedy, for whoever has to mend the package: they quote customers' fields."""
+
+    power = POWER
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         found = standing(self.case).findings()
