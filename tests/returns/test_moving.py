@@ -10,16 +10,26 @@ from administration.cases.appointments import NotEmpowered
 from administration.cases.models import CourtOrder, OrderStanding
 from administration.cases.orders import NotInForce
 from administration.fields import db_now
-from administration.rails.transferee import answers, book
+from administration.rails.transferee import Transferee, answers, book
 from administration.record import verify
 from administration.record.models import Event
-from administration.returns import batches, carrying, evidence, moving, rounds, settlement, submissions
+from administration.returns import (
+    batches,
+    carrying,
+    corrections,
+    evidence,
+    moving,
+    rounds,
+    settlement,
+    submissions,
+    tasks,
+)
 from administration.returns.models import AssetReturn, BookMove, EvidenceLine
 from claims.destinations import cooling
 from claims.destinations.models import Destination
 from claims.register import tie_out
 from tests.cast import LONG_AGO, sha
-from tests.returns.world import done
+from tests.returns.world import done, sign
 
 
 def an_order(world, permits=(moving.PERMITS,), standing="in_force", number="7"):
@@ -159,6 +169,23 @@ def test_the_book_goes_out_and_each_customer_is_acknowledged_or_comes_back(world
     assert carried.state == "closed"
     tie_out.require(world.case)
     assert verify.verify(world.case)["first_bad"] is None
+
+
+def test_a_book_that_nobody_acknowledges_is_in_doubt_and_two_people_end_it(world, carried, as_superuser):
+    with as_superuser() as cursor:
+        cursor.execute("UPDATE returns_submission SET sent_at = sent_at - %s", [Transferee().quiet_period * 2])
+
+    tasks.tick()
+
+    part = carried.submissions.get()
+    assert part.state == "unknown"
+    asked = corrections.find(
+        world.case, part, "not_paid", reason="they never opened it", evidence=b"their letter", by=world.goto, at=db_now()
+    )
+    for user in (world.people.aoki, world.people.baba):
+        sign(asked, user)
+    assert set(AssetReturn.objects.filter(rail="transferee").values_list("state", flat=True)) == {"scheduled"}
+    tie_out.require(world.case)
 
 
 def test_the_persons_file_goes_with_a_book_only_and_every_making_of_it_is_in_the_record(world, carried, tmp_path):
