@@ -27,6 +27,8 @@ app.conf.beat_schedule = {
     "returns.tick": {"task": "returns.tick", "schedule": 5.0, "options": {"expires": 10}},
     "portal.send": {"task": "portal.send", "schedule": 2.0, "options": {"expires": 10}},
     "portal.forget": {"task": "portal.forget", "schedule": 3600.0, "options": {"expires": 600}},
+    "office.sweep": {"task": "office.sweep", "schedule": 3600.0, "options": {"expires": 600}},
+    "ledger.sweep": {"task": "ledger.sweep", "schedule": 3600.0, "options": {"expires": 600}},
     "destinations.tick": {"task": "destinations.tick", "schedule": 30.0, "options": {"expires": 60}},
     "record.seal": {"task": "record.seal", "schedule": 60.0, "options": {"expires": 120}},
 }

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import messages
 from django.core import signing
 from django.core.files.uploadedfile import UploadedFile
@@ -33,6 +32,7 @@ from administration.cases import orders
 from administration.cases.models import ApprovalRequest, CourtOrder
 from administration.errors import Refused
 from administration.fields import db_now
+from administration.office import uploads
 from administration.office.models import Press
 from administration.office.pages.base import CasePage
 from administration.work.models import Job
@@ -158,6 +158,9 @@ class ActPage(CasePage):
                 file.close()
 
     def _posted(self, request: HttpRequest, kept: "dict[str, KeptFile]", files: Any) -> HttpResponse:
+        pressed = self._earlier_press() if request.POST.get("stage") == DO else None
+        if pressed is not None:  # before the form is looked at: its files may have gone where the act put them
+            return self._pressed_already(pressed)
         form = self.form(request.POST, files)
         data: dict[str, Any] = {}
         if form is not None:
@@ -176,6 +179,7 @@ class ActPage(CasePage):
         except Refused as refusal:
             if form is None:
                 raise
+            kept = {name: one for name, one in kept.items() if one.path.exists()}  # what is refused for good is not kept
             return self.show(self.asking(form, kept, refusal=str(refusal)), status=409)
 
     def _try(self, data: Any) -> None:
@@ -199,15 +203,9 @@ class ActPage(CasePage):
         )
 
     def _do(self, data: Any, entered: Any, kept: "dict[str, KeptFile]") -> HttpResponse:
-        try:
-            shown = signing.loads(self.request.POST.get("shown", ""), salt="office.effect", max_age=SHOWN_FOR)
-        except signing.BadSignature:
+        shown = self._was_shown()
+        if shown is None:
             return self._show_effect(data, entered, kept, changed=[])
-        if shown["u"] != self.user.pk or shown["p"] != self.request.path:
-            return self._show_effect(data, entered, kept, changed=[])
-        pressed = Press.objects.filter(key=shown["k"]).first()
-        if pressed is not None:
-            return self._pressed_already(pressed)
         effect = self.effect(data)
         if effect.digest() != shown["d"]:
             return self._show_effect(data, entered, kept, changed=differences(shown["f"], effect.shown()["figures"]))
@@ -228,6 +226,18 @@ class ActPage(CasePage):
         Press.objects.filter(key=shown["k"]).update(sentence=sentence, outcome=address)
         messages.success(self.request, sentence)
         return redirect(address)
+
+    def _was_shown(self) -> dict[str, Any] | None:
+        """The effect that this press is of, if we showed it to this person on this page, not too long ago."""
+        try:
+            shown: dict[str, Any] = signing.loads(self.request.POST.get("shown", ""), salt="office.effect", max_age=SHOWN_FOR)
+        except signing.BadSignature:
+            return None
+        return shown if shown["u"] == self.user.pk and shown["p"] == self.request.path else None
+
+    def _earlier_press(self) -> Press | None:
+        shown = self._was_shown()
+        return Press.objects.filter(key=shown["k"]).first() if shown else None
 
     def _pressed_already(self, pressed: Press) -> HttpResponse:
         if pressed.outcome:
@@ -277,12 +287,12 @@ def kept_files(request: HttpRequest, user: int) -> dict[str, KeptFile]:
     for field_name, token in request.POST.items():
         if field_name.startswith(KEPT):
             try:
-                one = signing.loads(str(token), salt="office.kept", max_age=24 * SHOWN_FOR)
+                one = signing.loads(str(token), salt="office.kept", max_age=uploads.KEPT_SECONDS)
             except signing.BadSignature:
                 continue
-            if one["u"] == user and (uploads() / one["s"]).exists():
+            if one["u"] == user and (uploads.folder() / one["s"]).exists():
                 kept[field_name.removeprefix(KEPT)] = KeptFile(
-                    uploads() / one["s"], one["n"], one["b"], one["s"], str(token)
+                    uploads.folder() / one["s"], one["n"], one["b"], one["s"], str(token)
                 )
     for field_name, file in request.FILES.items():
         kept[field_name] = keep(file, user)
@@ -291,20 +301,16 @@ def kept_files(request: HttpRequest, user: int) -> dict[str, KeptFile]:
 
 def keep(file: Any, user: int) -> KeptFile:
     """Write an upload down under its hash, chunk by chunk."""
-    uploads().mkdir(parents=True, exist_ok=True, mode=0o700)
-    digest, size, partial = hashlib.sha256(), 0, uploads() / f".{uuid.uuid4()}"
+    uploads.folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+    digest, size, partial = hashlib.sha256(), 0, uploads.folder() / f".{uuid.uuid4()}"
     with partial.open("wb") as out:
         for chunk in file.chunks():
             digest.update(chunk)
             size += len(chunk)
             out.write(chunk)
     sha256 = digest.hexdigest()
-    partial.rename(uploads() / sha256)
+    partial.rename(uploads.folder() / sha256)
     name = Path(file.name).name
     token = signing.dumps({"s": sha256, "n": name, "b": size, "u": user}, salt="office.kept")
-    return KeptFile(uploads() / sha256, name, size, sha256, token)
-
-
-def uploads() -> Path:
-    return Path(settings.ARCHIVE_DIR) / "uploads"
+    return KeptFile(uploads.folder() / sha256, name, size, sha256, token)
 

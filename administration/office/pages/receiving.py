@@ -18,9 +18,9 @@ from administration.cases import securing
 from administration.cases.models import ApprovalRequest, Case
 from administration.ledger import package, takeover, unpacking
 from administration.ledger.models import ControlTotal, Differences, Intake, IntakeState, NegativePolicy
-from administration.office import words
+from administration.office import uploads, words
 from administration.office.entering import PaperField, Reason, WordsField, offer
-from administration.office.pages.acting import ActPage, Effect, KeptFile, Table, uploads
+from administration.office.pages.acting import ActPage, Effect, KeptFile, Table
 from administration.office.pages.audited import audited_tables
 from administration.office.pages.base import page
 from administration.office.pages.outcomes import outcomes_table
@@ -87,22 +87,26 @@ class ReceivePackage(ActPage):
     def folder(self, data: dict[str, Any]) -> Path:
         kept = data.get("zipped")
         if isinstance(kept, KeptFile):
-            folder = uploads() / f"package-{kept.sha256}"
+            folder = uploads.folder() / f"package-{kept.sha256}"
             return folder if folder.is_dir() else unpacking.unpack(kept.path, folder)
         return Path(settings.HANDOVER_INBOX) / str(data["folder"])
 
     @contextlib.contextmanager
-    def remembering_faults(self) -> Iterator[None]:
-        """So that all of them are shown, not the first only."""
+    def nothing_of_it_kept(self, data: dict[str, Any]) -> Iterator[None]:
+        """What is refused as a package goes as it came; all its faults are shown, not the first only."""
         try:
             yield
-        except package.PackageRefused as refused:
-            self.faults = refused.faults
+        except (package.PackageRefused, unpacking.NotUnpacked) as refused:
+            self.faults = refused.faults if isinstance(refused, package.PackageRefused) else ()
+            kept = data.get("zipped")
+            if isinstance(kept, KeptFile):
+                shutil.rmtree(uploads.folder() / f"package-{kept.sha256}", ignore_errors=True)
+                kept.path.unlink(missing_ok=True)
             raise
 
     def effect(self, data: dict[str, Any]) -> Effect:
         securing.require_completed(self.case)
-        with self.remembering_faults():
+        with self.nothing_of_it_kept(data):
             manifest = package.read_manifest(self.folder(data))
         scales = {asset.code: asset.scale for asset in manifest.assets}
         rows = sum(file.rows or 0 for file in manifest.files)
@@ -143,12 +147,21 @@ class ReceivePackage(ActPage):
         )  # fmt: skip
 
     def act(self, data: dict[str, Any]) -> Any:
-        folder = self.folder(data)
-        with self.remembering_faults():
-            job = takeover.take_in(self.case, folder, by=self.user, at=self.at, differences=data["differences"])
-        if isinstance(data.get("zipped"), KeptFile):
-            shutil.rmtree(folder, ignore_errors=True)  # the archive has its own copy
+        kept, folder = data.get("zipped"), self.folder(data)
+        if not isinstance(kept, KeptFile):
+            with self.nothing_of_it_kept(data):
+                return self.taken_in(folder, data)
+        folder = uploads.claimed(folder)
+        try:
+            with self.nothing_of_it_kept(data):
+                job = self.taken_in(folder, data)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        kept.path.unlink(missing_ok=True)  # the archive has its own copy
         return job
+
+    def taken_in(self, folder: Path, data: dict[str, Any]) -> Any:
+        return takeover.take_in(self.case, folder, by=self.user, at=self.at, differences=data["differences"])
 
     def done(self, result: Any) -> tuple[str, str]:
         return _("Received. The inspection has begun; this page follows it."), self.url("takeover")
