@@ -7,6 +7,7 @@ Reasons not to pay a claim for now: placed and lifted by people, each with a rea
 from datetime import date, datetime
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from administration.cases import appointments
@@ -30,7 +31,7 @@ def place(claim: Claim, kind: str, *, reason: str, next_look: date, by: User, at
     if kind not in KINDS:
         raise NotHeld(_("There is no kind of hold “%(kind)s”. The kinds are: %(kinds)s.") % {
             "kind": kind, "kinds": ", ".join(KINDS)})  # fmt: skip
-    if not reason.strip() or next_look < at.date():
+    if not reason.strip() or next_look < timezone.localdate(at):
         raise NotHeld(_("A hold needs a reason, and a date to come on which somebody looks at it again."))
     made = Hold.objects.create(
         claim=claim,

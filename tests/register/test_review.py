@@ -127,6 +127,13 @@ def test_a_hold_is_lifted_once_for_a_reason(line, goto):
     assert [event.kind for event in Event.objects.order_by("-number")[:2]] == ["claim.hold_lifted", "claim.held"]
 
 
+def test_somebody_looks_at_a_hold_again_on_a_day_to_come_in_japan(line, goto):
+    before_six = datetime.datetime(2026, 11, 30, 20, 59, tzinfo=datetime.UTC)  # 05:59 on 1 December in Japan
+    with pytest.raises(holds.NotHeld, match="a date to come"):
+        holds.place(line.claim, "police", reason="r", next_look=datetime.date(2026, 11, 30), by=goto, at=before_six)
+    assert holds.place(line.claim, "police", reason="r", next_look=datetime.date(2026, 12, 1), by=goto, at=before_six).pk
+
+
 @pytest.mark.parametrize(("kind", "confidential"), [("police", True), ("deceased", False)])
 def test_what_a_customer_must_not_know_is_confidential(line, goto, kind, confidential):
     hold = holds.place(line.claim, kind, reason="r", next_look=datetime.date(2026, 12, 1), by=goto, at=NOON)
