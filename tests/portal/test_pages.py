@@ -185,6 +185,20 @@ def test_what_is_public_names_no_claim(browser, route):
     assert not re.search(r"T-\d-C\d{7}", answer.body)
 
 
+@pytest.mark.parametrize("route", sorted(r for r in {*PUBLIC, *OWN} if "<str" in r))
+def test_a_nul_in_an_address_names_nothing(browser, route):
+    answer = browser.get(re.sub("<str:[a-z_]+>", "%00", f"/{route}"))
+    assert answer.status == 404 and "<html" in answer.body
+
+
+def test_a_cookie_with_a_nul_is_nobodys(browser):
+    browser.cookies["portal_session"] = r'"a\000b"'
+    assert browser.get(address(13)).header("location") == "/en/find/"
+    assert browser.get("/en/").status == 200
+    browser.cookies["portal_ask"] = r'"a\000b"'
+    assert browser.get("/en/find/code/").status == 302
+
+
 def test_pages_of_a_claim_are_kept_by_no_cache_and_load_nothing_from_elsewhere(browser):
     answer = browser.sign_in(signed_in(claim(13))).get(address(13))
     assert "no-store" in answer.header("cache-control") and "private" in answer.header("cache-control")

@@ -122,7 +122,7 @@ class ConfirmChosen(ActPage):
 
     def chosen(self) -> list[Claim]:
         numbers = (self.request.POST if self.request.method == "POST" else self.request.GET).getlist("claim")
-        found = Claim.objects.filter(case=self.case, number__in=numbers[:CHOSEN_MAX]).select_related("case", "ledger_account")
+        found = Claim.objects.filter(case=self.case, number__in=[n for n in numbers[:CHOSEN_MAX] if "\0" not in n]).select_related("case", "ledger_account")
         return list(found.prefetch_related("lines__asset").order_by("number"))
 
     def effect(self, data: dict[str, Any]) -> Effect:
