@@ -25,6 +25,7 @@ from administration.cases import appointments, securing
 from administration.cases.models import Case
 from administration.errors import Refused
 from administration.ledger import (
+    archives,
     arriving,
     converting,
     deliveries,
@@ -221,7 +222,7 @@ def take_in_package(delivery: Delivery, *, by: User, at: datetime, **options: An
         above = manifest.removesuffix(package.MANIFEST)
         for file in files:
             name = file.name.removeprefix(above)
-            if not file.name.startswith(above) or name.count("/") > 1:
+            if not file.name.startswith(above) or name.count("/") > 1 or not all(map(archives.is_name, name.split("/"))):
                 raise NotConverted(_("“%(name)s” lies beside the package, not in it.") % {"name": file.name})
             (folder / name).parent.mkdir(exist_ok=True)
             os.link(file.path, folder / name)

@@ -30,7 +30,7 @@ from django.utils.translation import gettext as _
 from administration.cases import appointments, securing
 from administration.cases.models import Case
 from administration.errors import Refused
-from administration.ledger import encodings
+from administration.ledger import archives, encodings
 from administration.ledger.converting import Delivered
 from administration.ledger.delivered import DeliveredFile, Delivery, DeliveryState
 from administration.people.models import User
@@ -294,7 +294,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
 
 def _unzip(row: DeliveredFile, path: Path, at: datetime) -> None:
     try:
-        with _opened(path) as archive:
+        with archives.reading(), _opened(path) as archive:
             entries = [one for one in archive.infolist() if not one.is_dir()]
             size = sum(one.file_size for one in entries)
             if len(entries) > FILES_MAX or size > _room(row.bytes):
@@ -315,7 +315,7 @@ def _unzip(row: DeliveredFile, path: Path, at: datetime) -> None:
             for one in entries:
                 with archive.open(one) as packed:
                     left -= _member(row, one.filename, iter(lambda packed=packed: packed.read(1 << 20), b""), left, at)  # type: ignore[misc]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as wrong:
+    except archives.Damaged as wrong:
         raise NotDelivered(_("“%(name)s” cannot be unpacked (%(error)s). Ask for it again.") % {"name": row.name, "error": wrong}) from None
 
 

@@ -8,22 +8,24 @@ or rounded: a number that a spreadsheet keeps as a binary fraction is passed on 
 """
 
 import csv
-import re
 import zipfile
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 import pyarrow
 import python_calamine
 from pyarrow import parquet
 
 from administration.errors import Refused
-from administration.ledger import encodings
+from administration.ledger import archives, cells, encodings
 from administration.ledger.unconverted import mark
 
 CSV, XLSX, PARQUET = "csv", "xlsx", "parquet"
@@ -235,30 +237,31 @@ def _sheet_rows(path: Path, layout: Layout, at: Place) -> Iterator[Row]:
         _look_at_cells(path, parts[name], formulas=layout.formulas)
     try:
         sheet = python_calamine.CalamineWorkbook.from_path(str(path)).get_sheet_by_name(name)
-        for number, cells in enumerate(sheet.iter_rows(), start=1):
+        for number, row in enumerate(sheet.iter_rows(), start=1):
             if number >= at.line:
-                yield [_cell(cell) for cell in cells], number, number, 0
+                yield [_cell(cell) for cell in row], number, number, 0
     except (python_calamine.CalamineError, python_calamine.PasswordError) as wrong:
         raise NotRead("unreadable_file", f"The workbook cannot be read: {wrong}.", "Ask for it again, or for CSV.") from None
 
 
 def _sheet_parts(path: Path) -> dict[str, str]:
     """The name of each sheet and the part of the workbook that holds it, after looking whether it is fit to be unpacked."""
-    try:
-        with zipfile.ZipFile(path) as book:
-            entries = book.infolist()
-            size, packed = sum(one.file_size for one in entries), sum(one.compress_size for one in entries)
-            if len(entries) > PARTS_MAX or size > WORKBOOK_BYTES_MAX or (size > 2**24 and size > RATIO_MAX * max(1, packed)):
-                raise NotRead("too_large", f"Unpacked, the workbook has {size >> 20} MB.", "Ask for CSV or Parquet.")
-            if any(one.flag_bits & 1 for one in entries):
-                raise NotRead("unreadable_file", "The workbook is encrypted.", "Ask for it without a password.")
-            relations = {one.get("Id"): one.get("Target", "") for one in _xml(book, "xl/_rels/workbook.xml.rels")}
-            found = {}
-            for one in _xml(book, "xl/workbook.xml").iter("{http://schemas.openxmlformats.org/spreadsheetml/2006/main}sheet"):
-                target = relations.get(one.get("{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"), "")
-                found[one.get("name", "")] = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
-    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, NotImplementedError) as wrong:
-        raise NotRead("unreadable_file", f"This is not a workbook that can be read: {wrong}.", "Ask for it again, or for CSV.") from None
+    with _workbook(path) as book:
+        entries = book.infolist()
+        size, packed = sum(one.file_size for one in entries), sum(one.compress_size for one in entries)
+        if len(entries) > PARTS_MAX or size > WORKBOOK_BYTES_MAX or (size > 2**24 and size > RATIO_MAX * max(1, packed)):
+            raise NotRead("too_large", f"Unpacked, the workbook has {size >> 20} MB.", "Ask for CSV or Parquet.")
+        if any(one.flag_bits & 1 for one in entries):
+            raise NotRead("unreadable_file", "The workbook is encrypted.", "Ask for it without a password.")
+        if len({one.filename.lower() for one in entries}) != len(entries):
+            raise NotRead("unreadable_file", "Parts of the workbook stand twice under one name.", "Find out who made it.")
+        relations = {one.get("Id"): one.get("Target", "") for one in _xml(book, "xl/_rels/workbook.xml.rels")}
+        found = {}
+        for one in _xml(book, "xl/workbook.xml").iter("{http://schemas.openxmlformats.org/spreadsheetml/2006/main}sheet"):
+            target = relations.get(one.get("{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"), "")
+            if one.get("name", "") in found:
+                raise NotRead("unreadable_file", "Parts of the workbook stand twice under one name.", "Find out who made it.")
+            found[one.get("name", "")] = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
     if not found:
         raise NotRead("no_such_sheet", "The workbook has no sheet.", "Find out what this file is.")
     return found
@@ -271,26 +274,37 @@ def _xml(book: zipfile.ZipFile, part: str) -> ElementTree.Element:
     return ElementTree.fromstring(content)  # noqa: S314 - no entities: looked at above
 
 
-_FORMULA_OR_ERROR = re.compile(rb'<c r="([A-Z]+[0-9]+)"[^>]*?(?: t="e"[^>]*>|>\s*<f[ >/])')
-
-
 def _look_at_cells(path: Path, part: str, *, formulas: bool) -> None:
     """Refuse a sheet with formulas or error values: what they show was computed elsewhere, or not at all."""
-    with zipfile.ZipFile(path) as book, book.open(part) as sheet:
-        rest = b""
-        while piece := sheet.read(BLOCK):
-            content = rest + piece
-            for found in _FORMULA_OR_ERROR.finditer(content):
-                error = b' t="e"' in found[0]
-                if error or not formulas:
-                    cell = found[1].decode()
-                    raise NotRead(
-                        "formula" if not error else "cell_error",
-                        f"Cell {cell} shows an error." if error else f"Cell {cell} holds a formula; formulas are never computed here.",
-                        "Ask for the value." if error else "Ask for values only, or declare in the mapping that the last ones may be taken.",
-                        line=int(re.sub("[A-Z]", "", cell)),
-                    )  # fmt: skip
-            rest = content[-512:]
+    at = path.stat()
+    wrong = _first_wrong(path, part, formulas, (at.st_ino, at.st_size, at.st_mtime_ns))
+    if wrong is None:
+        return
+    if wrong.kind == cells.DECLARES:
+        raise NotRead("unreadable_file", "The workbook declares entities of its own.", "Find out who made it.")
+    error = wrong.kind == cells.ERROR
+    raise NotRead(
+        wrong.kind,
+        f"Cell {wrong.cell} shows an error." if error else f"Cell {wrong.cell} holds a formula; formulas are never computed here.",
+        "Ask for the value." if error else "Ask for values only, or declare in the mapping that the last ones may be taken.",
+        line=wrong.row,
+    )
+
+
+@lru_cache(maxsize=64)  # each step of a conversion begins with the header, and so with this look
+def _first_wrong(path: Path, part: str, formulas: bool, _file: tuple[int, int, int]) -> cells.Wrong | None:
+    with _workbook(path) as book, book.open(part) as sheet:
+        return cells.first_wrong(sheet, formulas=formulas)
+
+
+@contextmanager
+def _workbook(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A workbook to read parts of; damage of any kind is a sentence."""
+    try:
+        with archives.reading(), zipfile.ZipFile(path) as book:
+            yield book
+    except (archives.Damaged, ElementTree.ParseError, expat.ExpatError) as wrong:
+        raise NotRead("unreadable_file", f"This is not a workbook that can be read: {wrong}.", "Ask for it again, or for CSV.") from None
 
 
 def _cell(value: Any) -> str:

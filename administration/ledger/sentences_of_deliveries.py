@@ -69,6 +69,7 @@ SENTENCES = (
     _("Unpacked, the workbook has %(size)s MB."),
     _("Ask for CSV or Parquet."),
     _("The workbook is encrypted."),
+    _("Parts of the workbook stand twice under one name."),
     _("Ask for it without a password."),
     _("This is not a workbook that can be read: %(why)s."),
     _("The workbook has no sheet."),

@@ -13,7 +13,7 @@ from pathlib import Path
 from django.utils.translation import gettext as _
 
 from administration.errors import Refused
-from administration.ledger import package
+from administration.ledger import archives, package
 
 FILES_MAX = 10_000
 BYTES_MAX = 64 * 2**30  # of all files together, unpacked
@@ -35,14 +35,14 @@ def unpack(source: Path, folder: Path) -> Path:
     half = folder.with_name(f".{folder.name}.half")
     shutil.rmtree(half, ignore_errors=True)
     try:
-        with zipfile.ZipFile(source) as archive:
+        with archives.reading(), zipfile.ZipFile(source) as archive:
             names = _names(archive)
             (half / package.EVIDENCE).mkdir(parents=True, mode=0o700)
             left = BYTES_MAX
             for entry, name in names:
                 left = _write(archive, entry, half / name, left)
         half.rename(folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except archives.Damaged as error:
         raise NotUnpacked(_("The file is not a ZIP that can be read (%(error)s). Make it anew.") % {"error": error}) from error
     finally:
         shutil.rmtree(half, ignore_errors=True)
@@ -65,7 +65,8 @@ def _names(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, str]]:
     for entry in files:
         name = entry.filename.removeprefix(above)
         linked = stat.S_ISLNK(entry.external_attr >> 16)
-        inside = entry.filename.startswith(above) and NAME.fullmatch(name) and name.rsplit("/", 1)[-1] not in (".", "..")
+        last = name.rsplit("/", 1)[-1]
+        inside = entry.filename.startswith(above) and NAME.fullmatch(name) and last not in (".", "..") and archives.is_name(last)
         if not inside or linked or entry.flag_bits & 1 or name in found:
             raise NotUnpacked(
                 _("“%(name)s” in the ZIP is not a file of a package: only plain files beside the manifest and in evidence/ are taken.")
