@@ -171,7 +171,7 @@ class Conversion:
             (self.folder / origins.POSITIONS / f"{table.file}.at").touch()
             sizes[table.file] = len(content)
         return {
-            "task": 0, "offset": -1, "line": 0, "done": 0, "watch": {}, "sizes": sizes, "rows": dict.fromkeys(sizes, 0),
+            "task": 0, "offset": -1, "line": 0, "done": 0, "of_task": 0, "watch": {}, "sizes": sizes, "rows": dict.fromkeys(sizes, 0),
             "stretches": {name: [] for name in sizes}, "left_out": {},
         }  # fmt: skip
 
@@ -232,6 +232,8 @@ class _Chunk:
 
     def __init__(self, conversion: Conversion, task: Task, state: State) -> None:
         self.conversion, self.task, self.state = conversion, task, state
+        tables = [part.table.file for part in task.source.parts]
+        self.parts = [tables[:n].count(table) for n, table in enumerate(tables)]
         self.texts = {part.table.file: io.StringIO() for part in task.source.parts}
         self.writers = {name: csv.writer(text, lineterminator="\n") for name, text in self.texts.items()}
         self.positions: dict[str, list[bytes]] = {name: [] for name in self.texts}
@@ -249,21 +251,21 @@ class _Chunk:
             many = 0
             for values, line, offset, length in formats.rows(path, source.layout, place):
                 if many == most:
-                    state.update(offset=offset, line=line, done=state["done"] + many)
+                    state.update(offset=offset, line=line, done=state["done"] + many, of_task=state["of_task"] + many)
                     return
                 many += 1
-                self._row(makers, values, line, offset, length, state["done"] + many)
+                self._row(makers, values, line, offset, length, state["of_task"] + many)
         except NotRead as wrong:
             wrong.file = self.task.file.name
             raise
-        state.update(task=state["task"] + 1, offset=-1, line=0, done=state["done"] + many, watch={})
+        state.update(task=state["task"] + 1, offset=-1, line=0, done=state["done"] + many, of_task=0, watch={})
 
     def _begin_stretches(self, makers: list[RowMaker]) -> None:
         layout = self.task.source.layout
-        for maker in makers:
+        for maker, part in zip(makers, self.parts, strict=True):
             rows = self.state["rows"][maker.table.file]
             found: list[dict[str, Any]] = self.state["stretches"][maker.table.file]
-            found.append(asdict(Stretch(rows + 2, self.task.file.name, layout.sheet, maker.columns)))
+            found.append(asdict(Stretch(rows + 2, self.task.file.name, layout.sheet, maker.columns, part)))
 
     def _row(self, makers: list[RowMaker], values: list[str], line: int, offset: int, length: int, nth: int) -> None:
         names = self.names
@@ -275,7 +277,7 @@ class _Chunk:
             else:
                 unreadable = len(values) == 1 and values[0].startswith(MARK)
                 field = values[0] if unreadable else mark("ragged_row", f"{len(values)} of {len(names)}")
-                return self._put(makers[0].table.file, [field], line, offset, length)
+                return self._put(makers[0].table.file, 0, [field], line, offset, length)
         elif not any(values):
             return self._left_out("", line, "Blank rows.")
         if nth <= self.watch.FIRST or not nth % self.watch.EVERY:
@@ -283,17 +285,17 @@ class _Chunk:
         if self.watch.seen and (column := self.watch.caught()):
             fault = my_number_fault("", column, line)
             raise NotRead(fault.kind, fault.reason, fault.remedy, line=line)
-        for maker in makers:
+        for maker, part in zip(makers, self.parts, strict=True):
             rule = maker.leaves_out(values)
             if rule is not None:
                 self._left_out(rule.column, line, rule.why)
             else:
-                self._put(maker.table.file, maker.row(values), line, offset, length)
+                self._put(maker.table.file, part, maker.row(values), line, offset, length)
         return None
 
-    def _put(self, table: str, fields: list[str], line: int, offset: int, length: int) -> None:
+    def _put(self, table: str, part: int, fields: list[str], line: int, offset: int, length: int) -> None:
         self.writers[table].writerow(fields)
-        self.positions[table].append(origins.RECORD.pack(offset if length else 0, length, line))
+        self.positions[table].append(origins.record(part, offset, length, line))
 
     def _left_out(self, column: str, line: int, why: str) -> None:
         key = f"{self.task.file.name}\0{column}\0{why}"

@@ -1,11 +1,13 @@
 """
 Where each row of a converted table came from: file, line and bytes as delivered.
 
-Beside a converted package lies, for each table, one record of sixteen bytes a row: first byte, how many, line. So any row
-is found by one seek, however long the table is. `origins.json` says which delivered file the rows of a table come from.
+Beside a converted package lies, for each table, one record of sixteen bytes a row: first byte, how many, line, and by which of
+the mapping's tables it was made, where several are made of one file. So any row is found by one seek, however long the table is.
+`origins.json` says which delivered file the rows of a table come from.
 """
 
 import json
+import os
 import re
 import struct
 from bisect import bisect_right
@@ -19,6 +21,7 @@ from administration.ledger.findings import Found, Report
 from administration.ledger.package import BY_FILE, MANIFEST
 
 RECORD = struct.Struct("<QII")
+PART = 48  # the bits of the first number above this are the part; no file has so many bytes
 POSITIONS, FACTS = "positions", "origins.json"
 MAPPING = "mapping"  # where the manifest of a converted package comes from
 SHOWN_MAX = 4096  # bytes of a row that are shown
@@ -41,12 +44,21 @@ class Origin:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Rows of a table that come from one delivered file, from `first` on; which of its columns each column was filled with."""
+    """
+    Rows of a table that come from one delivered file, from `first` on; which of its columns each column was filled with.
+
+    A wide sheet gives a balance for each of its coins: then several parts of the mapping fill the same rows in turn.
+    """
 
     first: int
     file: str
     sheet: str
     columns: dict[str, str]
+    part: int = 0  # among those that make this table of this file
+
+
+def record(part: int, offset: int, length: int, line: int) -> bytes:
+    return RECORD.pack(part << PART | (offset if length else 0), length, line)
 
 
 class Origins:
@@ -70,23 +82,27 @@ class Origins:
     def _stretches(self) -> dict[str, list[Stretch]]:
         return {table: [Stretch(**one) for one in stretches] for table, stretches in self.facts["tables"].items()}
 
-    def stretch(self, table: str, row: int) -> Stretch | None:
-        stretches = self._stretches.get(table, [])
-        place = bisect_right([one.first for one in stretches], row) - 1
-        return stretches[place] if place >= 0 else None
+    @cached_property
+    def _firsts(self) -> dict[str, list[int]]:
+        return {table: [one.first for one in stretches] for table, stretches in self._stretches.items()}
+
+    def _found(self, table: str, row: int) -> tuple[Stretch, Origin] | None:
+        place = bisect_right(self._firsts.get(table, []), row) - 1
+        if place < 0 or row < 2:
+            return None
+        with (self.folder / POSITIONS / f"{table}.at").open("rb") as file:
+            if (row - 1) * RECORD.size > os.fstat(file.fileno()).st_size:
+                return None
+            file.seek((row - 2) * RECORD.size)
+            start, length, line = RECORD.unpack(file.read(RECORD.size))
+        stretches = self._stretches[table]
+        stretch = stretches[place - stretches[place].part + (start >> PART)]  # its parts stand one after the other
+        return stretch, Origin(stretch.file, stretch.sheet, line, start & (1 << PART) - 1, length)
 
     def row(self, table: str, row: int) -> Origin | None:
         """Where row `row` of a table (the header is row 1) was delivered."""
-        stretch = self.stretch(table, row)
-        if stretch is None or row < 2:
-            return None
-        with (self.folder / POSITIONS / f"{table}.at").open("rb") as file:
-            file.seek((row - 2) * RECORD.size)
-            record = file.read(RECORD.size)
-        if len(record) < RECORD.size:
-            return None
-        offset, length, line = RECORD.unpack(record)
-        return Origin(stretch.file, stretch.sheet, line, offset, length)
+        found = self._found(table, row)
+        return found[1] if found else None
 
     def files_of(self, table: str) -> str:
         """The delivered files that a table was made of."""
@@ -105,7 +121,8 @@ class Origins:
         if found.file not in BY_FILE:
             return found if found.file != MANIFEST else replace(found, file=MAPPING)
         table, reason = found.file, found.reason
-        stretch = self.stretch(table, found.row) if found.row else next(iter(self._stretches.get(table, [])), None)
+        there = self._found(table, found.row) if found.row else None
+        stretch = there[0] if there else next(iter(self._stretches.get(table, [])), None)
         if stretch is None:
             return found
         earlier = re.match(r"Row (\d+) has the same ", reason)
@@ -114,10 +131,9 @@ class Origins:
         for name in BY_FILE:
             if name in reason and self.files_of(name):
                 reason = reason.replace(name, self.files_of(name))
-        origin = self.row(table, found.row) if found.row else None
         file = stretch.file if not stretch.sheet else f"{stretch.file} [{stretch.sheet}]"
         column = stretch.columns.get(found.column) or found.column
-        return replace(found, file=file, row=origin.line if origin else None, column=column, reason=reason)
+        return replace(found, file=file, row=there[1].line if there else None, column=column, reason=reason)
 
 
 def facts_of(tables: dict[str, list[Stretch]], **others: Any) -> str:
