@@ -23,6 +23,7 @@ from administration.ledger.package import Column, Table, Type
 
 FORMAT, VERSION = "henkan-mapping", 1
 BYTES_MAX = 1 << 20
+SIGNS = ("delimiter", "quote")  # some files part their fields by a control character
 TABLES = {table.file.removesuffix(".csv"): table for table in package.BY_FILE.values()}
 
 
@@ -140,7 +141,10 @@ class Mapping:
 
 def read(text: str) -> Mapping:
     """The mapping in this text. Raises BadMapping with every fault found."""
-    content = text.encode()
+    try:
+        content = text.encode()
+    except UnicodeEncodeError:  # a lone surrogate: half a character
+        raise BadMapping([Fault("mapping", "“text” has control characters. Take them out.")]) from None
     if len(content) > BYTES_MAX:
         raise BadMapping([Fault("mapping", "it is larger than a megabyte: it holds rows that belong elsewhere.")])
     try:
@@ -179,6 +183,9 @@ class _Reader:
         if not isinstance(found, str):
             self.fault(place, f"“{name}” must be a text." if name in value else f"“{name}” is missing.")
             return ""
+        if name not in SIGNS and package.UNWRITABLE.search(found):
+            self.fault(place, f"“{name}” has control characters. Take them out.")
+            return ""
         return found
 
     def texts(self, value: dict[str, Any], name: str, place: str) -> tuple[str, ...]:
@@ -186,6 +193,9 @@ class _Reader:
         found = [found] if isinstance(found, str) else found
         if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
             self.fault(place, f"“{name}” must be a list of texts.")
+            return ()
+        if any(map(package.UNWRITABLE.search, found)):
+            self.fault(place, f"“{name}” has control characters. Take them out.")
             return ()
         return tuple(found)
 

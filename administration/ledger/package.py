@@ -229,14 +229,24 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _WHOLE = re.compile(r"[1-9][0-9]{0,76}", re.ASCII)
 _EVIDENCE_NAME = re.compile(rf"{EVIDENCE}/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+WHEN_IT_WAS = "Write when it was: a year like 9999 says no more than that nobody knows."
+YEARS = range(1900, 9000)  # of an instant: 9999 stands for “never”, 1 for “unknown”, and neither can be counted from in Japan
+UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # nobody can write it down, the database least of all
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
+class NoYear(ValueError):
+    """An instant in a year that nothing here happened in."""
+
+
 def parse_instant(text: str) -> datetime:
-    """An instant with its offset: 2026-09-30T15:00:00+09:00. Raises ValueError for anything else."""
+    """An instant with its offset: 2026-09-30T15:00:00+09:00. Raises ValueError for anything else, a year 9999 included."""
     if not _INSTANT.fullmatch(text):
         raise ValueError(f"{text!r} is not an instant like 2026-09-30T15:00:00+09:00, with its offset.")
-    return datetime.fromisoformat(text)
+    found = datetime.fromisoformat(text)
+    if found.year not in YEARS:
+        raise NoYear(f"{text!r} is in no year from {YEARS[0]} to {YEARS[-1]}.")
+    return found
 
 
 def parse_date(text: str) -> date:
@@ -267,7 +277,7 @@ class _Reader:
                 self.fault(prefix + name, "This field is missing.", "Add it.")
         for name in value:
             if name not in names:
-                self.fault(prefix + str(name), "This field is not part of version 1.", "Leave it out.")
+                self.fault(prefix + UNWRITABLE.sub("\ufffd", str(name)), "This field is not part of version 1.", "Leave it out.")
         return value
 
     def text(self, value: dict[str, Any], name: str, field: str, *, empty: bool = False) -> str:
@@ -276,6 +286,9 @@ class _Reader:
         found = value[name]
         if not isinstance(found, str) or (not found.strip() and not empty):
             self.fault(f"{field}.{name}" if field else name, "This is not a text.", "Write it as a JSON string.")
+            return ""
+        if UNWRITABLE.search(found):
+            self.fault(f"{field}.{name}" if field else name, "The text contains control characters.", "Take them out.")
             return ""
         return found
 
@@ -411,7 +424,7 @@ def _cutoff(reader: _Reader, top: dict[str, Any]) -> datetime | None:
     try:
         return parse_instant(text) if text else None
     except ValueError as wrong:
-        reader.fault("cutoff_at", str(wrong), "Write the instant with its offset.")
+        reader.fault("cutoff_at", str(wrong), WHEN_IT_WAS if isinstance(wrong, NoYear) else "Write the instant with its offset.")
         return None
 
 

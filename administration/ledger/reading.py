@@ -24,6 +24,7 @@ DIGITS_MAX = 40  # whole digits of an amount: far more than there are units of a
 
 # Days that are days, but for 29 February: the database finds those, at the price of reading the block again.
 _DATE = r"(?!0000|[0-9]{4}-(?:02-3|(?:0[469]|11)-31))[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_YEAR = r"(?=19|[2-8])"  # package.YEARS
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _AMOUNT = rf"-?[0-9]{{1,{DIGITS_MAX}}}(?:\.[0-9]{{1,36}})?"
 _EXPONENT = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?[eE][+-]?[0-9]+", re.ASCII)
@@ -256,7 +257,7 @@ def _field_form(column: Column) -> str:
         Type.DATE: _DATE,
         Type.INT: rf"[0-9]{{1,{DIGITS_MAX}}}",
         Type.SHA256: "[0-9a-f]{64}",
-        Type.INSTANT: rf"{_DATE}T{_TIME}:[0-5][0-9](?:\.[0-9]{{1,6}})?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])",
+        Type.INSTANT: rf"{_YEAR}{_DATE}T{_TIME}:[0-5][0-9](?:\.[0-9]{{1,6}})?(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])",
         Type.ENUM: "(?:" + "|".join(map(re.escape, column.choices)) + ")",
     }[column.type]
     return form if column.required else f"(?:{form})?"
@@ -339,6 +340,8 @@ def _wrong(column: Column, text: str) -> tuple[str, str, str] | None:
         case Type.INSTANT:
             try:
                 package.parse_instant(text)
+            except package.NoYear as wrong:
+                return "bad_instant", str(wrong), package.WHEN_IT_WAS
             except ValueError:
                 return (
                     "bad_instant", f"{shown} is not an instant like 2026-09-30T15:00:00+09:00.",

@@ -32,6 +32,7 @@ SENTENCES = (
     _("“%(name)s” is not known here. Known: %(known)s."),
     _("“%(name)s” must be a text."),
     _("“%(name)s” is missing."),
+    _("“%(name)s” has control characters. Take them out."),
     _("“%(name)s” must be a list of texts."),
     _("“%(name)s” must be a whole number from 0 to %(most)s."),
     _("“%(name)s” must be true or false."),

@@ -42,6 +42,8 @@ SENTENCES = (
     _("Add the file, with only its header if there are no rows."),
     _("%(value)s is not an instant like 2026-09-30T15:00:00+09:00, with its offset."),
     _("Write the instant with its offset."),
+    _("%(value)s is in no year from %(first)s to %(last)s."),
+    _("Write when it was: a year like 9999 says no more than that nobody knows."),
     _("%(name)s is neither a table of this format nor a plain name below %(folder)s."),
     _("Leave it out, or rename it."),
     _("Evidence has no rows."),

@@ -1,7 +1,7 @@
 """Amounts and instants as people read them, for pages in both languages."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -34,10 +34,13 @@ def instant(at: datetime | None, language: str) -> str:
     """2026-10-02 (Fri) 15:00 JST; 2026年10月2日（金）15:00（令和8年）."""
     if at is None:
         return "–"
-    here = at.astimezone(JST)
+    try:
+        here, zone = at.astimezone(JST), "JST"
+    except OverflowError:  # the last hours of the year 9999 have no Japanese time
+        here, zone = at.astimezone(UTC), "UTC"
     if language.startswith("ja"):
-        return f"{day(here.date(), language)} {here:%H:%M}"
-    return f"{here:%Y-%m-%d (%a) %H:%M} JST"
+        return f"{day(here.date(), language)} {here:%H:%M}" + (" UTC" if zone == "UTC" else "")
+    return f"{here:%Y-%m-%d (%a) %H:%M} {zone}"
 
 
 def day(on: date | None, language: str) -> str:

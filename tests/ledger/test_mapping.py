@@ -233,7 +233,10 @@ FAULTY = [
     (HEAD + BALANCES.replace("%s", "").replace(', amount = { column = "q" }', ""), "amount must be given"),
     (HEAD + '[[assets]]\ncode = "LUNA"\nscale = 6\nnetwork = "t"\nkind = "coin"\nsymbols = ["XBT"]\n' + BALANCES % "", "stands for BTC already"),
     (HEAD + BALANCES.replace("%s", ', date = ["day first", "month first"]'), "ambiguous"),
-    (HEAD.replace("+09:00", "") + BALANCES % "", "with its offset"),
+    (HEAD.replace("+09:00", "") + BALANCES % "", "with its offset"), (HEAD.replace("2026-", "9999-") + BALANCES % "", "with its offset"),
+    (HEAD.replace('name = "x"', r'name = "x\u0000"') + BALANCES % "", "control characters"),
+    (HEAD.replace('["XBT"]', r'["XBT\u001f"]') + BALANCES % "", "control characters"),
+    (HEAD.replace('name = "x"', 'name = "\ud800"') + BALANCES % "", "control characters"),
 ]  # fmt: skip
 
 

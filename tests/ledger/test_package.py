@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from administration.ledger import package
+from administration.ledger import package, reading
 from administration.ledger.package import PackageRefused
 from administration.office import sample
 
@@ -217,3 +218,17 @@ def test_days_and_instants_are_read_in_one_form_only():
     for text in ("2026-09-30", "2026-09-30T15:00:00", "2026-09-30 15:00:00+09:00", "2026-09-30T24:00:00+09:00"):
         with pytest.raises(ValueError, match=r"is not a|must be in|out of range"):
             package.parse_instant(text)
+
+
+def test_an_instant_that_stands_for_never_or_nobody_knows_is_none():
+    """Nothing here can be counted from it: it has no Japanese time, or the database has it and Python has not."""
+    wallets = package.BY_FILE["wallets.csv"]
+    place = [column.type for column in wallets.columns].index(package.Type.INSTANT)
+    form = re.compile(reading._field_form(wallets.columns[place]))
+    for text in ("9999-12-31T23:59:59Z", "9000-01-01T00:00:00+09:00", "9999-12-31T23:59:59-09:00", "1899-12-31T00:00:00Z", "0001-01-01T00:00:00+09:00"):
+        assert not form.fullmatch(text), text
+        with pytest.raises(package.NoYear):
+            package.parse_instant(text)
+    for text in ("1900-01-01T00:00:00+09:00", "8999-12-31T23:59:59-09:00", "2026-09-30T15:00:00Z"):
+        assert form.fullmatch(text), text
+        assert package.parse_instant(text).year in package.YEARS

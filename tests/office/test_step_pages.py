@@ -3,11 +3,13 @@
 import io
 import stat
 import zipfile
+from datetime import UTC, datetime
 
 import pytest
 
 from administration.cases.models import Case
 from administration.ledger import unpacking
+from administration.office import readable
 from administration.office.pages.planning import line_of
 from administration.office.pages.taking_over import csv_line
 from administration.people.models import User
@@ -169,3 +171,10 @@ def test_the_line_a_mistake_speaks_of_is_found():
     assert line_of(body, "“kind” is “sometimes”. Write “interim” or “final”.") == 3
     assert line_of(body, "“rouding” in pool “x” is not known.") == 6
     assert line_of(body, "The plan is not TOML: Expected '=' (at line 4, column 2). Mend that place.") == 4
+
+
+def test_an_instant_that_japan_has_no_time_for_is_shown_in_utc():
+    never = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert readable.instant(never, "en") == "9999-12-31 (Fri) 23:59 UTC"
+    assert readable.instant(never, "ja").endswith("23:59 UTC")
+    assert readable.instant(never.replace(year=2026), "en").endswith("JST")
