@@ -9,8 +9,10 @@ looks at the whole before it lets the intake become accepted (refusals.sql).
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
@@ -18,15 +20,17 @@ from django.utils.translation import gettext as _
 
 from administration.books.models import Asset
 from administration.errors import Refused
-from administration.ledger import entries, inspection, package, setting_aside, staging, takeover
+from administration.ledger import entries, inspection, package, sessions, setting_aside, staging, takeover
 from administration.ledger.control_totals import WORK_MEM
 from administration.ledger.models import Intake, IntakeState, NegativePolicy
+from administration.ledger.sessions import Meanwhile
 from administration.people.models import User
 from administration.record import covers, log
 from administration.work import jobs
 from administration.work.models import Job
 
 ROWS = 1_000_000  # written by one step; of a larger ledger half as many as it has accounts, which each step joins with all of
+WORTH_TWO = 5_000  # destinations from which on a second session pays
 KEPT_TABLES = ("ledger_identity", "ledger_ledgeraccount", "ledger_ledgerbalance", "ledger_handedoverdestination")
 BALANCES, EXCLUDED = "ledger.balances", "ledger.negatives_excluded"
 NEGATIVE = "negative_balance_excluded"
@@ -154,6 +158,10 @@ PARTS = (
 )
 
 
+BALANCES_PART = 2
+DESTINATIONS = range(3, 5)  # numbers of parts
+
+
 class NotAccepted(Refused):
     """The ledger could not be written as it was signed."""
 
@@ -172,14 +180,18 @@ class _Work:
         return {file["name"]: file["rows"] or 0 for file in self.intake.manifest["files"]}
 
 
-def step(job: Job) -> jobs.Progress:
-    """One step of writing the ledger. The cursor says which, and up to which row the rows of a part are written."""
-    work = _Work(
+def work_of(job: Job) -> _Work:
+    return _Work(
         Intake.objects.select_related("case").get(pk=job.subject_id),
         by=User.objects.get(pk=job.params["by"]),
         prepared_by=User.objects.get(pk=job.params["prepared_by"]),
         at=datetime.fromisoformat(job.params["at"]),
     )
+
+
+def step(job: Job) -> jobs.Progress:
+    """One step of writing the ledger. The cursor says which, and up to which row the rows of a part are written."""
+    work = work_of(job)
     state = begin(job)
     finished = _STAGES[state["stage"]](work, state)
     return jobs.Progress(
@@ -210,39 +222,101 @@ def _assets(work: _Work, state: dict[str, Any]) -> None:
 
 def _rows(work: _Work, state: dict[str, Any]) -> None:
     """The next rows of a part. If the server lost the staging in a crash, read the files again first."""
-    part = PARTS[state["part"]]
+    if state["part"] in DESTINATIONS:
+        _move(work, state, *_where(work, state["part"], state["row"]))
+    part = state["part"]
+    before = transaction.savepoint()
+    with Meanwhile(partial(_beside, work)) if part == BALANCES_PART and _worth_two(work) else nullcontext():
+        came_to = _write(work, part, state["row"])
+    if came_to is None:
+        transaction.savepoint_rollback(before)
+        _begin_again(work, state)
+        return
+    transaction.savepoint_commit(before)
+    _move(work, state, *came_to)
+    if part in DESTINATIONS:
+        _say_where(work, *came_to)
+
+
+def _write(work: _Work, number: int, after: int) -> tuple[int, int] | None:
+    """Write the rows of a part that follow one; where the next begin. None where they are not all in staging any more."""
+    part = PARTS[number]
     last = work.rows[part.table.file] + 1  # the header is row 1
-    after, upto = state["row"], min(state["row"] + max(ROWS, work.rows[package.ACCOUNTS.file] // 2), last)
+    upto = min(after + max(ROWS, work.rows[package.ACCOUNTS.file] // 2), last)
     expected = upto - after - setting_aside.between(work.intake.pk, part.table.file, after, upto)
     file = work.intake.files.get(name=part.table.file)
     params = {"intake": work.intake.pk, "case": work.intake.case_id, "file": file.pk, "after": after, "upto": upto}
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('work_mem', %s, true)", [WORK_MEM])
-        before = transaction.savepoint()
         cursor.execute(part.insert, params)
         written = cursor.rowcount
         if written != expected:
-            transaction.savepoint_rollback(before)
             cursor.execute(
                 f'SELECT count(*) FROM {staging.TABLES[part.table.file]} WHERE intake = %s AND "row" > %s AND "row" <= %s',
                 [work.intake.pk, after, upto],
             )
             if cursor.fetchone()[0] != expected:
-                _begin_again(work, state)
-                return
+                return None
             raise NotAccepted(
                 _("%(file)s: only %(many)d of rows %(first)d to %(last)d fit what is written already.")
                 % {"file": part.table.file, "many": written, "first": after + 1, "last": upto}
             )
-        transaction.savepoint_commit(before)
         if upto == last and part.ends:
             cursor.execute("SELECT ledger_put_back(%s)", [part.ends])
             cursor.execute("SELECT ledger_analyze(%s)", [part.ends])  # the next part looks it up
-    state.update(row=upto, done=state["done"] + upto - after)
-    if upto == last:
-        state.update(part=state["part"] + 1, row=1)
-        if state["part"] == len(PARTS):
-            state["stage"] = "entries"
+    return (number + 1, 1) if upto == last else (number, upto)
+
+
+def _move(work: _Work, state: dict[str, Any], part: int, row: int) -> None:
+    """Everything up to that row of that part is written."""
+
+    def before(part: int, row: int) -> int:
+        return sum(work.rows[one.table.file] for one in PARTS[:part]) + row - 1
+
+    state["done"] += before(part, row) - before(state["part"], state["row"])
+    state.update(part=part, row=row)
+    if part == len(PARTS):
+        state["stage"] = "entries"
+
+
+# --- in a second session ----------------------------------------------------------------------
+
+# Destinations hang on accounts, as balances do, and not on each other: where there are many, both are written at the same
+# time. The second session commits by itself, so how far it came is a row of its own, locked while it writes: whoever
+# writes destinations goes on from there, and nothing is written twice.
+
+
+def _worth_two(work: _Work) -> bool:
+    return sum(work.rows[PARTS[part].table.file] for part in DESTINATIONS) >= WORTH_TWO and sessions.are_worth_it()
+
+
+def _where(work: _Work, part: int, row: int) -> tuple[int, int]:
+    """Up to which part and row destinations are written, if they were begun; locked until this transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            'INSERT INTO ledger_written_beside (intake, part, "row") VALUES (%s, %s, %s) ON CONFLICT DO NOTHING',
+            [work.intake.pk, part, row],
+        )
+        cursor.execute('SELECT part, "row" FROM ledger_written_beside WHERE intake = %s FOR UPDATE', [work.intake.pk])
+        came_to: tuple[int, int] = cursor.fetchone()
+        return came_to
+
+
+def _say_where(work: _Work, part: int, row: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute('UPDATE ledger_written_beside SET part = %s, "row" = %s WHERE intake = %s', [part, row, work.intake.pk])
+
+
+def _beside(work: _Work, other: Meanwhile[None]) -> None:
+    """Write destinations for as long as balances are written. What this does not come to is done after them."""
+    going_on = True
+    while going_on and not other.enough.is_set():
+        with transaction.atomic():
+            part, row = _where(work, DESTINATIONS[0], 1)
+            came_to = _write(work, part, row) if part in DESTINATIONS else None
+            going_on = came_to is not None
+            if came_to is not None:
+                _say_where(work, *came_to)
 
 
 def _begin_again(work: _Work, state: dict[str, Any]) -> None:
@@ -311,16 +385,31 @@ def _negatives(work: _Work, state: dict[str, Any]) -> None:
         )
 
 
+def _is_what_was_checked(intake: Intake, covered: covers.Cover) -> bool:
+    """Another session read the balances a moment before or after the database compared them: were they these?"""
+    computed: dict[str, int] = {}
+    for total in intake.control_totals.all():
+        computed[total.asset_code] = computed.get(total.asset_code, 0) + total.computed
+    return covered.count == intake.balances and {**dict.fromkeys(computed, 0), **covered.sums} == computed
+
+
 def _accept(work: _Work, state: dict[str, Any]) -> dict[str, Any]:
     """Close it: the database compares every count and sum with what was signed."""
     intake, case = work.intake, work.intake.case
-    moved = Intake.objects.filter(pk=intake.pk, state=IntakeState.ACCEPTING).update(
-        state=IntakeState.ACCEPTED, accepted_at=work.at
-    )
+
+    def cover(_other: object = None) -> covers.Cover:
+        return covers.cover(BALANCES, case=case.reference)
+
+    with Meanwhile(cover) if _worth_two(work) else nullcontext() as other:
+        moved = Intake.objects.filter(pk=intake.pk, state=IntakeState.ACCEPTING).update(
+            state=IntakeState.ACCEPTED, accepted_at=work.at
+        )
     if moved != 1:
         raise NotAccepted(_("%(intake)s is not being accepted. Reload it and look again.") % {"intake": intake})
     staging.clear(intake.pk)
-    covered = covers.cover(BALANCES, case=case.reference)
+    covered = other.result if other else None
+    if covered is None or not _is_what_was_checked(intake, covered):
+        covered = cover()
     content = bytes(intake.content_sha256 or b"").hex()
     log.append(
         case, "ledger.accepted", subject=intake, by=work.by, at=work.at, covers=covered,

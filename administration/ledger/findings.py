@@ -4,8 +4,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from django.db import connection
@@ -94,6 +96,47 @@ def grouped(report: Report) -> list[Found]:
     return [Found(**{**asdict(found), "rows": rows[group]}) for group, found in first.items()]
 
 
+Which = tuple[str, str, str]  # file, column, kind
+
+
+@dataclass
+class Ahead:
+    """
+    What a check looks for and does not find, as somebody saw who only looked: then nobody need look again.
+
+    Who only looks writes nothing down: what there is to be found is found by the check itself.
+    """
+
+    only_looking: bool
+    nothing: set[Which] = field(default_factory=set)
+
+
+_ahead: ContextVar[Ahead | None] = ContextVar("ahead", default=None)
+
+
+@contextmanager
+def looking(ahead: Ahead) -> Iterator[None]:
+    """Look ahead, or with what was seen so."""
+    before = _ahead.set(ahead)
+    try:
+        yield
+    finally:
+        _ahead.reset(before)
+
+
+def is_nothing(which: Which) -> bool:
+    """Whether it is known that there is nothing of this."""
+    ahead = _ahead.get()
+    return ahead is not None and not ahead.only_looking and which in ahead.nothing
+
+
+def found_nothing(which: Which) -> None:
+    """Say that there is nothing of this."""
+    ahead = _ahead.get()
+    if ahead is not None and ahead.only_looking:
+        ahead.nothing.add(which)
+
+
 class Findings:
     """Writes down what is found: one row a fault up to LISTED_MAX of its kind in its column, then a count."""
 
@@ -111,6 +154,10 @@ class Findings:
         outcome = self.outcomes.get(found.kind) if found.severity == REFUSE else None
         return replace(found, severity=QUARANTINE if outcome == ASIDE else WARN) if outcome else found
 
+    def _only_looking(self) -> bool:
+        ahead = _ahead.get()
+        return ahead is not None and ahead.only_looking
+
     def _set_aside(self, rows: Sequence[tuple[str, int, str, str]]) -> None:
         with connection.cursor() as cursor:
             cursor.executemany(
@@ -121,7 +168,7 @@ class Findings:
 
     def add(self, found: Iterable[Found]) -> None:
         found = list(map(self._weighed, found))
-        if not found:
+        if not found or self._only_looking():
             return
         aside = [(one.file, one.row, one.kind, one.reason) for one in found if one.row and self.outcomes.get(one.kind) == ASIDE]
         if aside:
@@ -156,6 +203,9 @@ class Findings:
 
         Where a field was refused already, what follows from that is not said again.
         """
+        which = (table.file, column, kind)
+        if is_nothing(which):
+            return 0
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""SELECT count(*) OVER (), "row", shown FROM ({sql}) bad WHERE NOT EXISTS (
@@ -166,8 +216,11 @@ class Findings:
             )
             bad = cursor.fetchall()
         if not bad:
+            found_nothing(which)
             return 0
         many = int(bad[0][0])
+        if self._only_looking():
+            return many
         if many > len(bad) and severity == REFUSE and self.outcomes.get(kind) == ASIDE:  # those that are not listed too
             with connection.cursor() as cursor:
                 cursor.execute(

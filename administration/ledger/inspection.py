@@ -9,18 +9,35 @@ what rows have to do with each other is checked in the database.
 # ruff: noqa: S608 - statements are put together from names of our own tables, never from what is read
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from django.db import connection, transaction
 
-from administration.ledger import entries, package, remarks, setting_aside, staging
+from administration.ledger import entries, package, remarks, sessions, setting_aside, staging
 from administration.ledger.control_totals import SCALES, WORK_MEM, conclude, later_ones, scales, unread
-from administration.ledger.findings import REFUSE, WARN, Findings, Found, Report, from_faults
+from administration.ledger.findings import (
+    REFUSE,
+    WARN,
+    Ahead,
+    Findings,
+    Found,
+    Report,
+    Which,
+    found_nothing,
+    from_faults,
+    is_nothing,
+    looking,
+)
 from administration.ledger.package import Table
+from administration.ledger.sessions import Meanwhile
 from administration.ledger.staging import SCRATCH, TABLES, Package
+
+WORTH_TWO = 20_000  # rows from which on a second session pays
 
 # --- the steps --------------------------------------------------------------------------------
 
@@ -49,9 +66,32 @@ def step(this: Package, cursor: str) -> Step:
     phase, check = _CHECKS[state["check"]]
     with connection.cursor() as query:
         query.execute("SELECT set_config('work_mem', %s, true)", [WORK_MEM])
-    check(this)
+    known = Ahead(only_looking=False, nothing={tuple(which) for which in state.get("nothing", {}).pop(phase, ())})
+    later = _AHEAD.get(phase, ()) if _worth_two(this) else ()
+    with Meanwhile(partial(_look_ahead, this, later)) if later else nullcontext() as other, looking(known):
+        check(this)
+    if other and other.result:
+        state.setdefault("nothing", {}).update(other.result)
     state["check"] += 1
     return Step(json.dumps(state), state["done"], phase, finished=state["check"] == len(_CHECKS))
+
+
+def _worth_two(this: Package) -> bool:
+    return this.key != SCRATCH and this.total >= WORTH_TWO and sessions.are_worth_it()
+
+
+def _look_ahead(this: Package, phases: Sequence[str], _other: object) -> dict[str, list[Which]]:
+    """What later checks will look for and not find: seen by a second session, which writes nothing."""
+    seen = {}
+    with transaction.atomic():
+        with connection.cursor() as query:
+            query.execute("SELECT set_config('work_mem', %s, true)", [WORK_MEM])
+        for phase in phases:
+            ahead = Ahead(only_looking=True)
+            with looking(ahead):
+                dict(_CHECKS)[phase](this)
+            seen[phase] = sorted(ahead.nothing)
+    return seen
 
 
 def all_read(cursor: str) -> bool:
@@ -64,6 +104,8 @@ def all_read(cursor: str) -> bool:
 
 def _duplicates(this: Package, table: Table, kind: str) -> None:
     """No two rows share the table's key; the later one is at fault. Hashes first: equal rows have equal hashes."""
+    if is_nothing((table.file, table.key[-1], kind)):
+        return
     staging, key = TABLES[table.file], [connection.ops.quote_name(name) for name in table.key]
     hashed = "0"
     for name in key:
@@ -74,6 +116,7 @@ def _duplicates(this: Package, table: Table, kind: str) -> None:
             f"SELECT EXISTS (SELECT FROM {staging} WHERE intake = %s GROUP BY {hashed} HAVING count(*) > 1)", [this.key]
         )
         if not cursor.fetchone()[0]:
+            found_nothing((table.file, table.key[-1], kind))
             return
     Findings(this.key).add_rows(
         table, table.key[-1], kind, *later_ones(this, table),
@@ -269,6 +312,10 @@ _CHECKS: tuple[tuple[str, Callable[[Package], None]], ...] = (
     ("rows set aside", setting_aside.apply),
     ("entries and balances", entries.compare),
 )
+
+
+# What a second session looks at while a check is done. These checks depend on no finding of the checks before them.
+_AHEAD = {"accounts": ("destinations",), "balances": ("what is unlikely",)}
 
 
 # --- without a case ---------------------------------------------------------------------------

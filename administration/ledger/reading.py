@@ -127,9 +127,18 @@ def _forbidden() -> frozenset[str]:
     return frozenset(map(_squeezed, package.FORBIDDEN_COLUMNS))
 
 
-def blocks(path: Path, table: Table, *, offset: int, row: int, size: int = BLOCK_BYTES) -> Iterator[Block]:
-    """The records from byte `offset`, of which the first is `row`, in blocks of about `size` bytes."""
-    matches = _form(table).fullmatch
+@dataclass(slots=True)
+class Piece:
+    """Whole records of a table as they lie in its file: from byte `begin` to byte `end`."""
+
+    content: bytes
+    begin: int
+    end: int
+    ended: bool  # the file ends here
+
+
+def pieces(path: Path, *, offset: int, size: int = BLOCK_BYTES) -> Iterator[Piece]:
+    """The file from byte `offset`, cut into whole records, about `size` bytes at a time."""
     with open(path, "rb") as file:
         file.seek(offset)
         ended = False
@@ -140,29 +149,39 @@ def blocks(path: Path, table: Table, *, offset: int, row: int, size: int = BLOCK
             content, rest = _cut(rest + chunk, ended)
             if not content and not ended:
                 if len(rest) > size + RECORD_BYTES_MAX:
-                    raise Unreadable(f"{table.file}: from row {row} on no record ends within a megabyte.")
+                    raise Unreadable(f"{path.name}: from byte {offset + 1} on no record ends within a megabyte.")
                 continue
+            yield Piece(content, offset, offset + len(content), ended)
             offset += len(content)
-            block = Block([], [], [], offset, row, ended)
-            lines = _plainly_good(content, table)
-            if lines:
-                block.records, block.rows, row = list(enumerate(lines, row)), len(lines), row + len(lines)
-                block.row = row
-                yield block
+
+
+def block_of(piece: Piece, table: Table, row: int, lines: list[str]) -> Block:
+    """The records of a piece, of which the first is `row`: `lines`, if all of it is plain; else what is wrong with which."""
+    block = Block([], [], [], piece.end, row, piece.ended)
+    if lines:
+        block.records, block.rows = list(enumerate(lines, row)), len(lines)
+    else:
+        matches = _form(table).fullmatch
+        for number, record in enumerate(_records(piece.content, table, row, block), start=row):
+            if record is None:
                 continue
-            for number, record in enumerate(_records(content, table, row, block), start=row):
-                if record is None:
-                    continue
-                if matches(record):
-                    block.records.append((number, record))
-                else:
-                    faults, values = diagnose(table, number, record)
-                    block.faults += faults
-                    if values is not None:
-                        block.odd.append((number, values))
-            row += block.rows
-            block.row = row
-            yield block
+            if matches(record):
+                block.records.append((number, record))
+            else:
+                faults, values = diagnose(table, number, record)
+                block.faults += faults
+                if values is not None:
+                    block.odd.append((number, values))
+    block.row = row + block.rows
+    return block
+
+
+def blocks(path: Path, table: Table, *, offset: int, row: int, size: int = BLOCK_BYTES) -> Iterator[Block]:
+    """The records from byte `offset`, of which the first is `row`, in blocks of about `size` bytes."""
+    for piece in pieces(path, offset=offset, size=size):
+        block = block_of(piece, table, row, plain_lines(piece.content, table))
+        row = block.row
+        yield block
 
 
 def unreadable_end(table: Table, row: int) -> Fault:
@@ -203,9 +222,9 @@ def _records(content: bytes, table: Table, row: int, block: Block) -> Iterator[s
                 yield None
 
 
-def _plainly_good(content: bytes, table: Table) -> list[str]:
-    """The records, if each plainly has its table's form: all of them looked at in one go. None if any has not."""
-    if b'"' in content or not content.endswith(b"\n"):
+def plain_lines(content: bytes, table: Table) -> list[str]:
+    """The records, if each is a line and plainly has its table's form: all of them looked at in one go. None if any has not."""
+    if not content.endswith(b"\n"):
         return []
     try:
         text = content.decode()
@@ -217,7 +236,7 @@ def _plainly_good(content: bytes, table: Table) -> list[str]:
 @cache
 def _forms(table: Table) -> re.Pattern[str]:
     """Records of a table, one a line. Possessive: what was matched is never looked at again."""
-    return re.compile(f"(?:{_form(table).pattern}\n)*+")
+    return re.compile(f"(?:{','.join(_field_form(column, a_line=True) for column in table.columns)}\n)*+")
 
 
 def _joined(lines: list[bytes]) -> list[bytes]:
@@ -240,7 +259,8 @@ def _form(table: Table) -> re.Pattern[str]:
     return re.compile(",".join(_field_form(column) for column in table.columns))
 
 
-def _field_form(column: Column) -> str:
+def _field_form(column: Column, *, a_line: bool = False) -> str:
+    """What a field looks like. `a_line`: without the line ends that may stand inside quotes."""
     if column.type is Type.TEXT:
         least = 1 if column.required else 0
         bounds = f"{{{least},{column.length_max}}}"
@@ -251,7 +271,8 @@ def _field_form(column: Column) -> str:
             return f'(?:{form}|"{form}")'
         seen = rf"\x7f{HIDDEN}"
         first = r"(?![^\S\n]*(?:,|\n|$))" if column.required else ""
-        return rf'(?:{first}[^",\x00-\x1f{seen}]{bounds}|"(?:[^"\x00-\x08\x0b\x0c\x0e-\x1f{seen}]|""){bounds}")'
+        hidden = r"\x00-\x08" + (r"\n" if a_line else "") + rf"\x0b\x0c\x0e-\x1f{seen}"
+        return rf'(?:{first}[^",\x00-\x1f{seen}]{bounds}|"(?:[^"{hidden}]|""){bounds}")'
     form = {
         Type.AMOUNT: _AMOUNT,
         Type.DATE: _DATE,

@@ -17,7 +17,7 @@ ASKED = "Nothing to do here: the customer will be asked."
 # The first digit is 9 less the remainder by 9 of the other twelve, every second of them doubled, from the right.
 _BAD_CORPORATE_NUMBER = """
 SELECT "row", corporate_number AS shown FROM ledger_staging_customers
-WHERE intake = %s AND corporate_number ~ '^[1-9][0-9]{12}$' AND left(corporate_number, 1)::int <> 9 - (
+WHERE intake = %s AND corporate_number <> '' AND corporate_number ~ '^[1-9][0-9]{12}$' AND left(corporate_number, 1)::int <> 9 - (
     SELECT sum(substr(corporate_number, 14 - n, 1)::int * (2 - n %% 2)) FROM generate_series(1, 12) n) %% 9
 """
 

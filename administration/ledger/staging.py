@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from psycopg.copy import QueuedLibpqWriter
 
 from administration.ledger import beside, destinations, package, reading
+from administration.ledger.beside import Looked
 from administration.ledger.findings import REFUSE, STAGED, WARN, Findings, Found, from_faults
 from administration.ledger.package import Manifest, Table, Type
 from administration.ledger.reading import Block, Values
@@ -73,13 +74,12 @@ def _next_table(this: Package, state: dict[str, Any]) -> bool:
     return bool(state["table"] == len(this.manifest.tables))
 
 
-def _stretch(path: Path, table: Table, state: dict[str, Any]) -> Iterator[Block]:
-    """The next blocks of a table, about as many as one step reads."""
-    until = state["offset"] + STRETCH_BYTES
-    for block in reading.blocks(path, table, offset=state["offset"], row=state["row"], size=BLOCK_BYTES):
-        yield block
-        if block.offset >= until:
-            return
+def _stretch(this: Package, table: Table, state: dict[str, Any]) -> Iterator[Looked]:
+    """The next pieces of a table, about as many as one step reads."""
+    return beside.looked(
+        this.directory / table.file, table, key=this.key, offset=state["offset"], row=state["row"],
+        until=state["offset"] + STRETCH_BYTES, size=BLOCK_BYTES,
+    )  # fmt: skip
 
 
 def _stage_stretch(this: Package, table: Table, state: dict[str, Any]) -> bool | None:
@@ -92,35 +92,39 @@ def _stage_stretch(this: Package, table: Table, state: dict[str, Any]) -> bool |
     odd: list[tuple[int, Values]] = []
     faulty: set[int | None] = set()
     ended: bool | None = None
-    at, rows = (state["offset"], state["row"]), 0
-    checked = table.file in destinations.PROBLEMS
+    at, rows = state["offset"], 0
     with connection.cursor() as cursor, cursor.copy(_copy_sql(table), writer=QueuedLibpqWriter(cursor.cursor)) as copy:
         try:
-            for block in _stretch(this.directory / table.file, table, state):
-                records = _checked(this, block.records, table, found) if checked else block.records
-                copy.write(_lines(this, records))
-                odd += block.odd
-                faulty.update(fault.row for fault in block.faults)
-                found += from_faults(block.faults)
-                at, rows = (block.offset, block.row), rows + block.rows
-                ended = True if block.ended else None
+            for looked in _stretch(this, table, state):
+                if looked.lines is not None:
+                    copy.write(looked.lines)
+                if (block := looked.block) is not None:
+                    copy.write(_lines(this, _with_problems(block.records, looked.good, table, found)))
+                    odd += block.odd
+                    faulty.update(fault.row for fault in block.faults)
+                    found += from_faults(block.faults)
+                at, rows = looked.end, rows + looked.rows
+                ended = True if looked.ended else None
         except reading.Unreadable:
             ended = False
     if odd:
         _copy(this, table, _spelled(odd, table, faulty, found))
     Findings(this.key).add(found)
-    state.update(offset=at[0], row=at[1], done=state["done"] + rows)
+    state.update(offset=at, row=state["row"] + rows, done=state["done"] + rows)
     return ended
 
 
 def _stage_blocks(this: Package, table: Table, state: dict[str, Any]) -> bool | None:
     """The same block by block, with those taken apart that the database cannot read."""
     ended = None
+    path, until = this.directory / table.file, state["offset"] + STRETCH_BYTES
     try:
-        for block in _stretch(this.directory / table.file, table, state):
+        for block in reading.blocks(path, table, offset=state["offset"], row=state["row"], size=BLOCK_BYTES):
             _stage(this, table, block)
             state.update(offset=block.offset, row=block.row, done=state["done"] + block.rows)
             ended = True if block.ended else None
+            if block.offset >= until:
+                break
     except reading.Unreadable:
         ended = False
     return ended
@@ -130,9 +134,8 @@ def _stage(this: Package, table: Table, block: Block) -> None:
     """Copy a block into staging as it stands; take it apart only if the database cannot read it."""
     found: list[Found] = []
     checked = table.file in destinations.PROBLEMS
-    records: Iterable[tuple[int, str]] = block.records
-    if checked:
-        records = list(_checked(this, block.records, table, found))
+    good = destinations.plainly_good(table.file, [record for _row, record in block.records]) if checked else None
+    records = list(_with_problems(block.records, good, table, found))
     try:
         with transaction.atomic():
             _copy(this, table, records)
@@ -169,11 +172,14 @@ def _lines(this: Package, records: Iterable[tuple[int, str]]) -> bytes:
     return "".join([f"{key},{row},{record}\n" for row, record in records]).encode()
 
 
-def _checked(this: Package, records: Sequence[tuple[int, str]], table: Table, found: list[Found]) -> Iterator[tuple[int, str]]:
-    """The records with what is wrong with their destination as a last field."""
+def _with_problems(
+    records: Sequence[tuple[int, str]], good: Sequence[bool] | None, table: Table, found: list[Found]
+) -> Iterator[tuple[int, str]]:
+    """The records, those of destinations with what is wrong with them as a last field. Which are plainly `good` is known."""
+    if good is None:
+        yield from records
+        return
     problem_of = destinations.PROBLEMS[table.file]
-    size = (this.directory / table.file).stat().st_size
-    good = beside.plainly_good(table.file, [record for _row, record in records], bytes_of_file=size)
     for (row, record), plainly_good in zip(records, good, strict=True):
         if plainly_good:
             yield row, f"{record},"

@@ -7,9 +7,11 @@ bech32 are linear: each of its bits is a sum, modulo two, of bits of the address
 """
 
 import re
+import threading
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
+from importlib import import_module
 from typing import Any
 
 from administration.rails.addresses import CONTRACTS
@@ -23,6 +25,8 @@ _BECH32_REST, _BECH32M_REST = 1, 0x2BC830A3
 _EVM = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _TAG = re.compile(r"0|[1-9][0-9]{0,9}", re.ASCII)
+_ABOVE_SEVEN = bytes(0x20 if chr(code) in "89abcdef" else 0 for code in range(256))
+_BIT_FIVE = int.from_bytes(b"\x20" * 40)
 _TOKENS = frozenset(address.lower() for address in CONTRACTS.values())
 
 
@@ -39,12 +43,12 @@ def _bitcoin(asset: str, address: str, memo: str) -> bool:
         return _bech32_fits(address, _BECH32_REST)
     if address.startswith("bc1p") and len(address) == 62:
         return _bech32_fits(address, _BECH32M_REST) and address[-7] in "qs"  # four bits of padding, all zero
-    return address[:1] in ("1", "3") and _version(address, _pairs(_BITCOIN), "1") in (0, 5)
+    return address[:1] in ("1", "3") and _version(address, _digits(_BITCOIN), "1") in (0, 5)
 
 
 def _xrpl(asset: str, address: str, memo: str) -> bool:
     tag_fits = not memo or (_TAG.fullmatch(memo) is not None and int(memo) < 2**32)
-    return tag_fits and address[:1] == "r" and _version(address, _pairs(_RIPPLE), "r") == 0
+    return tag_fits and address[:1] == "r" and _version(address, _digits(_RIPPLE), "r") == 0
 
 
 def _evm(asset: str, address: str, memo: str) -> bool:
@@ -55,8 +59,11 @@ def _evm(asset: str, address: str, memo: str) -> bool:
         return False
     if letters in (plain, plain.upper()):
         return True  # carries no checksum
-    digest = _keccak()(plain.encode()).hex()
-    return letters == "".join([c.upper() if d > "7" else c for c, d in zip(plain, digest, strict=False)])
+    # A letter is a capital where the hash of all has a digit above 7: bit 6 says that it is one, bit 5 that it is small.
+    large = int.from_bytes(_keccak()(plain.encode()).hex()[:40].encode().translate(_ABOVE_SEVEN))
+    written = int.from_bytes(letters.encode())
+    are_letters = written >> 1 & _BIT_FIVE
+    return (written ^ large) & are_letters == are_letters
 
 
 def _book(asset: str, address: str, memo: str) -> bool:
@@ -71,29 +78,37 @@ _LOOKS: dict[tuple[str, str], Callable[[str, str, str], bool]] = {
 }
 
 
-def _version(text: str, pairs: dict[str, int], zero: str) -> int | None:
+def _version(text: str, digits: bytes, zero: str) -> int | None:
     """The version byte of a base58 text of 25 bytes whose checksum fits, or None."""
     if not 26 <= len(text) <= 35:
         return None
-    number = 0
+    spelled = text.encode("latin-1", "replace").translate(digits)
+    if b"\xff" in spelled:
+        return None
+    number = int.from_bytes(spelled)
+    for width, low, base in _HALVES:  # each digit in a byte; then two by two, until all are one number
+        number = (number & low) + base * (number >> width & low)
     try:
-        for at in range(len(text) % 2, len(text), 2):
-            number = number * 3364 + pairs[text[at : at + 2]]
-        if len(text) % 2:
-            number += pairs[zero + text[0]] * 58 ** (len(text) - 1)
-        body = number.to_bytes(25, "big")
-    except (KeyError, OverflowError):
+        body = number.to_bytes(25)
+    except OverflowError:
         return None
     if len(text) - len(text.lstrip(zero)) != 25 - len(body.lstrip(b"\0")):
         return None  # a leading zero byte is spelled by one character, no more and no less
-    if int.from_bytes(body[1:21], "big") <= 1 or sha256(sha256(body[:21]).digest()).digest()[:4] != body[21:]:
+    if int.from_bytes(body[1:21]) <= 1 or sha256(sha256(body[:21]).digest()).digest()[:4] != body[21:]:
         return None
     return body[0]
 
 
+# Of a number of up to 64 bytes: the lower halves of its parts of 2, 4, … 64 bytes, and what the upper ones count.
+_HALVES = tuple(
+    (width, sum(((1 << width) - 1) << at for at in range(0, 512, 2 * width)), 58 ** (width // 8))
+    for width in (8, 16, 32, 64, 128, 256)
+)
+
+
 @cache
-def _pairs(alphabet: str) -> dict[str, int]:
-    return {a + b: 58 * alphabet.index(a) + alphabet.index(b) for a in alphabet for b in alphabet}
+def _digits(alphabet: str) -> bytes:
+    return bytes(alphabet.index(chr(code)) if chr(code) in alphabet else 255 for code in range(256))
 
 
 def _step(state: int, value: int) -> int:
@@ -136,8 +151,44 @@ def _bech32_fits(address: str, wanted: int) -> bool:
     return all((number & mask).bit_count() & 1 == odd for mask, odd in _bech32_parities(len(data), wanted))
 
 
-@cache
-def _keccak() -> Any:
+class _Own(threading.local):
+    keccak: Callable[[bytes], bytes] | None = None
+
+
+_own = _Own()
+
+
+def _keccak() -> Callable[[bytes], bytes]:
+    """Keccak-256, for this thread alone: what it reckons in is its own."""
+    if _own.keccak is None:
+        _own.keccak = _keccak_at_once()
+    return _own.keccak
+
+
+def _keccak_at_once() -> Callable[[bytes], bytes]:
+    """
+    The library's own function, without the objects that it makes around each call: they cost more than the hash.
+
+    Where it has none to be called so, or it gives another answer, it is asked as usual.
+    """
     from eth_hash.auto import keccak  # a heavy import, wanted only where addresses are checked
 
+    try:
+        library: Any = import_module("Crypto.Hash.keccak")._raw_keccak_lib  # noqa: SLF001
+        raw: Any = import_module("Crypto.Util._raw_api")
+        kept = raw.VoidPointer()  # for as long as the process lives; nothing frees it
+        library.keccak_init(kept.address_of(), raw.c_size_t(64), raw.c_ubyte(24))
+        state, out, size, padding = kept.get(), raw.create_string_buffer(32), raw.c_size_t(32), raw.c_ubyte(1)
+
+        def at_once(data: bytes) -> bytes:
+            library.keccak_reset(state)
+            library.keccak_absorb(state, raw.c_uint8_ptr(data), raw.c_size_t(len(data)))
+            library.keccak_digest(state, out, size, padding)
+            found: bytes = raw.get_raw_buffer(out)
+            return found
+
+        if all(at_once(data) == keccak(data) for data in (b"", b"henkan", b"0" * 40, b"f" * 200)):
+            return at_once
+    except (ImportError, AttributeError, TypeError):
+        pass
     return keccak
