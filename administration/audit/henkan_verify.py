@@ -14,6 +14,7 @@ In this order it checks:
    under no head yet;
 4. every approval was signed, event by event, by those it names, by as many as it needs, the preparer not among them;
    every manifest of which anything was tried was frozen once and approved; every return that went out is what it says;
+   every line of evidence that people explained is explained as they signed it;
 5. every settled return has one settled attempt and one applied line of evidence of its amount, and no other has; what
    people found, where no rail answered, was signed for, and that something was never paid only they can say;
 6. the rows that bulk events speak for are what they were, and say what the returns say; whatever was scheduled or
@@ -183,6 +184,7 @@ class Pull:
         self.requests: dict[str, Request] = {}  # those that are open
         self.ended: set[str] = set()  # appointments
         self.granted: defaultdict[str, set[str]] = defaultdict(set)  # act → hashes of what was approved
+        self.explained: dict[bytes, tuple[int, str, str]] = {}  # fingerprint → event, hash that was signed, what the line is then
         self.again: dict[str, tuple[str, str, str]] = {}  # return that follows another → that, asset, amount
         self.found: dict[str, tuple[int, str, str]] = {}  # evidence that people found → event, what, what they signed
         # batch and return (or none: a whole file) that were paid after all → event, what two people signed
@@ -312,6 +314,8 @@ class Pull:
         elif kind == "case.succeeded":
             signed = [request.signed.get(body["predecessor"]) for request in self.requests.values()]
             self.ended |= {signature[1] for signature in signed if signature}
+        elif kind == "evidence.explained":
+            self.explanation(number, body)
         elif kind == "correction.applied" and "batch" in body:
             self.corrected[body["batch"], body["return"]] = (number, body["signed_for"])
         elif kind == "overpayment.found" and "line" in body:
@@ -368,7 +372,18 @@ class Pull:
             )
         self.granted[act].add(body["content_sha256"])
 
+    def explanation(self, number: int, body: Line) -> None:
+        """Two people said what a line was; what they signed is made anew from what the event says."""
+        said = (self.case, *(body[name] for name in ("fingerprint", "problem", "kind", "reason", "paper_sha256", "entry")))
+        signed = hashlib.sha256(frames(("henkan-tail/1", "returns.explain", *said, ""))).hexdigest()
+        became = "overpaid" if body["kind"] == "paid" else "explained"
+        if self.explained.setdefault(bytes.fromhex(body["fingerprint"]), (number, signed, became))[0] != number:
+            raise Misfit(f"Event {number} explains a line of evidence a second time: {body['fingerprint']}.")
+
     def events_are_read(self) -> None:
+        for number, signed_for, _became in self.explained.values():
+            if signed_for not in self.granted["returns.explain"]:
+                raise Misfit(f"Event {number} explains a line of evidence otherwise than people signed it, or nobody did.")
         if not self.heads:
             raise Misfit("The pull holds no head.")
         stated, newest = self.population["head"], self.heads[-1]
@@ -476,13 +491,18 @@ class Pull:
         self.returns[reference].tries += ((intern(batch), intern(line["state"])),)
 
     def evidence_line(self, line: Line) -> None:
+        fingerprint, problem = bytes.fromhex(line["fingerprint"]), line["problem"]
+        number, _signed, became = self.explained.pop(fingerprint, (0, "", ""))
+        if (number and problem != became) or (not number and problem == "explained"):
+            by = f"event {number} explains it" if number else "no event explains it"
+            raise Misfit(f"The line of evidence {line['fingerprint']} is “{problem}”, but {by}.")
         finding = self.found.get(line["evidence"], (0, "", ""))[1]
         if finding and line["kind"] != {"paid": "settled"}.get(finding, "dead"):
             raise Misfit(f"Return {line['reference']}: people found {finding.replace('_', ' ')}, the line says {line['kind']}.")
         if line["kind"] == "dead" and not finding:
             raise Misfit(f"Return {line['reference']}: a line says that it was never paid, but no two people found that.")
         said = SEPARATOR.join((line["kind"], line["reference"], line["asset"], line["amount"]))
-        self.evidence_lines[bytes.fromhex(line["fingerprint"])] = said
+        self.evidence_lines[fingerprint] = said
 
     def match(self, line: Line) -> None:
         found = self.evidence_lines.get(bytes.fromhex(line["fingerprint"]))
@@ -504,6 +524,8 @@ class Pull:
             owed.applied += ((intern(line["batch"]), intern(kind), amount),)
 
     def returns_are_read(self) -> None:
+        for number, _signed, _became in self.explained.values():
+            raise Misfit(f"Event {number} explains a line of evidence that is not there.")
         self.evidence_lines.clear()
         for fingerprint, (said, spent) in self.unnamed.items():
             total = spent + self.overpaid[fingerprint]

@@ -213,7 +213,7 @@ def exceptions(case: Case, user: User, at: datetime) -> Iterable[Item]:
                 address(case, "exceptions", "board"),
                 due=at.astimezone(readable.JST).date(),
             )
-        odd = EvidenceLine.objects.filter(case=case).exclude(problem="")
+        odd = EvidenceLine.objects.waiting().filter(case=case)
         if number := odd.order_by()[:COUNT_MAX].count():
             yield Item(
                 case,

@@ -52,6 +52,8 @@ EVENTS: dict[str, Any] = {
     "destinations.verified": _("Destinations were verified by order"),
     "evidence.applied": _("Evidence was applied to returns"),
     "evidence.decided": _("A line of evidence was decided on"),
+    "evidence.explained": _("Two people explained a line of evidence"),
+    "evidence.explanation_proposed": _("The explanation of a line of evidence was proposed"),
     "evidence.fee_decided": _("A fee that a bank kept was decided on"),
     "evidence.queued": _("Lines of evidence wait for a person"),
     "evidence.received": _("Evidence was received"),

@@ -445,6 +445,7 @@ SUBJECTS: Words = {
     "destination": _("destination"),
     "dispute": _("dispute"),
     "evidence": _("evidence"),
+    "explanation": _("explanation"),
     "forcedsale": _("forced sale"),
     "forfeiture": _("forfeiture"),
     "hold": _("hold"),

@@ -24,6 +24,7 @@ from administration.people.models import User
 from administration.record import log
 from administration.returns import after_cutoff, apart
 from administration.returns.models import (
+    EXPLAINED,
     Batch,
     BatchState,
     EvidenceLine,
@@ -83,7 +84,7 @@ def what_waits(current: Round) -> list[str]:
         )
     lines = (
         EvidenceLine.objects.filter(case=current.case, reference__in=current.returns.values("reference"))
-        .exclude(problem__in=["", "overpaid"]).count()
+        .exclude(problem__in=["", "overpaid", EXPLAINED]).count()
     )  # fmt: skip
     if lines:
         found.append(

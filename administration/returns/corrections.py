@@ -9,9 +9,10 @@ of one return in it, whose outcome nobody answers for (doubt.py).
 """
 
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from administration.cases import appointments, approvals, archive
@@ -34,6 +35,7 @@ from administration.returns.models import (
 from claims.register import positions
 
 ACT = "returns.correct"
+PAID_AFTER_ALL = ("paid_after_refusal", "contradicts")  # of a line that says paid: refused or dead it was for us already
 MACHINES = {"return": AssetReturn, "attempt": Attempt, "submission": Submission}
 
 
@@ -155,12 +157,19 @@ def _attempt(made: Correction, *, by: User, at: datetime) -> int:
     if row.state == ReturnState.HELD:  # the very line that explains it closes a gate: nothing else would ever let it go
         AssetReturn.objects.filter(pk=row.pk, state=ReturnState.HELD).update(state=ReturnState.SCHEDULED, held_by_gate="")
         row.refresh_from_db()
+    if row.state == ReturnState.CANCELLED:
+        raise NotCorrected(
+            _("%(return)s was cancelled before the rail said so: its amount went back to the claim. Have two people explain the "
+              "line instead: the claimant received it, and it counts against the claim.")
+            % {"return": row}
+        )  # fmt: skip
     if row.state != ReturnState.SCHEDULED:
         raise NotCorrected(
             _("%(return)s is %(state)s. Void the batch that holds it, then correct.")
             % {"return": row, "state": row.get_state_display().lower()}
         )
-    match = Match.objects.create(line=line, attempt=attempt, amount=row.amount, by=made.by)
+    match = Match.objects.filter(line=line, attempt=attempt, applied_at__isnull=True).first()  # found before the rail contradicted it
+    match = match or Match.objects.create(line=line, attempt=attempt, amount=row.amount, by=made.by)
     Correction.objects.create(
         case=made.case, machine="return", object_id=row.pk, from_state=row.state, to_state=ReturnState.SETTLED,
         reason=made.reason, evidence_sha256=bytes(made.evidence_sha256), by=made.by, at=at, under=made,
@@ -178,6 +187,9 @@ def _attempt(made: Correction, *, by: User, at: datetime) -> int:
         )  # fmt: skip
     debited.applied(made.case, [match.pk], by=by, at=at)
     EvidenceLine.objects.filter(pk=line.pk).update(problem="")
+    # What came back of it before it counted as paid is looked at again: with the next settling it undoes this.
+    came_back = EvidenceLine.objects.filter(case=row.case, reference=row.reference, kind="returned", problem="nothing_to_return")
+    came_back.filter(Q(part="") | Q(part__in=_keys(attempt))).update(problem="")
     return moved
 
 
@@ -203,12 +215,16 @@ def _went_to(attempt: Attempt) -> int:
 def line_of(attempt: Attempt) -> EvidenceLine | None:
     """The queued line that says this attempt paid."""
     row = attempt.asset_return
-    keys = Submission.objects.filter(batch=attempt.batch, part=attempt.part).values("rail_key")
     return (
         EvidenceLine.objects.filter(
-            Q(part="") | Q(part__in=keys), case=row.case, reference=row.reference, kind="settled", amount=row.amount,
-            asset_code=row.asset.code, problem="paid_after_refusal",
+            Q(part="") | Q(part__in=_keys(attempt)), case=row.case, reference=row.reference, kind="settled", amount=row.amount,
+            asset_code=row.asset.code, problem__in=PAID_AFTER_ALL,
         )
         .order_by("pk")
         .first()
     )  # fmt: skip
+
+
+def _keys(attempt: Attempt) -> QuerySet[Any, Any]:
+    """What the rail calls the part in which it was tried."""
+    return Submission.objects.filter(batch=attempt.batch, part=attempt.part).values("rail_key")

@@ -208,7 +208,9 @@ def applied(case: Case, matches: Sequence[int], *, by: User, at: datetime) -> No
 def _owed_back(made: Correction, line: EvidenceLine, one: Tried, *, by: User, at: datetime) -> None:
     """It went out again meanwhile, or was taken back: what the file paid is to be recovered."""
     asset = Asset.objects.get(pk=one.asset)
-    row = Overpayment.objects.create(case=made.case, attempt_id=one.attempt, line=line, asset=asset, amount=one.amount, at=at)
+    row = Overpayment.objects.create(
+        case=made.case, asset_return_id=one.row, attempt_id=one.attempt, line=line, asset=asset, amount=one.amount, at=at
+    )
     books.post(
         made.case, "overpay", idem_key=f"overpay:{bytes(line.fingerprint).hex()}:{one.reference}", lines=[(asset, one.amount)],
         subject=row, by=by, at=at,

@@ -24,6 +24,7 @@ from administration.rails.interface import CarriedRail, Observation, Observation
 from administration.record import covers, log
 from administration.returns import evidence, routes, settlement, statements
 from administration.returns.models import (
+    EXPLAINED,
     Attempt,
     AttemptState,
     Correction,
@@ -122,9 +123,10 @@ def _has_spoken(thing: Submission | Attempt, part: Submission) -> bool:
     """
     The rail has named the part since the doubt began, or has said of something open in it what nobody has applied yet.
 
-    What people found of single returns is not the rail's word.
+    What people found of single returns is not the rail's word, nor is a line that they explained.
     """
     said = EvidenceLine.objects.filter(case=part.batch.case, part=part.rail_key, evidence__correction__isnull=True)
+    said = said.exclude(problem=EXPLAINED)
     open_ones = _of(part).filter(state__in=OPEN).values("asset_return__reference")
     news = Q(evidence__received_at__gte=part.doubted_at) if part.doubted_at else Q()
     return said.filter(news).exists() or said.filter(reference__in=open_ones, matches__isnull=True).exclude(kind="seen").exists()

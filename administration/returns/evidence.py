@@ -182,7 +182,7 @@ def accept_what_was_seen(case: Case) -> int:
                FROM returns_submission s JOIN returns_batch b ON b.id = s.batch_id
                WHERE b.case_id = %s AND s.state = 'unknown' AND EXISTS (
                    SELECT FROM returns_evidenceline e JOIN returns_evidence v ON v.id = e.evidence_id
-                   WHERE e.case_id = b.case_id AND e.part = s.rail_key AND v.correction_id IS NULL
+                   WHERE e.case_id = b.case_id AND e.part = s.rail_key AND e.problem <> 'explained' AND v.correction_id IS NULL
                      AND v.received_at >= coalesce(s.doubted_at, '-infinity'))""",
             [case.pk],
         )

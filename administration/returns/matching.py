@@ -12,15 +12,14 @@ from django.db import connection, transaction
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy, gettext_noop, override
 
-from administration.books import books
 from administration.books.models import Asset
 from administration.cases import appointments, stops
 from administration.cases.models import Case, Stop
 from administration.fields import numbers
 from administration.people.models import User
 from administration.record import log
-from administration.returns import statements
-from administration.returns.models import EvidenceLine, Overpayment
+from administration.returns import overpayments, statements
+from administration.returns.models import EXPLAINED, AssetReturn, Attempt, EvidenceLine, Overpayment
 
 CHUNK = 5_000
 
@@ -44,6 +43,7 @@ PROBLEMS: dict[str, str | Promise] = {
     "unknown_debit": gettext_lazy("The bank's debit is of no file that we sent: a fee, or something to look into."),
     "unknown_credit": gettext_lazy("The bank's credit brings back no return that we know: find out whose it is."),
     "correction": gettext_lazy("The bank corrects a booking of its own. Look what it means."),
+    EXPLAINED: gettext_lazy("Two people explained it; nothing of it waits any more."),
 }
 
 
@@ -208,10 +208,7 @@ def chunk(case: Case, after: int, *, by: User | None, at: datetime) -> Found:
             body = {"rail": stop.rail, "reason": stop.reason}
             log.append(case, "stop.made", subject=stop, by=None, at=at, body=body)
         for row in overpaid:
-            log.append(
-                case, "overpayment.found", subject=row, by=by, at=at,
-                body={"reference": row.attempt.asset_return.reference, "asset": row.asset.code, "amount": row.amount},
-            )  # fmt: skip
+            overpayments.tell_found(row, by=by, at=at)
         counts: dict[str, int] = {}
         for _line, problem in queued:
             counts[problem] = counts.get(problem, 0) + 1
@@ -226,7 +223,7 @@ def _overpayments(case: Case, lines: list[int], *, by: User | None, at: datetime
         return found
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT l.id, t.id, r.asset_id, l.amount, encode(l.fingerprint, 'hex')
+            """SELECT l.id, r.id, t.id, r.asset_id
                FROM returns_evidenceline l
                JOIN returns_assetreturn r ON r.case_id = l.case_id AND r.reference = l.reference
                JOIN LATERAL (
@@ -239,15 +236,13 @@ def _overpayments(case: Case, lines: list[int], *, by: User | None, at: datetime
             [lines],
         )
         rows = cursor.fetchall()
-    for line, attempt, asset_id, amount, mark in rows:
-        asset = Asset.objects.get(pk=asset_id)
-        made = Overpayment.objects.create(
-            case=case, attempt_id=attempt, line_id=line, asset=asset, amount=int(amount), at=at
-        )
-        books.post(
-            case, "overpay", idem_key=f"overpay:{mark}", lines=[(asset, int(amount))], subject=made, by=by, at=at
-        )
-        found.append(made)
+    for line, owed, attempt, asset in rows:
+        found.append(
+            overpayments.found(
+                case, EvidenceLine.objects.get(pk=line), Asset.objects.get(pk=asset), AssetReturn.objects.get(pk=owed),
+                Attempt.objects.get(pk=attempt), by=by, at=at,
+            )
+        )  # fmt: skip
     return found
 
 

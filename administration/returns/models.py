@@ -25,8 +25,8 @@ from administration.returns.pace_models import (  # one room, two files
 )
 
 __all__ = [
-    "Assignment", "BookMove", "Cancellation", "Carried", "ClosedDay", "CourtDeposit", "DepositFiling", "FailureReason",
-    "ForcedSale", "ForfeitedLine", "Forfeiture", "GoAhead", "Ground", "LateReturn", "LateReturnLine", "LimitKind", "Matter",
+    "Assignment", "BookMove", "Cancellation", "Carried", "ClosedDay", "CourtDeposit", "DepositFiling", "Explanation",
+    "ExplanationKind", "FailureReason", "ForcedSale", "ForfeitedLine", "Forfeiture", "GoAhead", "Ground", "LateReturn", "LateReturnLine", "LimitKind", "Matter",
     "MoveChoice", "Overpayment", "PaceChange", "Policy", "RailLimit", "RailWindow", "Recovery", "RecoveryKind", "Release", "Residue",
     "ResidueLine", "RoundClosing", "RoundPause", "SaleShare", "SanctionedName", "SanctionsList", "Screening",
     "TailState", "Terms",
@@ -364,6 +364,15 @@ class Evidence(models.Model):
         constraints = [models.UniqueConstraint(fields=["case", "sha256"], name="evidence_is_received_once")]
 
 
+EXPLAINED = "explained"  # of a line: two people said what it was (explaining.py), and nothing of it waits
+
+
+class EvidenceLines(models.QuerySet["EvidenceLine"]):
+    def waiting(self) -> "EvidenceLines":
+        """Those that wait for a person, and the over-payments among them."""
+        return self.exclude(problem="").exclude(problem=EXPLAINED)
+
+
 class EvidenceLine(models.Model):
     """One line of evidence. Its fingerprint makes overlapping statements harmless."""
 
@@ -379,6 +388,8 @@ class EvidenceLine(models.Model):
     at = models.DateTimeField()
     reason = models.TextField(blank=True, default="")
     problem = models.TextField(blank=True, default="")  # why it could not be matched by machine
+
+    objects = EvidenceLines.as_manager()
 
     class Meta:
         constraints = [
@@ -427,6 +438,8 @@ from administration.returns.tail import (  # noqa: E402 - rows of this room, in 
     Assignment,
     CourtDeposit,
     DepositFiling,
+    Explanation,
+    ExplanationKind,
     FailureReason,
     ForcedSale,
     ForfeitedLine,

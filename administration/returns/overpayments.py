@@ -16,6 +16,7 @@ from django.utils.translation import override
 
 from administration.amounts import show
 from administration.books import books
+from administration.books.models import Asset
 from administration.cases import appointments, approvals, archive
 from administration.cases.models import ApprovalRequest, Case
 from administration.errors import Refused
@@ -23,6 +24,7 @@ from administration.people.models import User
 from administration.record import log
 from administration.returns import apart
 from administration.returns.models import (
+    AssetReturn,
     Attempt,
     AttemptState,
     EvidenceLine,
@@ -56,18 +58,31 @@ def recognise(line: EvidenceLine, *, by: User, at: datetime) -> Overpayment:
     attempt = attempts.select_related("asset_return__asset").order_by("-pk").first()
     if line.problem != PAID_TWICE or attempt is None or attempt.asset_return.asset.code != line.asset_code:
         raise NotRecovered(_("This line does not say that a settled return was paid a second time. Reload it and look again."))
-    asset = attempt.asset_return.asset
-    made = Overpayment.objects.create(case=case, attempt=attempt, line=line, asset=asset, amount=line.amount, at=at)
+    made = found(case, line, attempt.asset_return.asset, attempt.asset_return, attempt, by=by, at=at)
+    EvidenceLine.objects.filter(pk=line.pk).update(problem=OVERPAID)
+    tell_found(made, by=by, at=at)
+    return made
+
+
+def found(
+    case: Case, line: EvidenceLine, asset: Asset, owed: AssetReturn | None, attempt: Attempt | None, *, by: User | None, at: datetime
+) -> Overpayment:
+    """What a line says that left beyond what was owed: a receivable, in the books at once. Telling it is the caller's."""
+    made = Overpayment.objects.create(
+        case=case, asset_return=owed, attempt=attempt, line=line, asset=asset, amount=line.amount, at=at
+    )
     books.post(
         case, "overpay", idem_key=f"overpay:{bytes(line.fingerprint).hex()}", lines=[(asset, line.amount)], subject=made,
         by=by, at=at,
     )  # fmt: skip
-    EvidenceLine.objects.filter(pk=line.pk).update(problem=OVERPAID)
-    log.append(
-        case, "overpayment.found", subject=made, by=by, at=at,
-        body={"reference": line.reference, "asset": asset.code, "amount": line.amount},
-    )  # fmt: skip
     return made
+
+
+def tell_found(made: Overpayment, *, by: User | None, at: datetime) -> None:
+    log.append(
+        made.case, "overpayment.found", subject=made, by=by, at=at,
+        body={"reference": made.reference, "asset": made.asset.code, "amount": made.amount},
+    )  # fmt: skip
 
 
 # --- asking for it --------------------------------------------------------------------------------
@@ -75,9 +90,9 @@ def recognise(line: EvidenceLine, *, by: User, at: datetime) -> Overpayment:
 
 def letter(row: Overpayment) -> tuple[str, str]:
     """Title and text of the request to pay back, in the claimant's language."""
-    claim = row.attempt.asset_return.claim_line.claim
+    claim = _owed(row).claim_line.claim
     with override("en" if claim.claimant.identity.language == "en" else "ja"):
-        words = {"reference": row.attempt.asset_return.reference, "claim": claim.number}
+        words = {"reference": row.reference, "claim": claim.number}
         return _("A request to pay back: return %(reference)s") % words, _(
             "Return %(reference)s of your claim %(claim)s reached you more than once. Please get in touch with the "
             "administrator's office, by the telephone number or address of our first letter, to pay back what was too much. "
@@ -92,15 +107,22 @@ def ask_refund(row: Overpayment, *, channel: str, by: User, at: datetime) -> Not
         raise NotRecovered(_("Nothing of this over-payment is open any more."))
     title, text = letter(row)
     return notices.issue(
-        row.case, REFUND_NOTICE, title, text, channel, claim=row.attempt.asset_return.claim_line.claim, by=by, at=at
+        row.case, REFUND_NOTICE, title, text, channel, claim=_owed(row).claim_line.claim, by=by, at=at
     )
 
 
 def asked(row: Overpayment) -> int:
     """How often a refund was asked for."""
-    return Notice.objects.filter(
-        claim=row.attempt.asset_return.claim_line.claim, kind=REFUND_NOTICE, sent_at__gte=row.at
-    ).count()
+    if row.asset_return is None:
+        return 0
+    return Notice.objects.filter(claim=row.asset_return.claim_line.claim, kind=REFUND_NOTICE, sent_at__gte=row.at).count()
+
+
+def _owed(row: Overpayment) -> AssetReturn:
+    """The return that was paid too much; or a refusal where no claimant of ours was."""
+    if row.asset_return is None:
+        raise NotRecovered(_("No claimant of this case received it. Write to whoever took it, and take in what comes back."))
+    return row.asset_return
 
 
 # --- the three ends -------------------------------------------------------------------------------
@@ -118,7 +140,7 @@ def refunded(row: Overpayment, amount: int, *, paper: bytes, reason: str = "", b
         state=TailState.DONE, by=by, at=at,
     )  # fmt: skip
     books.post(row.case, "recover", idem_key=f"recover:{made.pk}", lines=[(row.asset, amount)], subject=made, by=by, at=at)
-    _tell("overpayment.refunded", row, made, by=by, at=at)
+    tell("overpayment.refunded", row, made, by=by, at=at)
     return made
 
 
@@ -127,31 +149,38 @@ def net(row: Overpayment, line: ClaimLine, amount: int, *, by: User, at: datetim
     """Set it off against what the same person is owed in the same asset and is in no return yet."""
     appointments.require(row.case, by, "returns.schedule", at=at)
     row = _open(row, amount)
-    there = _unscheduled(line)
+    _owed(row)
+    there = unscheduled(line)
     if amount > there:
         raise NotRecovered(
             _("Claim %(claim)s has %(there)s %(asset)s that are in no return; no more can be netted.")
             % {"claim": line.claim, "there": show(there, row.asset.scale), "asset": row.asset.code}
         )
+    made = set_off(row, line, amount, by=by, at=at)
+    tell("overpayment.netted", row, made, by=by, at=at)
+    return made
+
+
+def set_off(row: Overpayment, line: ClaimLine, amount: int, *, by: User, at: datetime) -> Recovery:
+    """The netting itself. Whether there is so much, and telling it, is the caller's."""
     made = Recovery.objects.create(
         overpayment=row, kind=RecoveryKind.NET, amount=amount, claim_line=line, state=TailState.DONE, by=by, at=at
     )
     positions.move(row.case, "net", key=f"net:{made.pk}", rows=[(line.pk, amount)], subject=made, by=by, at=at)
-    _tell("overpayment.netted", row, made, by=by, at=at)
     return made
 
 
 def net_open(case: Case, *, by: User, at: datetime) -> int:
     """Before a round takes it: what people who were over-paid are owed is netted first. Returns how many nettings."""
     count = 0
-    rows = case.overpayments.filter(recovered__lt=F("amount")).select_related("asset", "attempt__asset_return__claim_line__claim")
-    for row in rows.order_by("pk"):
+    rows = case.overpayments.filter(recovered__lt=F("amount"), asset_return__isnull=False)
+    for row in rows.select_related("asset", "asset_return__claim_line__claim").order_by("pk"):
         left = row.open
-        claimant = row.attempt.asset_return.claim_line.claim.claimant_id
+        claimant = _owed(row).claim_line.claim.claimant_id
         lines = ClaimLine.objects.filter(case=case, claim__claimant=claimant, asset=row.asset).select_related("claim", "asset")
         lines = lines.exclude(claim_class=ClaimClass.AFTER_CUTOFF)  # promised in full: only a person sets anything off against it
         for line in lines.order_by("claim__number", "claim_class"):
-            units = min(left, _unscheduled(line))
+            units = min(left, unscheduled(line))
             if units > 0:
                 net(row, line, units, by=by, at=at)
                 left, count = left - units, count + 1
@@ -172,7 +201,7 @@ def write_off(row: Overpayment, amount: int, *, reason: str, paper: bytes, by: U
     asked = approvals.request(
         made, case=row.case, act=WRITE_OFF, content_sha256=apart.content(WRITE_OFF)(made.pk), by=by, at=at
     )
-    _tell("overpayment.write_off_proposed", row, made, by=by, at=at)
+    tell("overpayment.write_off_proposed", row, made, by=by, at=at)
     return asked
 
 
@@ -185,7 +214,7 @@ def written_off(request: ApprovalRequest, by: User, at: datetime) -> None:
         row.case, "write_off", idem_key=f"write_off:{made.pk}", lines=[(row.asset, made.amount)], subject=made, by=by, at=at
     )
     apart.step(made, TailState.APPROVED, TailState.DONE)
-    _tell("overpayment.written_off", row, made, by=by, at=at)
+    tell("overpayment.written_off", row, made, by=by, at=at)
 
 
 # --- small ----------------------------------------------------------------------------------------
@@ -194,7 +223,7 @@ def written_off(request: ApprovalRequest, by: User, at: datetime) -> None:
 def _open(row: Overpayment, amount: int) -> Overpayment:
     """The over-payment, locked, with at least so much open."""
     row = Overpayment.objects.select_for_update(no_key=True, of=("self",)).select_related(
-        "case", "asset", "attempt__asset_return__claim_line__claim__claimant__identity"
+        "case", "asset", "line", "asset_return__claim_line__claim__claimant__identity"
     ).get(pk=row.pk)  # fmt: skip
     if books.whole(amount) <= 0 or amount > row.open:
         raise NotRecovered(
@@ -207,18 +236,18 @@ def _open(row: Overpayment, amount: int) -> Overpayment:
     return row
 
 
-def _unscheduled(line: ClaimLine) -> int:
+def unscheduled(line: ClaimLine) -> int:
     """What a line has been given that is in no return, on its way or gone."""
     p = line.position
     p.refresh_from_db()
     return max(0, p.given - line.excess - p.scheduled - p.in_flight - p.settled - p.deposited)
 
 
-def _tell(kind: str, row: Overpayment, made: Recovery, *, by: User | None, at: datetime) -> None:
+def tell(kind: str, row: Overpayment, made: Recovery, *, by: User | None, at: datetime) -> None:
     log.append(
         row.case, kind, subject=made, by=by, at=at,
         body={
-            "reference": row.attempt.asset_return.reference, "asset": row.asset.code, "amount": made.amount,
+            "reference": row.reference, "asset": row.asset.code, "amount": made.amount,
             "claim": made.claim_line.claim.number if made.claim_line else "", "reason": made.reason,
         },
     )  # fmt: skip

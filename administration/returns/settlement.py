@@ -396,6 +396,8 @@ def tie_or_stop(case: Case, *, at: datetime) -> bool:
 def queue_of(case: Case) -> int:
     """How many lines of evidence wait for a person."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM returns_evidenceline WHERE case_id = %s AND problem <> ''", [case.pk])
+        cursor.execute(
+            "SELECT count(*) FROM returns_evidenceline WHERE case_id = %s AND problem <> '' AND problem <> 'explained'", [case.pk]
+        )
         (many,) = cursor.fetchone()
     return int(many)

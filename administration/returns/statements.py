@@ -28,7 +28,7 @@ from administration.rails.zengin.returned import COMES_BACK, Finding, Found, Sen
 from administration.rails.zengin.statements import CORRECTION, Movement
 from administration.record import log
 from administration.returns import routes
-from administration.returns.models import AssetReturn, Evidence, EvidenceLine, Submission, SubmissionState
+from administration.returns.models import EXPLAINED, AssetReturn, Evidence, EvidenceLine, Submission, SubmissionState
 
 CODE = Zengin.code
 DEAD = (SubmissionState.DEAD, SubmissionState.REFUSED)
@@ -214,6 +214,7 @@ def speak_of(part: Submission) -> bool:
     if EvidenceLine.objects.filter(matches__attempt__batch=part.batch, matches__attempt__part=part.part).exists():
         return True
     open_lines = EvidenceLine.objects.filter(case=case, evidence__rail=CODE, part="", reference="", matches__isnull=True)
+    open_lines = open_lines.exclude(problem=EXPLAINED)
     ours = _movements(list(open_lines.values_list("pk", flat=True)))
     if not ours:
         return False

@@ -19,6 +19,7 @@ from administration.errors import Refused
 from administration.people.models import User
 from administration.record import log
 from administration.returns.models import (
+    EXPLAINED,
     Attempt,
     AttemptState,
     Batch,
@@ -150,7 +151,7 @@ def findings(canary: Batch) -> dict[str, int]:
     undecided = states.count(AttemptState.PENDING) + states.count(AttemptState.UNKNOWN)
     # What waited before them is not about them; and an over-payment was recorded, and is being recovered.
     since = EvidenceLine.objects.filter(case=canary.case, evidence__rail=canary.rail, evidence__received_at__gte=canary.drafted_at)
-    waiting = since.exclude(problem__in=["", "overpaid"])
+    waiting = since.exclude(problem__in=["", "overpaid", EXPLAINED])
     unnamed = waiting.filter(problem__in=OF_NO_RETURN).count()
     return {
         "settled": settled, "open": undecided, "lost": len(states) - settled - undecided,

@@ -82,10 +82,15 @@ class CourtDeposit(models.Model):
 
 
 class Overpayment(models.Model):
-    """More left the estate than was owed: a receivable, netted in the next round, refunded or written off."""
+    """
+    More left the estate than was owed: a receivable, netted in the next round, refunded or written off.
+
+    Whoever the return is owed to received it; without one it reached no claimant of ours, and whoever took it owes it.
+    """
 
     case = models.ForeignKey("cases.Case", models.PROTECT, related_name="overpayments")
-    attempt = models.ForeignKey("returns.Attempt", models.PROTECT, related_name="overpayments")
+    asset_return = models.ForeignKey("returns.AssetReturn", models.PROTECT, null=True, related_name="overpayments")
+    attempt = models.ForeignKey("returns.Attempt", models.PROTECT, null=True, related_name="overpayments")  # by which, if by one
     line = models.ForeignKey("returns.EvidenceLine", models.PROTECT, related_name="overpayments")
     asset = models.ForeignKey("books.Asset", models.PROTECT, related_name="+")
     amount = UnitsField()
@@ -100,12 +105,65 @@ class Overpayment(models.Model):
             ),
             # A bank's one debit may pay a whole file a second time.
             models.UniqueConstraint(fields=["line", "attempt"], name="line_overpays_an_attempt_once"),
+            models.CheckConstraint(
+                condition=Q(attempt__isnull=True) | Q(asset_return__isnull=False), name="overpayment_by_an_attempt_is_of_a_return"
+            ),
         ]
 
     @property
     def open(self) -> int:
         """What is still to come back."""
         return self.amount - self.recovered
+
+    @property
+    def reference(self) -> str:
+        """The return that was paid; what the rail called it where it was none of ours."""
+        return self.asset_return.reference if self.asset_return else self.line.reference
+
+
+class ExplanationKind(models.TextChoices):
+    """What a line of evidence can have been that no other act ends. What each means for the books: explaining.py."""
+
+    NOTHING_MOVED = "nothing_moved", pgettext_lazy("line of evidence", "Nothing moved: the rail reported it wrongly")
+    NOT_OURS = "not_ours", pgettext_lazy("line of evidence", "Somebody else's payment: nothing of the estate moved")
+    PAID = "paid", pgettext_lazy("line of evidence", "The claimant received it, beside what we count")
+    TAKEN = "taken", pgettext_lazy("line of evidence", "It left the estate and reached no claimant of ours")
+    BOOKED = "booked", pgettext_lazy("line of evidence", "It is in the books already")
+
+
+class Explanation(models.Model):
+    """
+    Two people say, on a paper, what a line of evidence was that no other act ends.
+
+    It ends the line once: what left the estate by it is a receivable from then on, or was in the books before.
+    """
+
+    case = models.ForeignKey("cases.Case", models.PROTECT, related_name="explanations")
+    line = models.ForeignKey("returns.EvidenceLine", models.PROTECT, related_name="explanations")
+    problem = models.TextField()  # what the line waited for
+    kind = models.CharField(max_length=16, choices=ExplanationKind)
+    reason = models.TextField()
+    paper_sha256 = models.BinaryField(max_length=32)
+    entry = models.ForeignKey("books.Entry", models.PROTECT, null=True, related_name="+")  # by which it is in the books already
+    state = models.CharField(max_length=8, choices=TailState, default=TailState.PROPOSED)
+    by = models.ForeignKey("people.User", models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["line"], condition=Q(state__in=["proposed", "approved", "done"]), name="line_is_explained_once"
+            ),
+            models.UniqueConstraint(
+                fields=["entry"], condition=Q(state__in=["proposed", "approved", "done"]), name="booking_explains_one_line"
+            ),
+            models.CheckConstraint(condition=Q(kind__in=ExplanationKind.values), name="explanation_is_of_a_known_kind"),
+            models.CheckConstraint(
+                condition=Q(kind="booked", entry__isnull=False) | ~Q(kind="booked") & Q(entry__isnull=True),
+                name="explanation_names_the_booking_where_there_is_one",
+            ),
+            models.CheckConstraint(condition=~Q(reason="") & ~Q(problem=""), name="explanation_says_why"),
+        ]
 
 
 class RecoveryKind(models.TextChoices):

@@ -6,8 +6,27 @@ from django.utils.translation import gettext as _
 from administration.cases import approvals
 from administration.cases.models import Case
 from administration.record import covers, verify
-from administration.returns import after_cutoff, apart, closing, depositing, failures, forfeiting, overpayments, sales
-from administration.returns.models import DepositFiling, ForcedSale, Forfeiture, LateReturn, Recovery, Release, Residue
+from administration.returns import (
+    after_cutoff,
+    apart,
+    closing,
+    depositing,
+    explaining,
+    failures,
+    forfeiting,
+    overpayments,
+    sales,
+)
+from administration.returns.models import (
+    DepositFiling,
+    Explanation,
+    ForcedSale,
+    Forfeiture,
+    LateReturn,
+    Recovery,
+    Release,
+    Residue,
+)
 
 LINE = """
 FROM {rows} d JOIN {head} f ON f.id = d.{key} JOIN cases_case k ON k.id = f.case_id
@@ -68,6 +87,9 @@ def register() -> None:
         rejected=apart.rejected(Recovery),
     )  # fmt: skip
     approvals.register(
+        explaining.ACT, content=apart.content(explaining.ACT), after=explaining.signed, rejected=apart.rejected(Explanation)
+    )
+    approvals.register(
         failures.ACT, content=apart.content(failures.ACT), after=failures.released, rejected=apart.rejected(Release)
     )
     for act, after in ((depositing.ACT, depositing.given_up), (sales.ACT, sales.given_up), (closing.ACT, closing.given_up)):
@@ -88,13 +110,25 @@ ORDER BY c.number, a.code LIMIT 1
 """
 RECOVERED = """
 SELECT r.reference, a.code FROM returns_overpayment v
-JOIN books_asset a ON a.id = v.asset_id JOIN returns_attempt t ON t.id = v.attempt_id
-JOIN returns_assetreturn r ON r.id = t.asset_return_id
+JOIN books_asset a ON a.id = v.asset_id JOIN returns_evidenceline r ON r.id = v.line_id
 WHERE v.case_id = %(case)s AND v.recovered <> coalesce(
     (SELECT sum(y.amount) FROM returns_recovery y WHERE y.overpayment_id = v.id AND y.state = 'done'), 0)
 ORDER BY r.reference LIMIT 1
 """
 
+
+# A line that was let go by an explanation was so as two people signed it; what they said that left is a receivable.
+EXPLAINED = """
+SELECT coalesce(nullif(l.reference, ''), e.name), l.asset_code FROM returns_evidenceline l JOIN returns_evidence e ON e.id = l.evidence_id
+LEFT JOIN returns_explanation x ON x.line_id = l.id AND x.state = 'done'
+LEFT JOIN returns_overpayment v ON v.line_id = l.id
+WHERE l.case_id = %(case)s AND l.problem <> '' AND (l.problem = 'explained' OR x.id IS NOT NULL) AND NOT coalesce(
+    (x.kind = 'paid') = (l.problem = 'overpaid') AND (x.kind IN ('paid', 'taken')) = (v.id IS NOT NULL)
+    AND EXISTS (
+        SELECT FROM cases_approvalrequest q WHERE q.act = 'returns.explain' AND q.object_id = x.id AND q.case_id = l.case_id
+          AND q.state IN ('granted', 'suspended') AND q.content_sha256 = tail_content('returns.explain', x.id)), false)
+ORDER BY l.id LIMIT 1
+"""
 
 # A line of what came in after the cut-off says what the entries say, and what two people signed; and is given in full.
 LATE_LINES = """
@@ -115,6 +149,7 @@ def derive(case: Case) -> str | None:
         for sql, sentence in (
             (DEPOSITED, _("what was deposited for claim %(what)s in %(asset)s is not what the receipts say.")),
             (RECOVERED, _("what was recovered of return %(what)s in %(asset)s is not what its recoveries say.")),
+            (EXPLAINED, _("the line of evidence on %(what)s in %(asset)s was not explained as two people signed it.")),
             (LATE_LINES, _("what claim %(what)s received after the cut-off in %(asset)s is not what the entries say, or was not signed.")),
         ):
             cursor.execute(sql, {"case": case.pk})

@@ -41,7 +41,7 @@ def why_not(case: Case, claim_lines: Iterable[int]) -> str:
         return ""
     return _(
         "The rail says that it paid return %(return)s of claim %(claim)s, and nobody has explained that yet. Have two people "
-        "correct its attempt by that line of evidence, then look again."
+        "correct its attempt by that line of evidence, or explain the line, then look again."
     ) % {"return": found[0], "claim": found[1]}
 
 

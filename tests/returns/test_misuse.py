@@ -112,7 +112,7 @@ def test_the_steps_are_those_of_the_design(db):
 @pytest.mark.parametrize("table", ["returns_transition", "returns_assetreturn", "returns_batch", "returns_manifest",
                                    "returns_submission", "returns_attempt", "returns_conflictkey", "returns_evidence",
                                    "returns_evidenceline", "returns_match", "returns_overpayment", "returns_courtdeposit",
-                                   "returns_round", "returns_correction"])  # fmt: skip
+                                   "returns_round", "returns_correction", "returns_explanation"])  # fmt: skip
 def test_nothing_of_the_engine_is_ever_deleted(world, app, owner, table):
     app("append only|permission denied", f"DELETE FROM {table}")
     owner("append only", f"DELETE FROM {table}")

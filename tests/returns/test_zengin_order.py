@@ -14,6 +14,7 @@ from administration.returns import (
     corrections,
     doubt,
     evidence,
+    explaining,
     fees,
     matching,
     quarantine,
@@ -228,6 +229,22 @@ def test_the_debit_of_a_file_found_not_paid_stops_the_rail_before_it_goes_out_ag
     with pytest.raises(stops.Stopped):
         stops.check(world.case, "zengin")
     assert set(yen(world).values()) == {"scheduled"}
+
+
+def test_the_debit_that_the_bank_took_back_is_explained(world, undebited):
+    declared_dead(world)
+    told(world, [out(undebited)], batch=undebited, name="later.txt")
+    waiting = EvidenceLine.objects.get(problem="dead_file_debited")
+
+    asked = explaining.propose(
+        waiting, "nothing_moved", reason="the bank took it back", paper=b"letter", by=world.goto, at=db_now()
+    )
+    for user in (world.people.aoki, world.people.baba):
+        sign(asked, user)
+
+    assert problems(world) == ["explained"]
+    assert set(yen(world).values()) == {"scheduled"}
+    world.proves()
 
 
 def test_a_debit_that_may_be_of_a_dead_file_or_of_the_one_that_followed_it_waits_for_a_person(world, undebited, tmp_path):

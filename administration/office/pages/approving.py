@@ -42,6 +42,7 @@ NAMES: dict[str, Any] = {  # act → what it is, in lists
     "returns.residue_back": lazy("Give the handing over of the residue up"),
     "returns.write_off": lazy("Write an over-payment off"),
     "returns.release": lazy("Release a failed return"),
+    "returns.explain": lazy("Explain a line of evidence"),
     "cases.succeed": lazy("Another person takes the office"),
 }
 STATES: dict[str, Any] = {

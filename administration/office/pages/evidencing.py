@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.db.models import F, Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import Http404
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
@@ -25,8 +25,9 @@ from administration.office.pages.returning import (
     rails_of,
 )
 from administration.office.pages.working import KINDS
-from administration.returns import evidence, failures, matching, routes, settlement, statements
+from administration.returns import evidence, explaining, failures, matching, routes, settlement, statements
 from administration.returns.models import (
+    EXPLAINED,
     Attempt,
     AttemptState,
     Evidence,
@@ -49,23 +50,25 @@ LINE_KINDS: dict[str, Any] = {
 }
 # What to do about a line that waits for a person.
 STEPS: dict[str, Any] = {
-    "no_such_return": lazy("Ask the rail whose payment it is; nothing of it was applied."),
-    "other_amount": lazy("Compare the rail's paper with the batch; the rail stays stopped until two people resume it."),
-    "not_sent": lazy("Find out who sent it. Do not resume the rail before."),
-    "no_attempt": lazy("Ask the rail for the payment's details."),
-    "settled_twice": lazy("Recover the second payment from the rail or the recipient."),
-    "contradicts": lazy("Propose a correction with the rail's paper; two people decide."),
-    "paid_after_refusal": lazy("Propose the correction: the attempt was paid after all. Two people sign it."),
+    "no_such_return": lazy("Ask the rail whose payment it is; nothing of it was applied. Then two people explain the line."),
+    "other_amount": lazy("Compare the rail's paper with the batch, then two people explain the line. The rail stays stopped until two people resume it."),
+    "not_sent": lazy("Find out who sent it, then two people explain the line. Do not resume the rail before."),
+    "no_attempt": lazy("Ask the rail for the payment's details, then two people explain the line."),
+    "settled_twice": lazy("Record the over-payment and recover it. If it was paid once and reported twice, two people explain the line."),
+    "contradicts": lazy("Ask the rail in writing which of its words holds. If it paid, propose the correction; otherwise two people explain the line."),
+    "paid_after_refusal": lazy("Propose the correction: the attempt was paid after all, and two people sign it. If the rail takes its word back, or the return was cancelled meanwhile, two people explain the line."),
     "overpaid": lazy("Recover it, or let the next round net it."),
-    "nothing_to_return": lazy("Wait for the settlement it undoes, or ask the rail."),
-    "ambiguous": lazy("Ask the bank which payment it is, then choose one of the candidates."),
-    "fee_kept": lazy("Ask the bank what it kept and for which payment."),
-    "debited_twice": lazy("Recover the second debit from the bank; the rail stays stopped until two people resume it."),
-    "dead_file_debited": lazy("Ask the bank what it paid. If it was this file, void the batches that hold its returns and propose the correction; two people sign it. Do not resume the rail before."),
-    "unknown_debit": lazy("Book it as a cost if it is a fee; otherwise ask the bank at once."),
-    "unknown_credit": lazy("Ask the bank who sent it and why."),
-    "correction": lazy("Ask the bank what it corrects."),
+    "taken": lazy("Recover it from whoever took it."),
+    "nothing_to_return": lazy("Wait for the settlement it undoes, or ask the rail. If nothing came, two people explain the line."),
+    "ambiguous": lazy("Ask the bank which payment it is, then choose one of the candidates. If it is none of them, two people explain the line."),
+    "fee_kept": lazy("Ask the bank what it kept and for which payment. If it is none of ours, two people explain the line."),
+    "debited_twice": lazy("Have two people explain the line: what the bank took a second time it owes back. The rail stays stopped until two people resume it."),
+    "dead_file_debited": lazy("Ask the bank what it paid. If it was this file, void the batches that hold its returns and propose the correction; two people sign it. If it took the debit back, two people explain the line. Do not resume the rail before."),
+    "unknown_debit": lazy("If it is a fee, book it as a cost and have two people explain the line by that booking. Otherwise ask the bank at once."),
+    "unknown_credit": lazy("Ask the bank who sent it and why. Book what came in, and have two people explain the line by that booking."),
+    "correction": lazy("Ask the bank what it corrects. Choose what it speaks of, or have two people explain the line."),
 }
+
 
 def money_of(case_assets: dict[str, Any], code: str, units: int) -> str:
     """An amount of a statement's line: its asset may be none of ours."""
@@ -115,6 +118,7 @@ class EvidencePage(ButtonList):
             (_("Lines that wait for a person"), f"{self.url('evidence-lines')}?match=queued"),
             (_("Over-payments"), self.url("overpayments")),
             (_("Corrections"), self.url("reversals")),
+            (_("Explanations"), self.url("explanations")),
         ]
 
 
@@ -159,7 +163,7 @@ class LinesPage(ButtonList):
 
 def narrowed(rows: QuerySet[Any], value: str) -> QuerySet[Any]:
     if value == "queued":
-        return rows.exclude(problem="")
+        return rows.exclude(problem="").exclude(problem=EXPLAINED)
     if value == "open":
         return rows.filter(problem="", matches__isnull=True).exclude(kind="seen")
     return rows.filter(matches__applied_at__isnull=value != "applied", matches__isnull=False)
@@ -209,24 +213,28 @@ class LinePage(CasePage):
             "line": line, "place": place_of(line), "reason": failures.told(line.reason), "says": LINE_KINDS.get(line.kind, line.kind), "money": money_of(assets, line.asset_code, line.amount),
             "state": match_state(line), "step": STEPS.get(line.problem, ""), "ours": ours,
             "stops": list(self.case.stops.filter(lifted_at__isnull=True)), "answers": self.answers(line) if may else [],
+            "explained": explaining.of_line(line), "asked": explaining.waits(line), "explanations": self.url("explanations"),
         }  # fmt: skip
 
 
     def answers(self, line: EvidenceLine) -> list[tuple[Any, str]]:
         """What a person can answer here, beside a correction."""
+        found: list[tuple[Any, str]] = []
         if line.problem in ("ambiguous", "correction", "fee_kept"):
-            return [(_("Choose which one it is"), self.url("evidence-line-decide", pk=line.pk))]
+            found.append((_("Choose which one it is"), self.url("evidence-line-decide", pk=line.pk)))
         if line.problem == "dead_file_debited":
             dead = Submission.objects.filter(rail_key__in=statements.candidates(line), state=SubmissionState.DEAD)
-            return [
+            found += [
                 (_("It paid %(part)s after all") % {"part": part.rail_key}, self.url("correct", machine="submission", pk=part.pk))
                 for part in dead.order_by("rail_key")
             ]
         if line.problem == "settled_twice":
-            return [(_("Record the over-payment"), self.url("line-recognise", pk=line.pk))]
-        if line.problem == "overpaid" and (found := self.case.overpayments.filter(line=line).first()):
-            return [(_("Recover it"), self.url("overpayment", pk=found.pk))]
-        return []
+            found.append((_("Record the over-payment"), self.url("line-recognise", pk=line.pk)))
+        if over := self.case.overpayments.filter(line=line).first():
+            found.append((_("Recover it"), self.url("overpayment", pk=over.pk)))
+        if explaining.kinds(line) and not explaining.waits(line):
+            found.append((_("Explain it"), self.url("evidence-line-explain", pk=line.pk)))
+        return found
 
 
 # --- acts ---------------------------------------------------------------------------------------
@@ -335,29 +343,3 @@ class Settle(ActPage):
 
     def back(self) -> str:
         return self.url("evidence")
-
-
-@page("overpayments/", name="overpayments")
-class OverpaymentsPage(ButtonList):
-    """More left the estate than was owed: what is still to come back."""
-
-    title = lazy("Over-payments")
-    intro = lazy("Each is a receivable of the estate until it is recovered, netted in a later round, or written off by approval.")
-    newest_first = True
-
-    def rows(self) -> QuerySet[Any]:
-        return self.case.overpayments.select_related("asset", "attempt__asset_return__claim_line__claim", "line__evidence")
-
-    def filters(self) -> list[Filter]:
-        return [Filter("open", _("State"), [("open", _("still open"))], lambda rows, _value: rows.filter(recovered__lt=F("amount")))]
-
-    def columns(self) -> list[Column]:
-        language = get_language() or "en"
-        return [
-            Column(_("Return"), lambda row: row.attempt.asset_return.reference, link=lambda row: self.url("overpayment", pk=row.pk)),
-            Column(_("Claim"), lambda row: row.attempt.asset_return.claim_line.claim.number),
-            Column(_("Amount"), lambda row: readable.money(row.amount, row.asset), numeric=True),
-            Column(_("Recovered"), lambda row: readable.money(row.recovered, row.asset), numeric=True),
-            Column(_("Found"), lambda row: readable.instant(row.at, language)),
-            Column(_("Line"), lambda row: place_of(row.line), link=lambda row: self.url("evidence-line", pk=row.line_id)),
-        ]  # fmt: skip

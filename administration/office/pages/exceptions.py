@@ -140,7 +140,7 @@ class Exceptions(CasePage):
                 if rail.rail_class == RailClass.R3 or carried or not sending.stands(part.batch, self.at):
                     acts.append((_("Say what became of it"), self.url("find-out", machine="submission", pk=part.pk)))
             told = EvidenceLine.objects.filter(case=self.case, part=part.rail_key).select_related("evidence").order_by("-pk")
-            lines = (told if carried else told.exclude(problem=""))[:5]
+            lines = (told if carried else told.waiting())[:5]
             still = part.batch.attempts.filter(part=part.part, state__in=doubt.OPEN).count()
             found.append(
                 Waiting(
@@ -164,7 +164,7 @@ class Exceptions(CasePage):
         }  # fmt: skip
 
     def lines(self, *, orphaned: bool) -> list[Waiting]:
-        found = EvidenceLine.objects.filter(case=self.case).exclude(problem="").select_related("evidence")
+        found = EvidenceLine.objects.waiting().filter(case=self.case).select_related("evidence")
         rows = (found.filter(problem__in=ORPHANED) if orphaned else found.exclude(problem__in=(*ORPHANED, "overpaid"))).order_by("pk")[:SHOWN]
         return [
             Waiting(
@@ -240,16 +240,21 @@ class Exceptions(CasePage):
         return found
 
     def overpaid(self) -> list[Waiting]:
-        rows = self.case.overpayments.filter(recovered__lt=F("amount")).select_related("asset", "attempt__asset_return", "line__evidence").order_by("pk")
-        return [
-            Waiting(
-                f"{row.attempt.asset_return.reference} · {readable.money(row.amount - row.recovered, row.asset)}", _("paid although another attempt held the return"),
-                self.charge, row.at, self.age(row.at), str(STEPS["overpaid"]),
-                [(_("Recover it"), self.url("overpayment", pk=row.pk)), (_("Its story"), self.url("return", return_reference=row.attempt.asset_return.reference))],
-                [self.beside(row.line)], (Matter.OVERPAYMENT, str(row.pk)),
-            )
-            for row in rows[:SHOWN]
-        ]  # fmt: skip
+        rows = self.case.overpayments.filter(recovered__lt=F("amount")).select_related("asset", "asset_return", "line__evidence").order_by("pk")
+        found = []
+        for row in rows[:SHOWN]:
+            acts: list[tuple[Any, str]] = [(_("Recover it"), self.url("overpayment", pk=row.pk))]
+            what, step = _("no claimant of ours received it: whoever took it owes it back"), STEPS["taken"]
+            if row.asset_return:
+                acts.append((_("Its story"), self.url("return", return_reference=row.asset_return.reference)))
+                what, step = _("paid beside what the claim is owed"), STEPS["overpaid"]
+            found.append(
+                Waiting(
+                    f"{row.reference or '–'} · {readable.money(row.amount - row.recovered, row.asset)}", what,
+                    self.charge, row.at, self.age(row.at), str(step), acts, [self.beside(row.line)], (Matter.OVERPAYMENT, str(row.pk)),
+                )
+            )  # fmt: skip
+        return found
 
 
 def called(user: User) -> str:

@@ -24,7 +24,7 @@ from administration.ledger.models import ScopeDecision
 from administration.office.pages.base import CasePage, page
 from administration.office.templatetags.office import sha
 from administration.record import log
-from administration.returns.models import Correction, CourtDeposit, Evidence, ForcedSale, Recovery, Residue
+from administration.returns.models import Correction, CourtDeposit, Evidence, Explanation, ForcedSale, Recovery, Residue
 from claims.destinations.models import Destination
 from claims.register.models import Decision, Dispute, Transfer
 
@@ -60,6 +60,7 @@ KEPT: tuple[Papers, ...] = (
     Papers(lambda case: Destination.objects.filter(case=case), "proof_sha256", ("destinations.verify",)),
     Papers(lambda case: Evidence.objects.filter(case=case), "sha256", RETURNS),
     Papers(lambda case: Correction.objects.filter(case=case), "evidence_sha256", RETURNS),
+    Papers(lambda case: Explanation.objects.filter(case=case), "paper_sha256", RETURNS),
     Papers(lambda case: CourtDeposit.objects.filter(case=case), "receipt_sha256", RETURNS),
     Papers(lambda case: Recovery.objects.filter(overpayment__case=case), "evidence_sha256", RETURNS),
     Papers(lambda case: ForcedSale.objects.filter(case=case), "evidence_sha256", RETURNS),

@@ -3,7 +3,9 @@
 from typing import Any
 
 from django import forms
+from django.db.models import F, QuerySet
 from django.http import Http404
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
@@ -12,25 +14,66 @@ from administration.office import readable, words
 from administration.office.entering import AmountField, OfCase, OneOf, PaperField, WordsField, offer
 from administration.office.pages.acting import ActPage, Effect
 from administration.office.pages.base import page
+from administration.office.pages.lists import Column, Filter
 from administration.office.pages.papers import paper
-from administration.office.pages.returning import place_of
+from administration.office.pages.returning import ButtonList, place_of
 from administration.office.pages.showing import Button, Section, ShowPage, link, tag, who
 from administration.office.pages.what_is_signed import describes
 from administration.office.templatetags.office import amount, jst
 from administration.returns import overpayments
 from administration.returns.models import EvidenceLine, Overpayment, Recovery, RecoveryKind, TailState
 from claims.notices import notices
-from claims.register.models import ClaimLine
+from claims.register.models import Claim, ClaimLine
 
 EVIDENCE, SCHEDULE, BATCH, NOTICES = "returns.evidence", "returns.schedule", "returns.batch", "claims.schedule"
 
 
 def overpayment_of(case: Case, pk: int) -> Overpayment:
-    rows = Overpayment.objects.select_related("case", "asset", "line__evidence", "attempt__asset_return__claim_line__claim__claimant__identity")
+    rows = Overpayment.objects.select_related("case", "asset", "line__evidence", "asset_return__claim_line__claim__claimant__identity")
     found = rows.filter(case=case, pk=pk).first()
     if found is None:
         raise Http404
     return found
+
+
+def claim_of(row: Overpayment) -> Claim:
+    """The claim whose return was paid too much; nothing is here of one that no claimant received."""
+    if row.asset_return is None:
+        raise Http404
+    return row.asset_return.claim_line.claim
+
+
+def named(row: Overpayment) -> list[tuple[Any, Any]]:
+    """Whose it was."""
+    if row.asset_return is None:
+        return [(_("Reference"), row.reference or "–")]
+    return [(_("Return"), row.reference), (_("Claim"), claim_of(row).number)]
+
+
+@page("overpayments/", name="overpayments")
+class OverpaymentsPage(ButtonList):
+    """More left the estate than was owed: what is still to come back."""
+
+    title = lazy("Over-payments")
+    intro = lazy("Each is a receivable of the estate until it is recovered, netted in a later round, or written off by approval.")
+    newest_first = True
+
+    def rows(self) -> QuerySet[Any]:
+        return self.case.overpayments.select_related("asset", "asset_return__claim_line__claim", "line__evidence")
+
+    def filters(self) -> list[Filter]:
+        return [Filter("open", _("State"), [("open", _("still open"))], lambda rows, _value: rows.filter(recovered__lt=F("amount")))]
+
+    def columns(self) -> list[Column]:
+        language = get_language() or "en"
+        return [
+            Column(_("Return"), lambda row: row.reference or "–", link=lambda row: self.url("overpayment", pk=row.pk)),
+            Column(_("Claim"), lambda row: row.asset_return.claim_line.claim.number if row.asset_return else "–"),
+            Column(_("Amount"), lambda row: readable.money(row.amount, row.asset), numeric=True),
+            Column(_("Recovered"), lambda row: readable.money(row.recovered, row.asset), numeric=True),
+            Column(_("Found"), lambda row: readable.instant(row.at, language)),
+            Column(_("Line"), lambda row: place_of(row.line), link=lambda row: self.url("evidence-line", pk=row.line_id)),
+        ]  # fmt: skip
 
 
 @page("overpayments/<int:pk>/", name="overpayment")
@@ -41,16 +84,19 @@ class OverpaymentPage(ShowPage):
         self.row = overpayment_of(self.case, kwargs["pk"])
 
     def sentence(self) -> Any:
-        row = self.row.attempt.asset_return
-        return _("%(open)s of return %(return)s are still to come back to the estate.") % {
-            "open": readable.money(self.row.open, self.row.asset), "return": row.reference,
-        }  # fmt: skip
+        words = {"open": readable.money(self.row.open, self.row.asset), "return": self.row.reference}
+        if self.row.asset_return is None:
+            return _("%(open)s are still to come back to the estate, from whoever took them: no claimant of this case did.") % words
+        return _("%(open)s of return %(return)s are still to come back to the estate.") % words
 
     def figures(self) -> list[tuple[Any, Any]]:
-        row = self.row.attempt.asset_return
-        return [
+        row = self.row.asset_return
+        found = [
             (_("Return"), link(self.url("return", return_reference=row.reference), row.reference)),
             (_("Claim"), link(self.url("claim", number=row.claim_line.claim.number), row.claim_line.claim.number)),
+        ] if row else []  # fmt: skip
+        return [
+            *found,
             (_("Paid too much"), readable.money(self.row.amount, self.row.asset)),
             (_("Recovered"), readable.money(self.row.recovered, self.row.asset)),
             (_("Found"), jst(self.row.at)),
@@ -62,10 +108,12 @@ class OverpaymentPage(ShowPage):
         if not self.row.open:
             return []
         own = {"pk": self.row.pk}
+        of_claim = [
+            self.button(_("Ask for it"), "overpayment-ask", NOTICES, **own), self.button(_("Net it"), "overpayment-net", SCHEDULE, **own),
+        ] if self.row.asset_return else []  # fmt: skip
         return [
-            self.button(_("Ask for it"), "overpayment-ask", NOTICES, **own),
             self.button(_("It came back"), "overpayment-refund", EVIDENCE, main=True, **own),
-            self.button(_("Net it"), "overpayment-net", SCHEDULE, **own),
+            *of_claim,
             self.button(_("Write it off"), "overpayment-write-off", BATCH, **own),
         ]
 
@@ -92,10 +140,7 @@ class OnOverpayment(ActPage):
         return self.url("overpayment", pk=self.kwargs["pk"])
 
     def figures(self, row: Overpayment) -> list[tuple[Any, Any]]:
-        return [
-            (_("Return"), row.attempt.asset_return.reference), (_("Claim"), row.attempt.asset_return.claim_line.claim.number),
-            (_("Still open"), readable.money(row.open, row.asset)),
-        ]  # fmt: skip
+        return [*named(row), (_("Still open"), readable.money(row.open, row.asset))]
 
     def units(self, form_data: dict[str, Any], row: Overpayment) -> int:
         """The amount entered; all that is open where nothing was entered."""
@@ -124,7 +169,7 @@ class AskRefund(OnOverpayment):
         row = self.object()
         title, text = overpayments.letter(row)
         return Effect(
-            _("The claimant of %(claim)s is asked to pay back.") % {"claim": row.attempt.asset_return.claim_line.claim.number},
+            _("The claimant of %(claim)s is asked to pay back.") % {"claim": claim_of(row).number},
             _("Issue the notice"), figures=[*self.figures(row), (_("Channel"), words.of(words.CHANNELS, data["channel"])), (_("Title"), title), (_("Text"), text)],
         )  # fmt: skip
 
@@ -177,7 +222,7 @@ class NetOverpayment(OnOverpayment):
     def form(self, data: Any = None, files: Any = None) -> Any:
         made = super().form(data, files)
         row = self.row
-        claimant = row.attempt.asset_return.claim_line.claim.claimant_id
+        claimant = claim_of(row).claimant_id
         offer(made, "line", ClaimLine.objects.filter(case=self.case, claim__claimant=claimant, asset=row.asset).select_related("claim", "asset"))  # type: ignore[arg-type]
         return made
 
@@ -231,8 +276,7 @@ def what_is_written_off(request: ApprovalRequest, case: Case) -> Effect:
         _("%(amount)s of an over-payment are given up; what is free of the asset bears it.") % {"amount": readable.money(made.amount, row.asset)},
         _("Sign"),
         figures=[
-            (_("Return"), row.attempt.asset_return.reference), (_("Claim"), row.attempt.asset_return.claim_line.claim.number),
-            (_("Still open"), readable.money(row.open, row.asset)), (_("Asked for"), _("%(count)s times") % {"count": overpayments.asked(row)}),
+            *named(row), (_("Still open"), readable.money(row.open, row.asset)), (_("Asked for"), _("%(count)s times") % {"count": overpayments.asked(row)}),
             (_("Reason"), made.reason), (_("Paper, SHA-256"), bytes(made.evidence_sha256 or b"").hex()),
         ],
         content_sha256=bytes(request.content_sha256).hex(), moves_value=made.state == TailState.PROPOSED,

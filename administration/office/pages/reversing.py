@@ -214,7 +214,7 @@ def describe(request: ApprovalRequest, case: Case) -> Effect:
         figures = [(_("What"), what_of(made.machine, thing)), (_("Batch"), thing.batch.reference), *figures, *figures_of(made.machine, thing)]
         lines = EvidenceLine.objects.none()
         if made.machine == "attempt":
-            lines = EvidenceLine.objects.filter(case=case, reference=thing.asset_return.reference).exclude(problem="")
+            lines = EvidenceLine.objects.waiting().filter(case=case, reference=thing.asset_return.reference)
         else:
             lines = EvidenceLine.objects.filter(case=case, part=thing.rail_key)
         assets = assets_of(case)

@@ -80,7 +80,7 @@ class Story(CasePage):
             if in_doubt and row.rail != statements.CODE and doubt.part_of(in_doubt).state == SubmissionState.UNKNOWN:
                 found.append((_("Say what became of it"), self.url("find-out", machine="attempt", pk=in_doubt.pk)))
             over = row.attempts.filter(state__in=[AttemptState.REFUSED, AttemptState.DEAD]).order_by("pk")
-            if EvidenceLine.objects.filter(case=self.case, reference=row.reference, kind="settled").exclude(problem="").exists():
+            if EvidenceLine.objects.waiting().filter(case=self.case, reference=row.reference, kind="settled").exists():
                 found += [(_("Propose a correction"), self.url("correct", machine="attempt", pk=attempt.pk)) for attempt in over]
         return found
 
@@ -184,7 +184,7 @@ class Story(CasePage):
         return [Moment(one.applied_at, _("Corrected under two signatures"), one.reason, self.url("reversals"), 11) for one in rows]
 
     def unmatched(self, row: AssetReturn) -> list[Moment]:
-        lines = EvidenceLine.objects.filter(case=self.case, reference=row.reference).exclude(problem="").select_related("evidence")
+        lines = EvidenceLine.objects.waiting().filter(case=self.case, reference=row.reference).select_related("evidence")
         return [
             Moment(line.at, _("A line that waits for a person"), matching.sentence(line), self.url("evidence-line", pk=line.pk), 9)
             for line in lines

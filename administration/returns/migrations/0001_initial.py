@@ -176,7 +176,8 @@ class Migration(migrations.Migration):
                 ('recovered', administration.fields.UnitsField(default=0)),
                 ('at', models.DateTimeField()),
                 ('asset', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.asset')),
-                ('attempt', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='overpayments', to='returns.attempt')),
+                ('asset_return', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='overpayments', to='returns.assetreturn')),
+                ('attempt', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='overpayments', to='returns.attempt')),
                 ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='overpayments', to='cases.case')),
                 ('line', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='overpayments', to='returns.evidenceline')),
             ],
@@ -284,6 +285,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='overpayment',
             constraint=models.UniqueConstraint(fields=('line', 'attempt'), name='line_overpays_an_attempt_once'),
+        ),
+        migrations.AddConstraint(
+            model_name='overpayment',
+            constraint=models.CheckConstraint(condition=models.Q(('attempt__isnull', True), ('asset_return__isnull', False), _connector='OR'), name='overpayment_by_an_attempt_is_of_a_return'),
         ),
         migrations.AddConstraint(
             model_name='round',
@@ -964,6 +969,25 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('late_return', 'ledger_account', 'asset'), name='late_return_names_an_account_once'), models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='late_return_line_is_positive')],
             },
         ),
+        migrations.CreateModel(
+            name='Explanation',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('problem', models.TextField()),
+                ('kind', models.CharField(choices=[('nothing_moved', 'Nothing moved: the rail reported it wrongly'), ('not_ours', "Somebody else's payment: nothing of the estate moved"), ('paid', 'The claimant received it, beside what we count'), ('taken', 'It left the estate and reached no claimant of ours'), ('booked', 'It is in the books already')], max_length=16)),
+                ('reason', models.TextField()),
+                ('paper_sha256', models.BinaryField(max_length=32)),
+                ('state', models.CharField(choices=[('proposed', 'Proposed'), ('approved', 'Approved'), ('done', 'Carried out'), ('given_up', 'Given up')], default='proposed', max_length=8)),
+                ('at', models.DateTimeField()),
+                ('by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='explanations', to='cases.case')),
+                ('entry', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='books.entry')),
+                ('line', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='explanations', to='returns.evidenceline')),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(condition=models.Q(('state__in', ['proposed', 'approved', 'done'])), fields=('line',), name='line_is_explained_once'), models.UniqueConstraint(condition=models.Q(('state__in', ['proposed', 'approved', 'done'])), fields=('entry',), name='booking_explains_one_line'), models.CheckConstraint(condition=models.Q(('kind__in', ['nothing_moved', 'not_ours', 'paid', 'taken', 'booked'])), name='explanation_is_of_a_known_kind'), models.CheckConstraint(condition=models.Q(models.Q(('entry__isnull', False), ('kind', 'booked')), models.Q(models.Q(('kind', 'booked'), _negated=True), ('entry__isnull', True)), _connector='OR'), name='explanation_names_the_booking_where_there_is_one'), models.CheckConstraint(condition=models.Q(models.Q(('reason', ''), _negated=True), models.Q(('problem', ''), _negated=True)), name='explanation_says_why')],
+            },
+        ),
         migrations.RunSQL((Path(__file__).parent / "failures.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL((Path(__file__).parent / "refusals.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL((Path(__file__).parent / "batches.sql").read_text(), migrations.RunSQL.noop),
@@ -973,4 +997,5 @@ class Migration(migrations.Migration):
         migrations.RunSQL((Path(__file__).parent / "pace.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL((Path(__file__).parent / "tail.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL((Path(__file__).parent / "after_cutoff.sql").read_text(), migrations.RunSQL.noop),
+        migrations.RunSQL((Path(__file__).parent / "explaining.sql").read_text(), migrations.RunSQL.noop),
     ]

@@ -41,7 +41,7 @@ END $$;
 -- --- Gates ---------------------------------------------------------------------------------------
 
 -- Of which claim lines a rail says that it paid a return, and nobody has explained that yet. Found from the few lines of
--- evidence that wait, never from the many returns. What is a receivable already is explained.
+-- evidence that wait, never from the many returns. What is a receivable already is explained; so is what two people signed.
 CREATE VIEW returns_said_paid AS
 SELECT x.case_id, x.claim_line_id, x.reference
 FROM returns_evidenceline e
@@ -49,7 +49,7 @@ CROSS JOIN LATERAL (
     SELECT x.case_id, x.claim_line_id, x.reference FROM returns_assetreturn x
     WHERE x.case_id = e.case_id AND x.reference = e.reference LIMIT 1
 ) x
-WHERE e.problem <> '' AND e.problem <> 'overpaid' AND e.kind = 'settled';
+WHERE e.problem <> '' AND e.problem <> 'overpaid' AND e.problem <> 'explained' AND e.kind = 'settled';
 
 -- Which gates are closed for each return, in the one order that gates.py lists them. Release, `why`, the portal and
 -- the admin all read this. Under the profiles of this version the tax gate is not required: it never closes;
@@ -91,7 +91,8 @@ SELECT
         -- of the line owes it by now. IN, not EXISTS: hashed once, and never looked up for each return.
         CASE WHEN EXISTS (
             SELECT FROM returns_evidenceline e
-            WHERE e.case_id = r.case_id AND e.reference = r.reference AND e.problem <> '' AND e.kind = 'settled'
+            WHERE e.case_id = r.case_id AND e.reference = r.reference AND e.problem <> '' AND e.problem <> 'explained'
+              AND e.kind = 'settled'
         ) OR r.claim_line_id IN (SELECT p.claim_line_id FROM returns_said_paid p) THEN 'evidence' END,
         CASE WHEN r.tries > 0 AND failure_keeps_back(r.id, r.tries, r.rail) THEN 'failure' END,
         CASE WHEN r.amount < a.payable_step OR r.amount % a.payable_step <> 0 THEN 'minimum' END,

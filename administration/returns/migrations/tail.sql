@@ -78,12 +78,19 @@ BEGIN
         SELECT frame(t.reference) || frame(a.code) || frame(v.amount::text) || frame(v.recovered::text) || frame(r.amount::text)
             || frame(r.reason) || frame(encode(r.evidence_sha256, 'hex'))
         INTO head FROM returns_recovery r JOIN returns_overpayment v ON v.id = r.overpayment_id
-        JOIN returns_attempt m ON m.id = v.attempt_id JOIN returns_assetreturn t ON t.id = m.asset_return_id
+        JOIN returns_evidenceline t ON t.id = v.line_id
         JOIN books_asset a ON a.id = v.asset_id WHERE r.id = p_id AND r.kind = 'write_off';
     WHEN 'returns.release' THEN
         SELECT frame(t.reference) || frame(t.amount::text) || frame(m.id::text) || frame(m.reason_code) || frame(r.rail) || frame(r.reason)
         INTO head FROM returns_release r JOIN returns_assetreturn t ON t.id = r.asset_return_id
         JOIN returns_attempt m ON m.id = r.attempt_id WHERE r.id = p_id;
+    WHEN 'returns.explain' THEN
+        -- A stranger can make this anew from the event. What the line waits for has changed: this can be signed no more.
+        SELECT frame(k.reference) || frame(encode(l.fingerprint, 'hex')) || frame(x.problem) || frame(x.kind) || frame(x.reason)
+            || frame(encode(x.paper_sha256, 'hex')) || frame(coalesce(n.idem_key, ''))
+            || CASE WHEN x.state = 'proposed' AND l.problem <> x.problem THEN frame(l.problem) ELSE '' END
+        INTO head FROM returns_explanation x JOIN cases_case k ON k.id = x.case_id
+        JOIN returns_evidenceline l ON l.id = x.line_id LEFT JOIN books_entry n ON n.id = x.entry_id WHERE x.id = p_id;
     END CASE;
     RETURN sha256(frame('henkan-tail/1') || frame(p_act) || head || frame(coalesce(lines, '')));
 END $$;
@@ -175,9 +182,9 @@ BEGIN
     WHEN 'returns_recovery' THEN
         -- Netted with what the same person is owed, in the same asset.
         SELECT NEW.claim_line_id IS NULL OR (l.asset_id = v.asset_id AND c.claimant_id = o.claimant_id) INTO good
-        FROM returns_overpayment v JOIN returns_attempt t ON t.id = v.attempt_id
-        JOIN returns_assetreturn r ON r.id = t.asset_return_id
-        JOIN register_claimline ol ON ol.id = r.claim_line_id JOIN register_claim o ON o.id = ol.claim_id
+        FROM returns_overpayment v
+        LEFT JOIN returns_assetreturn r ON r.id = v.asset_return_id
+        LEFT JOIN register_claimline ol ON ol.id = r.claim_line_id LEFT JOIN register_claim o ON o.id = ol.claim_id
         LEFT JOIN register_claimline l ON l.id = NEW.claim_line_id LEFT JOIN register_claim c ON c.id = l.claim_id
         WHERE v.id = NEW.overpayment_id;
     WHEN 'returns_release' THEN
