@@ -24,6 +24,7 @@ from administration.cases.models import Case
 from administration.fields import db_now
 from administration.ledger import package, takeover
 from administration.ledger.models import Identity, Intake, IntakeState, LedgerAccount, LedgerBalance, SourceFile
+from administration.ledger.sessions import Meanwhile
 from administration.office import sample
 from administration.office.benchmarks import Stopwatch, result, rounds, scratch
 from administration.office.demo import Way
@@ -112,22 +113,42 @@ def take_over(case: Case, folder: Path, watch: Stopwatch) -> Intake:
 
 @contextmanager
 def timed(kind: str, what: str, watch: Stopwatch, first: int) -> Iterator[None]:
-    """Seconds of a job's steps by the phase they say they are in."""
+    """
+    Seconds of a job's steps by the phase they say they are in.
+
+    Waiting for what a second session did meanwhile is a phase of its own: so `balances` holds what balances took beside it.
+    """
     step, atomic = jobs._steps[kind]  # noqa: SLF001 - what is registered is timed, not a copy of it
+    waited = 0.0
+
+    def add(phase: str, seconds: float) -> None:
+        taken = watch.seconds.setdefault(f"{what}: {phase}", [])
+        taken += [0.0] * (first + 1 - len(taken))
+        taken[first] += seconds
 
     def stepping(job: Job) -> jobs.Progress:
-        began, part = time.perf_counter(), _part(job)
+        nonlocal waited
+        began, part, waited = time.perf_counter(), _part(job), 0.0
         progress = step(job)
-        taken = watch.seconds.setdefault(f"{what}: {part or progress.phase}", [])
-        taken += [0.0] * (first + 1 - len(taken))
-        taken[first] += time.perf_counter() - began
+        add(part or progress.phase, time.perf_counter() - began - waited)
+        if waited:
+            add("waited for what a second session did beside", waited)
         return progress
 
+    def end(other: Meanwhile[Any], *trouble: object) -> None:
+        nonlocal waited
+        began = time.perf_counter()
+        ended(other, *trouble)
+        waited += time.perf_counter() - began
+
+    ended = Meanwhile.__exit__
     jobs._steps[kind] = stepping, atomic  # noqa: SLF001
+    Meanwhile.__exit__ = end  # type: ignore[method-assign]
     try:
         yield
     finally:
         jobs._steps[kind] = step, atomic  # noqa: SLF001
+        Meanwhile.__exit__ = ended  # type: ignore[method-assign]
 
 
 def _part(job: Job) -> str:
