@@ -1,8 +1,9 @@
 """
 Customers whose move it is and who do not make it: reminders by a clock, and when they count as unreachable.
 
-The clock starts anew with every sign of life: a claim confirmed, a destination proposed. How many reminders, how far apart,
-and how long after the last is the profile's data. Somebody who counts as unreachable loses nothing by that alone: it is a
+The clock starts anew with every sign of life: a claim confirmed or disputed, a destination proposed in the portal or on
+paper, a word about a move. While a destination that the customer gave waits to be checked, the move is the office's. How
+many reminders, how far apart, and how long after the last is the profile's data. Somebody who counts as unreachable loses nothing by that alone: it is a
 ground for depositing what is theirs (depositing.py), or for what the plan and a court say (forfeiting.py).
 
     NotReminded   there is nobody to remind now
@@ -60,14 +61,21 @@ WITH waiting AS (
       AND (coalesce(i.name, '') = '' OR i.kyc_status IN ('pending', 'unverified') OR NOT EXISTS (
           SELECT FROM destinations_destination d
           WHERE d.claim_id = l.claim_id AND d.asset_id = l.asset_id AND d.state IN ('usable', 'cooling', 'proved')))
+      AND NOT EXISTS (
+          SELECT FROM destinations_destination d
+          WHERE d.claim_id = l.claim_id AND d.origin IN ('claimant', 'paper') AND d.state = 'proposed')
 )
 SELECT c.id, c.number, coalesce(i.language, ''), count(n.id), max(n.sent_at)
 FROM waiting v
 JOIN register_claim c ON c.id = v.claim_id
 JOIN register_claimant w ON w.id = c.claimant_id JOIN ledger_identity i ON i.id = w.identity_id
 LEFT JOIN LATERAL (
-    SELECT greatest(c.confirmed_at, max(d.proposed_at)) AS heard_at
-    FROM destinations_destination d WHERE d.claim_id = c.id AND d.origin = 'claimant_session'
+    SELECT greatest(
+        c.confirmed_at,
+        (SELECT max(d.proposed_at) FROM destinations_destination d WHERE d.claim_id = c.id AND d.origin IN ('claimant', 'paper')),
+        (SELECT max(s.at) FROM register_dispute s JOIN register_claimline o ON o.id = s.claim_line_id WHERE o.claim_id = c.id),
+        (SELECT max(m.at) FROM returns_movechoice m WHERE m.claim_id = c.id)
+    ) AS heard_at
 ) life ON true
 LEFT JOIN notices_notice n ON n.claim_id = c.id AND n.kind = 'reminder' AND (life.heard_at IS NULL OR n.sent_at > life.heard_at)
 GROUP BY c.id, c.number, i.language
@@ -97,6 +105,7 @@ def clocks(case: Case, *, at: datetime, claims: Iterable[Claim] | None = None) -
 def remind(case: Case, *, channel: str, by: User, at: datetime) -> int:
     """Send the reminders that are due, up to 5,000 at once, each with its number. Returns how many."""
     appointments.require(case, by, "claims.schedule", at=at)
+    Case.objects.select_for_update(no_key=True, of=("self",)).get(pk=case.pk)  # two at once would remind twice, and shorten the clock
     due = [clock for clock in clocks(case, at=at) if clock.next_at is not None and clock.next_at <= at][:CHUNK]
     if not due:
         raise NotReminded(_("Nobody is due for a reminder now."))

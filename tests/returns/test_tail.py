@@ -116,7 +116,8 @@ def lodged(world, filing, claims):
 def silence(world, claims, days=400):
     """These claims have no destination, and were reminded three times long ago."""
     with tampering() as cursor:
-        cursor.execute("UPDATE destinations_destination SET state = 'revoked', revoked_at = now(), revoke_reason = 'x' WHERE claim_id = ANY (%s)",
+        cursor.execute("UPDATE destinations_destination SET state = 'revoked', revoked_at = now(), revoke_reason = 'x',"
+                       " proposed_at = proposed_at - interval '2 years' WHERE claim_id = ANY (%s)",
                        [[claim.pk for claim in claims]])  # fmt: skip
     for ago in (40, 40, days - 80):
         reaching.remind(world.case, channel="post", by=world.goto, at=db_now())
