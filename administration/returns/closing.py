@@ -123,6 +123,18 @@ WHERE p.case_id = %s AND (p.given <> p.settled + p.deposited OR l.disputed > 0) 
 """
 
 
+# A line that a later round could still give more of an asset: until a final run in it, what is free is the lines'.
+STILL_OWED = """
+SELECT c.number, a.code FROM register_position p
+JOIN register_claimline l ON l.id = p.claim_line_id JOIN register_claim c ON c.id = l.claim_id JOIN books_asset a ON a.id = l.asset_id
+WHERE p.case_id = %s AND a.id = ANY (%s::bigint[]) AND p.given + l.converted_out < l.admitted + l.converted_in
+  AND (SELECT u.kind FROM distribution_run u WHERE u.case_id = p.case_id AND u.state = 'declared'
+       AND EXISTS (SELECT FROM distribution_poolline o WHERE o.run_id = u.id AND o.asset_id = a.id)
+       ORDER BY u.number DESC LIMIT 1) IS DISTINCT FROM 'final'
+ORDER BY c.number, a.code LIMIT 1
+"""
+
+
 def left_over(case: Case) -> dict[Any, int]:
     """What is free of each asset, less what came in after the cut-off and can be given to nobody yet: it is somebody's."""
     with connection.cursor() as cursor:
@@ -142,6 +154,14 @@ def what_stands_in_the_way(case: Case) -> list[str]:
     if row:
         found.append(
             _("Claim %(claim)s is not done with in %(asset)s: what it was given is not returned or deposited yet, or it is disputed.")
+            % {"claim": row[0], "asset": row[1]}
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(STILL_OWED, [case.pk, [asset.pk for asset in left_over(case)]])
+        row = cursor.fetchone()
+    if row:
+        found.append(
+            _("Claim %(claim)s is admitted for more %(asset)s than it was given: what is free is shared by a final run in it first.")
             % {"claim": row[0], "asset": row[1]}
         )
     late = [one.asset.code for one in after_cutoff.waiting(case)]
