@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from administration.cases import appointments, approvals, orders
@@ -22,13 +23,14 @@ from administration.errors import Refused
 from administration.people.models import User
 from administration.record import covers, log
 from administration.returns import apart, reaching
-from administration.returns.models import ForfeitedLine, Forfeiture, TailState
+from administration.returns.models import ForfeitedLine, Forfeiture, ReturnState, TailState
 from claims.register import positions, review, tie_out
 from claims.register.models import Claim, ClaimClass, ClaimLine, Position
 
 ACT = "returns.forfeit"
 COVER = "returns.forfeited"
 PERMITS = "returns.forfeit"
+DECIDES = "claims.decide"
 REDISTRIBUTE = "redistribute"
 REASON = "unclaimed"
 
@@ -53,6 +55,7 @@ def propose(
 ) -> ApprovalRequest:
     """Name the claims whose undistributed part goes to the others, and ask two people to sign."""
     appointments.require(case, by, "returns.batch", at=at)
+    appointments.require(case, by, DECIDES, at=at)  # the last signature decides the lines, in this name if the signer may not
     last = Run.objects.filter(case=case, state=RunState.DECLARED).select_related("plan").order_by("-number").first()
     if last is None or plans.read(last.plan.body).unclaimed != REDISTRIBUTE:
         raise NotForfeited(
@@ -98,18 +101,27 @@ def signed(request: ApprovalRequest, by: User, at: datetime) -> None:
     """With the last signature: each line is admitted for what it received; the next run shares the rest among the others."""
     made = Forfeiture.objects.select_related("case", "order").get(pk=request.object_id)
     apart.step(made, TailState.PROPOSED, TailState.APPROVED)
-    for row in made.lines.select_related("claim_line__claim", "claim_line__case", "claim_line__asset").order_by("claim_line_id"):
+    rows = list(made.lines.select_related("claim_line__claim", "claim_line__case", "claim_line__asset").order_by("claim_line_id"))
+    positions.lock([row.claim_line_id for row in rows])  # all of them before the first event, as every other act does
+    there = apart.available([row.claim_line for row in rows])
+    stays = {row.claim_line_id: _stays(row.claim_line) for row in rows}  # before any decision voids a batch
+    decides = by if appointments.may(made.case, by, DECIDES, at=at) else request.prepared_by
+    for row in rows:
         line = row.claim_line
-        positions.lock([line.pk])
+        if there[line.pk] != row.amount:
+            raise NotForfeited(_("What waits for claim %(claim)s is not any more what was signed. Propose it again.") % {"claim": line.claim})
         line.refresh_from_db()
-        p = Position.objects.get(pk=line.pk)
-        gone = p.in_flight + p.settled + p.deposited
-        if p.given - gone < row.amount:
-            raise NotForfeited(_("Claim %(claim)s has less that waits than was signed. Propose it again.") % {"claim": line.claim})
-        keeps = max(0, gone + line.converted_out - line.converted_in)
+        keeps = max(0, stays[line.pk] + line.converted_out - line.converted_in)
         review.decide_line(
             line, min(keeps, line.admitted), reason_code=REASON, reason=_("By order %(order)s.") % {"order": made.order.number},
-            by=request.prepared_by, at=at,
+            by=decides, at=at,
         )  # fmt: skip
     apart.step(made, TailState.APPROVED, TailState.DONE)
     log.append(made.case, "forfeiture.carried_out", subject=made, by=by, at=at, body={"forfeiture": str(made)})
+
+
+def _stays(line: ClaimLine) -> int:
+    """What is on its way, gone, in a batch, or set apart by another signed act: two people signed none of that away here."""
+    p = Position.objects.get(pk=line.pk)
+    waiting = line.returns.filter(state__in=[ReturnState.SCHEDULED, ReturnState.HELD]).aggregate(units=Sum("amount"))["units"]
+    return p.scheduled - int(waiting or 0) + p.in_flight + p.settled + p.deposited
