@@ -194,7 +194,7 @@ def test_no_word_that_means_something_else_to_a_court(catalogue):
 def test_no_english_is_left_in_the_japanese(catalogue):
     wrong = [(stray, english) for _context, english, japanese in catalogue if (stray := english_in(japanese))]
 
-    assert wrong == [], "\n".join(wrong)
+    assert wrong == [], "\n".join(map(str, wrong))
 
 
 def test_profiles_name_things_in_both_languages_and_their_articles_as_japanese_papers_cite_them():

@@ -23,8 +23,9 @@ from administration.record import log
 from administration.returns import unexplained
 from administration.returns.models import AssetReturn, ReturnState, TailState
 from claims.register import positions
-from claims.register.models import ClaimLine
+from claims.register.models import Claim, ClaimLine, Hold
 
+ORDER_HOLD = "order"  # an act that rests on a court's order may follow it in spite of a hold by one
 BACK = "_back"  # the act by which two people take back what they signed
 LINES_MAX = 1_000  # of one act: more are several acts
 
@@ -53,6 +54,13 @@ def available(lines: Iterable[ClaimLine]) -> dict[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(AVAILABLE, [list(steps)])
         return {pk: int(units) - int(units) % steps[pk] for pk, units in cursor.fetchall()}
+
+
+def held(claims: Iterable[Claim], *, but: Iterable[str] = ()) -> Claim | None:
+    """One of these claims on which a hold lies that is none of these kinds: nothing of it is given away or set apart."""
+    live = Hold.objects.filter(claim__in=list(claims), lifted_at__isnull=True).exclude(kind__in=list(but))
+    found = live.select_related("claim").order_by("claim__number").first()
+    return found.claim if found else None
 
 
 def following(model: type[models.Model], case: Case) -> int:

@@ -54,19 +54,24 @@ class Paper:
     content: bytes
 
 
-def lines_of(case: Case, claims: Iterable[Claim]) -> dict[ClaimLine, int]:
-    """What these claims have in money that can be deposited now."""
+def lines_of(case: Case, claims: Iterable[Claim], ground: str) -> dict[ClaimLine, int]:
+    """What these claims have in money that can be deposited now; for who cannot be reached, only what cannot be paid."""
     lines = list(
         ClaimLine.objects.filter(case=case, claim__in=list(claims), asset__kind="fiat")
         .select_related("asset", "claim").order_by("claim__number", "asset__code", "claim_class")
     )  # fmt: skip
+    if ground == Ground.UNREACHABLE:
+        lines = reaching.lacking(lines)
     there = apart.available(lines)
     return {line: there[line.pk] for line in lines if there.get(line.pk)}
 
 
-def refuse_unless_grounded(case: Case, ground: str, claims: Iterable[Claim], *, at: datetime) -> None:
-    """The ground holds for every claim: the clock of notices has run, or the hold that makes it is there."""
+def refuse_unless_grounded(case: Case, ground: str, claims: Iterable[Claim], *, at: datetime, by_order: bool = False) -> None:
+    """The ground holds for every claim: the clock of notices has run, or the hold that makes it is there; and no other hold is."""
     wanted = list(claims)
+    held = apart.held(wanted, but=[*HOLDS.get(ground, ()), *([apart.ORDER_HOLD] if by_order else [])])
+    if held is not None:
+        raise NotDeposited(_("A hold lies on claim %(claim)s: nothing of it is deposited before it is lifted.") % {"claim": held})
     if ground == Ground.UNREACHABLE:
         reached = {row.claim_id for row in reaching.clocks(case, at=at, claims=wanted) if row.unreachable}
         for claim in wanted:
@@ -77,9 +82,9 @@ def refuse_unless_grounded(case: Case, ground: str, claims: Iterable[Claim], *, 
                 )
     kinds = HOLDS.get(ground)
     if kinds:
-        held = set(Hold.objects.filter(claim__in=wanted, kind__in=kinds, lifted_at__isnull=True).values_list("claim", flat=True))
+        there = set(Hold.objects.filter(claim__in=wanted, kind__in=kinds, lifted_at__isnull=True).values_list("claim", flat=True))
         for claim in wanted:
-            if claim.pk not in held:
+            if claim.pk not in there:
                 raise NotDeposited(
                     _("Nothing on claim %(claim)s makes this ground: place the hold (%(kinds)s) with its reason first.")
                     % {"claim": claim, "kinds": ", ".join(kinds)}
@@ -101,8 +106,8 @@ def propose(
     if missing:
         raise NotDeposited(_("The ground asks for papers that are not here: %(papers)s.") % {"papers": ", ".join(missing)})
     wanted = list(claims)
-    refuse_unless_grounded(case, ground, wanted, at=at)
-    amounts = lines_of(case, wanted)
+    refuse_unless_grounded(case, ground, wanted, at=at, by_order=order is not None)
+    amounts = lines_of(case, wanted, ground)
     if not amounts or len(amounts) > apart.LINES_MAX:
         raise NotDeposited(
             _("There is nothing in money that can be deposited for these claims.") if not amounts else
@@ -126,9 +131,19 @@ def propose(
 def precondition(request: ApprovalRequest) -> None:
     """Before the last signature: the ground still holds, and what is deposited ties."""
     filing = DepositFiling.objects.select_related("case").get(pk=request.object_id)
-    claims = list(Claim.objects.filter(lines__court_deposits__filing=filing).distinct())
-    refuse_unless_grounded(filing.case, filing.ground, claims, at=request.requested_at)
+    _refuse_unless_still_grounded(filing, at=request.requested_at)
     tie_out.require(filing.case, {line.asset for line in _lines(filing)})
+
+
+def _refuse_unless_still_grounded(filing: DepositFiling, *, at: datetime) -> None:
+    claims = list(Claim.objects.filter(lines__court_deposits__filing=filing).distinct())
+    refuse_unless_grounded(filing.case, filing.ground, claims, at=at, by_order=filing.order_id is not None)
+    payable = reaching.payable(_lines(filing)) if filing.ground == Ground.UNREACHABLE else None
+    if payable is not None:
+        raise NotDeposited(
+            _("The customer of claim %(claim)s has shown where %(asset)s goes. Propose it again without that.")
+            % {"claim": payable.claim, "asset": payable.asset}
+        )
 
 
 def signed(request: ApprovalRequest, by: User, at: datetime) -> None:
@@ -163,6 +178,7 @@ def hand_out(filing: DepositFiling, *, by: User, at: datetime) -> bytes:
     if filing.state != TailState.APPROVED:
         raise NotDeposited(_("Only an approved application goes out. %(filing)s is %(state)s.") % {
             "filing": filing, "state": filing.get_state_display().lower()})  # fmt: skip
+    _refuse_unless_still_grounded(filing, at=at)  # whoever reappears after the signatures is not deposited for
     approvals.require(filing.case, ACT, filing.pk, content_sha256=apart.content(ACT)(filing.pk), at=at)
     content = application(filing)
     log.append(
@@ -259,7 +275,7 @@ def _rows(filing: DepositFiling) -> dict[int, int]:
 
 
 def _lines(filing: DepositFiling) -> list[ClaimLine]:
-    return list(ClaimLine.objects.filter(court_deposits__filing=filing).select_related("asset"))
+    return list(ClaimLine.objects.filter(court_deposits__filing=filing).select_related("asset", "claim"))
 
 
 def _cover(filing: DepositFiling, name: str = COVER) -> covers.Cover:

@@ -40,11 +40,16 @@ class NotForfeited(Refused):
 
 
 def lines_of(case: Case, claims: Iterable[Claim]) -> dict[ClaimLine, int]:
-    """What these claims have that is not on its way, settled or deposited; without what is in no pool and can go to nobody else."""
+    """
+    What these claims have that is not on its way, settled or deposited, and cannot be paid as the customer's move is missing.
+
+    Without what is in no pool and can go to nobody else.
+    """
     shared = ClaimLine.objects.filter(case=case, claim__in=list(claims)).exclude(claim_class=ClaimClass.AFTER_CUTOFF)
     lines = list(
         shared.select_related("asset", "claim").order_by("claim__number", "asset__code")
     )
+    lines = reaching.lacking(lines)
     there = apart.available(lines)
     return {line: there[line.pk] for line in lines if there.get(line.pk)}
 
@@ -84,6 +89,9 @@ def propose(
 
 def _refuse_the_reachable(case: Case, claims: list[Claim], *, at: datetime) -> None:
     reached = {row.claim_id for row in reaching.clocks(case, at=at, claims=claims) if row.unreachable}
+    held = apart.held(claims, but=[apart.ORDER_HOLD])
+    if held is not None:
+        raise NotForfeited(_("A hold lies on claim %(claim)s: nothing of it is given to others before it is lifted.") % {"claim": held})
     for claim in claims:
         if claim.pk not in reached:
             raise NotForfeited(
@@ -94,6 +102,12 @@ def _refuse_the_reachable(case: Case, claims: list[Claim], *, at: datetime) -> N
 def precondition(request: ApprovalRequest) -> None:
     made = Forfeiture.objects.select_related("case").get(pk=request.object_id)
     _refuse_the_reachable(made.case, list(Claim.objects.filter(lines__forfeited__forfeiture=made).distinct()), at=request.requested_at)
+    payable = reaching.payable(ClaimLine.objects.filter(forfeited__forfeiture=made).select_related("claim", "asset").order_by("pk"))
+    if payable is not None:
+        raise NotForfeited(
+            _("The customer of claim %(claim)s has shown where %(asset)s goes. Propose it again without that.")
+            % {"claim": payable.claim, "asset": payable.asset}
+        )
     tie_out.require(made.case)
 
 

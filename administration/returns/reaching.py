@@ -20,10 +20,11 @@ from django.utils.translation import override
 from administration.cases import appointments, profiles
 from administration.cases.models import Case
 from administration.errors import Refused
+from administration.fields import numbers
 from administration.people.models import User
 from claims.notices import notices
 from claims.notices.models import Notice
-from claims.register.models import Claim
+from claims.register.models import Claim, ClaimLine
 
 KIND = "reminder"
 CHUNK = 5_000
@@ -47,9 +48,20 @@ class Clock:
     unreachable: bool
 
 
-# Claims with something that could be returned, for which the customer's own move is missing: no usable destination for it,
-# or no verified identity. Reminders count from the last sign of life.
-CLOCKS = """
+# The customer's own move is missing for a line: no usable destination for its asset, or no verified identity.
+MISSING = """(coalesce(i.name, '') = '' OR i.kyc_status IN ('pending', 'unverified') OR NOT EXISTS (
+          SELECT FROM destinations_destination d
+          WHERE d.claim_id = l.claim_id AND d.asset_id = l.asset_id AND d.state IN ('usable', 'cooling', 'proved')))"""
+
+LACKING = f"""
+SELECT l.id FROM register_claimline l JOIN register_claim c ON c.id = l.claim_id
+JOIN register_claimant w ON w.id = c.claimant_id JOIN ledger_identity i ON i.id = w.identity_id
+WHERE l.id = ANY (%s::bigint[]) AND {MISSING}
+"""  # noqa: S608 - MISSING is a constant above
+
+# Claims with something that could be returned, for which the customer's own move is missing. Reminders count from the last
+# sign of life.
+CLOCKS = f"""
 WITH waiting AS (
     SELECT DISTINCT l.claim_id
     FROM register_position p
@@ -58,9 +70,7 @@ WITH waiting AS (
     JOIN register_claimant w ON w.id = c.claimant_id JOIN ledger_identity i ON i.id = w.identity_id
     WHERE p.case_id = %(case)s AND p.given - p.in_flight - p.settled - p.deposited > 0
       AND (%(claims)s::bigint[] IS NULL OR l.claim_id = ANY (%(claims)s))
-      AND (coalesce(i.name, '') = '' OR i.kyc_status IN ('pending', 'unverified') OR NOT EXISTS (
-          SELECT FROM destinations_destination d
-          WHERE d.claim_id = l.claim_id AND d.asset_id = l.asset_id AND d.state IN ('usable', 'cooling', 'proved')))
+      AND {MISSING}
       AND NOT EXISTS (
           SELECT FROM destinations_destination d
           WHERE d.claim_id = l.claim_id AND d.origin IN ('claimant', 'paper') AND d.state = 'proposed')
@@ -80,7 +90,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN notices_notice n ON n.claim_id = c.id AND n.kind = 'reminder' AND (life.heard_at IS NULL OR n.sent_at > life.heard_at)
 GROUP BY c.id, c.number, i.language
 ORDER BY c.number
-"""
+"""  # noqa: S608 - MISSING is a constant above
 
 
 def clocks(case: Case, *, at: datetime, claims: Iterable[Claim] | None = None) -> list[Clock]:
@@ -99,6 +109,22 @@ def clocks(case: Case, *, at: datetime, claims: Iterable[Claim] | None = None) -
             Clock(pk, number, language, reminded, last, next_at, counts_at, counts_at is not None and counts_at <= at)
         )
     return found
+
+
+def lacking(lines: Iterable[ClaimLine]) -> list[ClaimLine]:
+    """Those of these lines for which the customer's own move is missing: who cannot be reached loses nothing that can be paid."""
+    wanted = list(lines)
+    with connection.cursor() as cursor:
+        cursor.execute(LACKING, [numbers(line.pk for line in wanted)])
+        found = {pk for (pk,) in cursor.fetchall()}
+    return [line for line in wanted if line.pk in found]
+
+
+def payable(lines: Iterable[ClaimLine]) -> ClaimLine | None:
+    """The first of these lines for which nothing is missing on the customer's side."""
+    wanted = list(lines)
+    missing = {line.pk for line in lacking(wanted)}
+    return next((line for line in wanted if line.pk not in missing), None)
 
 
 @transaction.atomic

@@ -42,12 +42,14 @@ class NotSold(Refused):
     """Nothing was sold."""
 
 
-def lines_of(case: Case, asset: Asset, claims: Iterable[Claim] | None) -> dict[ClaimLine, int]:
-    """What these claims (all of them, if none are named) have in that asset and could be sold now."""
+def lines_of(case: Case, asset: Asset, claims: Iterable[Claim] | None, ground: str) -> dict[ClaimLine, int]:
+    """What these claims (all of them, if none are named) have in that asset and could be sold now on that ground."""
     lines = ClaimLine.objects.filter(case=case, asset=asset).select_related("asset", "claim", "position")
     if claims is not None:
         lines = lines.filter(claim__in=list(claims))
     found = list(lines.filter(position__given__gt=0).order_by("claim__number", "claim_class"))
+    if ground == UNREACHABLE:
+        found = reaching.lacking(found)
     there = apart.available(found)
     return {line: there[line.pk] for line in found if there.get(line.pk)}
 
@@ -62,13 +64,13 @@ def propose(
     if asset.case_id != case.pk or into.case_id != case.pk or asset.kind == "fiat" or into.kind != "fiat" or not facts.strip():
         raise NotSold(_("A forced sale turns coins of the case into its money, and says why."))
     wanted = None if claims is None else list(claims)
-    amounts = lines_of(case, asset, wanted)
+    amounts = lines_of(case, asset, wanted, ground)
     if not amounts or len(amounts) > apart.LINES_MAX:
         raise NotSold(
             _("None of these claims has %(asset)s that could be sold.") % {"asset": asset.code} if not amounts else
             _("One sale takes up to %(most)s lines. Make several.") % {"most": f"{apart.LINES_MAX:,}"}
         )  # fmt: skip
-    _refuse_unless_grounded(case, ground, amounts, order, at=at)
+    _refuse_unless_grounded(case, ground, amounts, order, named=wanted or (), at=at)
     _refuse_what_rounds_may_still_give(case, asset, amounts)
     if any(line.claim_class == ClaimClass.AFTER_CUTOFF for line in amounts) and any(one.asset == into for one in after_cutoff.waiting(case)):
         raise NotSold(
@@ -85,9 +87,12 @@ def propose(
 
 
 def _refuse_unless_grounded(
-    case: Case, ground: str, amounts: dict[ClaimLine, int], order: CourtOrder | None, *, at: datetime
+    case: Case, ground: str, amounts: dict[ClaimLine, int], order: CourtOrder | None, *, named: Iterable[Claim] = (), at: datetime
 ) -> None:
-    """The proceeding pays these classes in money only; or an order permits the sale for who cannot be reached."""
+    """No hold lies on any; and the proceeding pays these classes in money only, or an order permits the sale for who cannot be reached."""
+    held = apart.held({line.claim for line in amounts}, but=[apart.ORDER_HOLD] if order is not None else [])
+    if held is not None:
+        raise NotSold(_("A hold lies on claim %(claim)s: nothing of it is sold before it is lifted.") % {"claim": held})
     if ground == MONEY_ONLY:
         for line in amounts:
             if not profiles.class_rule(case, line.claim_class).money_only:
@@ -101,13 +106,19 @@ def _refuse_unless_grounded(
     if order is None or PERMITS not in order.permits:
         raise NotSold(_("Coins of unreachable customers are sold by an order that permits “%(permits)s” only.") % {"permits": PERMITS})
     orders.require(order, at)
-    reached = {row.claim_id for row in reaching.clocks(case, at=at, claims={line.claim for line in amounts}) if row.unreachable}
-    for line in amounts:
-        if line.claim_id not in reached:
+    claims = {line.claim for line in amounts} | set(named)
+    reached = {row.claim_id for row in reaching.clocks(case, at=at, claims=claims) if row.unreachable}
+    for claim in sorted(claims, key=lambda claim: claim.number):
+        if claim.pk not in reached:
             raise NotSold(
-                _("Claim %(claim)s does not count as unreachable yet. Send the reminders and wait for their clock.")
-                % {"claim": line.claim}
+                _("Claim %(claim)s does not count as unreachable yet. Send the reminders and wait for their clock.") % {"claim": claim}
             )
+    payable = reaching.payable(amounts)
+    if payable is not None:
+        raise NotSold(
+            _("The customer of claim %(claim)s has shown where %(asset)s goes. Propose it again without that.")
+            % {"claim": payable.claim, "asset": payable.asset}
+        )
 
 
 def _refuse_what_rounds_may_still_give(case: Case, asset: Asset, amounts: dict[ClaimLine, int]) -> None:

@@ -79,7 +79,11 @@ def test_who_is_not_reached_is_reminded_and_their_coins_are_sold_by_order(goto_a
     world = goto_at.world
     claim = world.case.claims.order_by("number")[0]
     with tampering() as cursor:
-        cursor.execute("UPDATE destinations_destination SET state = 'revoked', revoked_at = now(), revoke_reason = 'x' WHERE claim_id = %s", [claim.pk])
+        cursor.execute(
+            "UPDATE destinations_destination SET state = 'revoked', revoked_at = now(), revoke_reason = 'x',"
+            " proposed_at = proposed_at - interval '2 years' WHERE claim_id = %s",
+            [claim.pk],
+        )
     for _n in range(3):
         goto_at.do("reaching/remind/", channel="post")
         with tampering() as cursor:

@@ -219,6 +219,7 @@ def test_nobody_disputes_or_decides_what_the_exchange_booked(late):
 def test_what_nobody_claims_of_it_never_goes_to_the_others(late):
     approve(late, propose(late))
     claims = claims_of(late)
+    silence(late, claims)
 
     assert not set(lines(late)) & set(forfeiting.lines_of(late.case, claims))
     assert forfeiting.lines_of(late.case, claims)

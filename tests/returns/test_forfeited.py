@@ -1,15 +1,18 @@
-"""A forfeiture takes what two people signed, by somebody who may decide, and nothing else."""
+"""What nobody claims: forfeited, deposited or sold is what two people signed, what cannot be paid, and nothing else."""
+
+import datetime
 
 import pytest
 from django.db import transaction
 
 from administration.cases import appointments
 from administration.fields import db_now
-from administration.returns import forfeiting, sales
-from administration.returns.models import ForcedSale, Forfeiture, TailState
-from claims.register import positions
+from administration.returns import depositing, forfeiting, sales
+from administration.returns.depositing import NotDeposited, Paper
+from administration.returns.models import DepositFiling, ForcedSale, Forfeiture, TailState
+from claims.register import holds, positions
 from claims.register.models import Decision, Position
-from tests.returns.test_tail import an_order, approve, claims_of, silence, ties
+from tests.returns.test_tail import an_order, approve, claims_of, proposed, silence, ties
 from tests.returns.world import sign, tampering
 
 BODY = (
@@ -92,3 +95,77 @@ def test_positions_are_locked_before_the_first_event(world, unclaimed, monkeypat
     monkeypatch.setattr(positions, "lock", lambda lines: (seen.append(sorted(lines)), lock(lines))[1])
     approve(world, forfeit(world, unclaimed))
     assert seen[0] == sorted(unclaimed.lines.values_list("pk", flat=True))
+
+
+# --- who cannot be reached loses nothing that can be paid, and nothing on which a hold lies -------------
+
+PAPERS = [Paper("notices", "n", b"n"), Paper("returned_mail", "m", b"m")]
+
+
+def can_be_paid(claim, asset):
+    """The customer has shown where this asset goes, and nothing else."""
+    with tampering() as cursor:
+        cursor.execute(
+            "UPDATE destinations_destination d SET state = 'usable', revoked_at = NULL, revoke_reason = '' FROM books_asset a"
+            " WHERE a.id = d.asset_id AND a.code = %s AND d.claim_id = %s",
+            [asset, claim.pk],
+        )
+
+
+def held(world, claim, kind="sanctions"):
+    holds.place(claim, kind, reason="a list", next_look=datetime.date(2099, 1, 1), by=world.goto, at=db_now())
+
+
+def deposited(world, claim):
+    return proposed(world, [claim], ground="unreachable", papers=PAPERS)
+
+
+def sold(world, claim):
+    order = an_order(world, sales.PERMITS)
+    return sales.propose(
+        world.case, world.assets["BTC"], world.assets["JPY"], ground="unreachable", facts="x", claims=[claim], order=order,
+        by=world.goto, at=db_now(),
+    )  # fmt: skip
+
+
+def test_what_can_be_paid_is_neither_forfeited_nor_deposited_nor_sold(world, unclaimed):
+    can_be_paid(unclaimed, "JPY")
+    forfeit(world, unclaimed)
+    assert {line.claim_line.asset.code for line in Forfeiture.objects.get().lines.all()} == {"BTC", "ETH"}
+    with pytest.raises(NotDeposited):
+        deposited(world, unclaimed)
+    can_be_paid(unclaimed, "BTC")
+    with pytest.raises(sales.NotSold, match="None of these claims"):
+        sold(world, unclaimed)
+
+
+@pytest.mark.parametrize(("act", "asset"), [(forfeit, "JPY"), (deposited, "JPY"), (sold, "BTC")])
+def test_a_destination_shown_after_the_proposal_is_heard_before_the_last_signature(world, unclaimed, act, asset):
+    request = act(world, unclaimed)
+    can_be_paid(unclaimed, asset)
+    sign(request, world.people.aoki)
+    with pytest.raises((forfeiting.NotForfeited, NotDeposited, sales.NotSold), match="Propose it again without that"):
+        sign(request, world.people.baba)
+
+
+@pytest.mark.parametrize("act", [forfeit, deposited, sold])
+def test_nothing_on_which_a_hold_lies_is_given_away(world, unclaimed, act):
+    request = act(world, unclaimed)
+    held(world, unclaimed)
+    sign(request, world.people.aoki)
+    with pytest.raises((forfeiting.NotForfeited, NotDeposited, sales.NotSold), match="A hold lies on claim"):
+        sign(request, world.people.baba)
+
+
+@pytest.mark.parametrize("act", [forfeit, deposited, sold])
+def test_nothing_on_which_a_hold_lies_is_even_proposed(world, unclaimed, act):
+    held(world, unclaimed)
+    with pytest.raises((forfeiting.NotForfeited, NotDeposited, sales.NotSold), match="A hold lies on claim"):
+        act(world, unclaimed)
+
+
+def test_whoever_reappears_after_the_signatures_is_not_deposited_for(world, unclaimed):
+    approve(world, deposited(world, unclaimed))
+    can_be_paid(unclaimed, "JPY")
+    with pytest.raises(NotDeposited, match="Propose it again without that"):
+        depositing.hand_out(DepositFiling.objects.get(), by=world.goto, at=db_now())

@@ -203,7 +203,7 @@ class ProposeDeposit(ActPage):
     def effect(self, data: dict[str, Any]) -> Effect:
         ground = profiles.proceeding_of(self.case).deposit_grounds[data["ground"]]
         depositing.refuse_unless_grounded(self.case, data["ground"], data["claims"], at=self.at)
-        amounts = depositing.lines_of(self.case, data["claims"])
+        amounts = depositing.lines_of(self.case, data["claims"], data["ground"])
         if not amounts:
             raise depositing.NotDeposited(_("There is nothing in money that can be deposited for these claims."))
         sums: dict[Any, int] = {}

@@ -139,7 +139,7 @@ class ProposeSale(ActPage):
         return {"case": self.case}
 
     def effect(self, data: dict[str, Any]) -> Effect:
-        amounts = sales.lines_of(self.case, data["asset"], data["claims"])
+        amounts = sales.lines_of(self.case, data["asset"], data["claims"], data["ground"])
         return Effect(
             _("%(coins)s of %(count)s lines of claims are sold, once two people have signed.")
             % {"coins": readable.money(sum(amounts.values()), data["asset"]), "count": f"{len(amounts):,}"},
