@@ -6,6 +6,7 @@ venue's paper carries the sale out: the net proceeds are shared to the last unit
 price it got, and its claim goes on in money.
 
 A line that later rounds could still give more coins is not sold: what it was given then counts as if it had received it.
+Nor is one whose claim later rounds could give more money: they would count the proceeds as given by them.
 
     NotSold   the sale cannot be proposed, or carried out, like that
 """
@@ -71,7 +72,7 @@ def propose(
             _("One sale takes up to %(most)s lines. Make several.") % {"most": f"{apart.LINES_MAX:,}"}
         )  # fmt: skip
     _refuse_unless_grounded(case, ground, amounts, order, named=wanted or (), at=at)
-    _refuse_what_rounds_may_still_give(case, asset, amounts)
+    _refuse_what_rounds_may_still_give(case, asset, into, amounts)
     if any(line.claim_class == ClaimClass.AFTER_CUTOFF for line in amounts) and any(one.asset == into for one in after_cutoff.waiting(case)):
         raise NotSold(
             _("%(asset)s that came in after the cut-off waits to be returned. Return it before coins that came in then are sold.") % {"asset": into.code}
@@ -121,16 +122,35 @@ def _refuse_unless_grounded(
         )
 
 
-def _refuse_what_rounds_may_still_give(case: Case, asset: Asset, amounts: dict[ClaimLine, int]) -> None:
+def _refuse_what_rounds_may_still_give(case: Case, asset: Asset, into: Asset, amounts: dict[ClaimLine, int]) -> None:
+    """
+    Neither the coins nor the money that these claims have beside them may still grow by rounds.
+
+    Proceeds weigh and count as given in full. A money line that got half of 1,000, and then 1,000 from a sale, would stand
+    at 1,500 of 2,000 and get nothing more of a round at 60 %: its hundred would go to the others.
+    """
+    if not _is_final(case, asset):
+        for line in amounts:
+            if line.position.given + line.converted_out < line.admitted + line.converted_in:
+                raise NotSold(
+                    _("Claim %(claim)s may still be given more %(asset)s: its coins are sold after the final round in it.")
+                    % {"claim": line.claim, "asset": asset.code}
+                )
+    if not _is_final(case, into):
+        theirs = {(line.claim_id, line.claim_class) for line in amounts}
+        beside = ClaimLine.objects.filter(case=case, asset=into, claim__in={claim for claim, _class in theirs})
+        for line in beside.select_related("claim", "position").order_by("claim__number", "claim_class"):
+            due = line.admitted + line.disputed + line.converted_in
+            if (line.claim_id, line.claim_class) in theirs and line.position.given + line.converted_out < due:
+                raise NotSold(
+                    _("Claim %(claim)s may still be given more %(asset)s by a round, which would count what its coins bring: they are sold after the final round in %(asset)s.")
+                    % {"claim": line.claim, "asset": into.code}
+                )
+
+
+def _is_final(case: Case, asset: Asset) -> bool:
     last = Run.objects.filter(case=case, state=RunState.DECLARED, pools__asset=asset).order_by("-number").first()
-    if last is not None and last.kind == "final":
-        return
-    for line in amounts:
-        if line.position.given + line.converted_out < line.admitted + line.converted_in:
-            raise NotSold(
-                _("Claim %(claim)s may still be given more %(asset)s: its coins are sold after the final round in it.")
-                % {"claim": line.claim, "asset": asset.code}
-            )
+    return last is not None and last.kind == "final"
 
 
 def precondition(request: ApprovalRequest) -> None:
@@ -138,7 +158,7 @@ def precondition(request: ApprovalRequest) -> None:
     tie_out.require(sale.case, [sale.asset, sale.into])
     amounts = {share.claim_line: share.quantity for share in sale.shares.select_related("claim_line__claim", "claim_line__position")}
     _refuse_unless_grounded(sale.case, sale.ground, amounts, sale.order, at=request.requested_at)
-    _refuse_what_rounds_may_still_give(sale.case, sale.asset, amounts)
+    _refuse_what_rounds_may_still_give(sale.case, sale.asset, sale.into, amounts)
 
 
 def signed(request: ApprovalRequest, by: User, at: datetime) -> None:
@@ -199,12 +219,8 @@ def sold(
         cursor.execute("SELECT sale_converts(%s)", [sale.pk])
     books.post(case, "conversion_out", idem_key=f"{_key(sale)}:coins", lines=[(sale.asset, sum(rows.values()))], subject=sale, by=by, at=at)
     books.post(case, "conversion_in", idem_key=f"{_key(sale)}:money", lines=[(sale.into, net)], subject=sale, by=by, at=at)
-    given: dict[int, int] = {}
-    for share in shares:
-        if brings[share.pk]:
-            line = into[share.claim_line_id]
-            given[line] = given.get(line, 0) + brings[share.pk]
-    positions.move(case, "declare", key=f"{_key(sale)}:declare", rows=sorted(given.items()), subject=sale, by=by, at=at)
+    if due := _due(shares, brings, into):
+        positions.move(case, "declare", key=f"{_key(sale)}:declare", rows=due, subject=sale, by=by, at=at)
     apart.step(
         sale, TailState.APPROVED, TailState.DONE, gross=gross, fees=fees, venue=venue.strip(), sold_at=sold_at,
         evidence_sha256=archive.keep(paper),
@@ -213,6 +229,17 @@ def sold(
         case, "sale.carried_out", subject=sale, by=by, at=at, covers=_cover(sale, SHARED),
         body={**_body(sale), "gross": gross, "fees": fees, "venue": sale.venue, "sold_at": sold_at.isoformat()},
     )  # fmt: skip
+
+
+def _due(shares: list[SaleShare], brings: dict[int, int], into: dict[int, int]) -> list[tuple[int, int]]:
+    """What each money line is given of what it brought, now that it is converted: what it had too much is had already."""
+    brought: dict[int, int] = {}
+    for share in shares:
+        line = into[share.claim_line_id]
+        brought[line] = brought.get(line, 0) + brings[share.pk]
+    lines = ClaimLine.objects.filter(pk__in=brought).select_related("position").order_by("pk")
+    covered = {line.pk: line.admitted + line.converted_in - line.converted_out - line.position.given for line in lines}
+    return [(pk, due) for pk, room in covered.items() if (due := min(brought[pk], room)) > 0]
 
 
 def _lines_in(sale: ForcedSale, lines: list[ClaimLine], *, by: User, at: datetime) -> dict[int, int]:

@@ -38,7 +38,7 @@ from administration.returns.models import (
     TailState,
 )
 from claims.notices.models import Notice
-from claims.register import holds, positions, tie_out
+from claims.register import holds, positions, review, tie_out
 from claims.register.models import Claim, ClaimLine, Position
 from tests.returns.test_evidence import batch, line, receive, settle  # noqa: F401  a fixture
 from tests.returns.test_misuse import app, owner  # noqa: F401  fixtures
@@ -332,6 +332,68 @@ def test_coins_of_the_unreachable_are_sold_and_each_keeps_the_price_it_got(world
     filing = DepositFiling.objects.get()
     lodged(world, filing, claims)
     assert ties(world)["JPY"]["deposited"] == str(3 * 1000 + 30_000_001)
+
+
+def for_sale(world, claims):
+    """The BTC of these claims are proposed for sale as coins of the unreachable; their yen are of the same class."""
+    with tampering() as cursor:
+        cursor.execute("UPDATE register_claimline SET claim_class = 'priority_segregated' WHERE asset_id = %s", [world.assets["JPY"].pk])
+    order = orders.in_force(world.case, sales.PERMITS, db_now()) or an_order(world, sales.PERMITS)
+    return sales.propose(
+        world.case, world.assets["BTC"], world.assets["JPY"], ground="unreachable", facts="連絡が取れない。", claims=claims, order=order,
+        by=world.goto, at=db_now(),
+    )  # fmt: skip
+
+
+def test_proceeds_first_cover_what_their_claim_has_too_much_in_money(world):
+    claims = claims_of(world)[:3]
+    silence(world, claims)
+    approve(world, for_sale(world, claims))
+    lowered = ClaimLine.objects.get(claim=claims[0], asset=world.assets["JPY"])  # 1,000 yen were given of it
+    review.decide_line(lowered, 400, reason_code="error_of_the_exchange", by=world.people.aoki, at=db_now())
+    assert ClaimLine.objects.get(pk=lowered.pk).excess == 600
+
+    sales.sold(
+        ForcedSale.objects.get(), gross=3_000, fees=0, venue="Exchange X", sold_at=db_now(), paper=b"fills", by=world.goto, at=db_now()
+    )
+    ties(world)
+    lines = ClaimLine.objects.filter(claim__in=claims, asset=world.assets["JPY"]).order_by("claim__number")
+    assert [(one.admitted, one.converted_in, one.excess, one.position.given) for one in lines.select_related("position")] == [
+        (400, 1_000, 0, 1_400),  # 1,000 before, and 400 of the 1,000 that its coins brought
+        (1_000, 1_000, 0, 2_000),
+        (1_000, 1_000, 0, 2_000),
+    ]
+
+
+def test_what_is_still_too_much_after_a_sale_stays_too_much(world):
+    claims = claims_of(world)[:3]
+    silence(world, claims)
+    approve(world, for_sale(world, claims))
+    for one in ClaimLine.objects.filter(claim__in=claims, asset=world.assets["JPY"]):
+        review.decide_line(one, 400, reason_code="error_of_the_exchange", by=world.people.aoki, at=db_now())
+
+    sales.sold(ForcedSale.objects.get(), gross=300, fees=0, venue="X", sold_at=db_now(), paper=b"fills", by=world.goto, at=db_now())
+    ties(world)
+    lines = ClaimLine.objects.filter(claim__in=claims, asset=world.assets["JPY"]).select_related("position")
+    assert {(one.admitted, one.converted_in, one.excess, one.position.given) for one in lines} == {(400, 100, 500, 1_000)}
+
+
+def test_coins_are_not_sold_beside_money_that_rounds_may_still_give(world):
+    """500 of 1,000 yen given, and 1,000 from a sale: of a round at 60 % nothing would come, for 1,500 > 1,200; but 100 are due."""
+    claims = claims_of(world)[:3]
+    silence(world, claims)
+    beside = ClaimLine.objects.get(claim=claims[1], asset=world.assets["JPY"])
+    asked = for_sale(world, claims)
+    back = {"key": "half", "rows": [(beside.pk, 500)], "subject": world.case, "by": world.people.aoki, "at": db_now()}
+    positions.move(world.case, "withdraw", **back)
+    with pytest.raises(sales.NotSold, match=f"Claim {claims[1].number} may still be given more JPY"):
+        approve(world, asked)
+    with pytest.raises(sales.NotSold, match=f"Claim {claims[1].number} may still be given more JPY"):
+        for_sale(world, claims)
+
+    positions.move(world.case, "declare", **{**back, "key": "the other half"})
+    sign(asked, world.people.baba)
+    assert ForcedSale.objects.get().state == TailState.APPROVED
 
 
 def test_lines_are_converted_by_a_signed_sale_only(world, app):  # noqa: F811
