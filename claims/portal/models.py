@@ -33,9 +33,14 @@ class MessageKind(models.TextChoices):
     PROVED = "proved"  # no code: it is proved, and its waiting time has begun; not you? stop it
 
 
+WARNINGS = [MessageKind.DESTINATION.value, MessageKind.PROVED.value]  # what was done in a claimant's name
+
+
 class Message(models.Model):
     """
     One message waiting to go to a claimant, or gone. Its code is made by whoever sends it and kept as a keyed hash.
+
+    A warning is tried again until it was sent or is of no use any more; a code is asked for again.
 
     Whoever types a claim code nobody has gets a row like anybody else; it names no claim and is never sent.
     """
@@ -62,6 +67,10 @@ class Message(models.Model):
         indexes = [
             models.Index(
                 fields=["queued_at"], condition=Q(taken_at__isnull=True, claim__isnull=False), name="message_waiting"
+            ),
+            models.Index(
+                fields=["queued_at"], condition=Q(kind__in=WARNINGS, sent_at__isnull=True, claim__isnull=False),
+                name="warning_not_sent",
             ),
             models.Index(fields=["claim", "queued_at"], condition=Q(claim__isnull=False), name="message_of_a_claim"),
         ]

@@ -8,26 +8,43 @@ carry no link and no balance, so that a mail with either is known to be false.
 import csv
 import os
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import connection, transaction
+from django.db.models import F, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
+from administration.cases.models import Case
+from administration.fields import db_now
 from claims.portal.entering import code_mac
+from claims.portal.models import WARNINGS, Message
 
 CHUNK = 100
-TOLD = ("destination", "proved")  # what was done in a claimant's name, in the claimant's own language
+TOLD = tuple(WARNINGS)  # what was done in a claimant's name, in the claimant's own language
+LEASE = timedelta(minutes=5)  # after which a warning that was taken and not sent is taken again
+UNSENT_MAX = 100
+NO_ADDRESS, NOT_AN_ADDRESS = "no e-mail address", "not an e-mail address"
 
 TAKE = """
 UPDATE portal_message SET taken_at = clock_timestamp()
 WHERE id IN (
     SELECT id FROM portal_message WHERE taken_at IS NULL AND claim_id IS NOT NULL AND expires_at > clock_timestamp()
     ORDER BY queued_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING id
+"""
+TAKE_AGAIN = """
+UPDATE portal_message SET taken_at = clock_timestamp()
+WHERE id IN (
+    SELECT id FROM portal_message
+    WHERE kind IN ('destination', 'proved') AND sent_at IS NULL AND claim_id IS NOT NULL
+      AND taken_at < clock_timestamp() - make_interval(secs => %s) AND expires_at > clock_timestamp()
+    ORDER BY taken_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
 )
 RETURNING id
 """
@@ -66,12 +83,14 @@ def send_waiting() -> int:
     """
     Send what waits. Returns how many went out.
 
-    A message is taken, and its code fixed, before anything leaves; one that was taken by a process that then died is
-    not sent again: it expires, and the claimant asks for another.
+    A message is taken, and its code fixed, before anything leaves. A code that was taken by a process that then died is
+    not sent again: it expires, and the claimant asks for another. A warning nobody asks for: it is taken again.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(TAKE, [CHUNK])
         taken = [pk for (pk,) in cursor.fetchall()]
+        cursor.execute(TAKE_AGAIN, [LEASE.seconds, CHUNK])
+        taken += [pk for (pk,) in cursor.fetchall()]
         if not taken:
             return 0
         cursor.execute(WHOM, [taken])
@@ -89,12 +108,15 @@ def _send(message: Waiting, code: str) -> bool:
         if message.channel == "post":
             _print(message, code)
         elif not message.email:
-            _note(FAILED, "no e-mail address", message)
+            _note(FAILED, NO_ADDRESS, message)
             return False
         else:
             _mail(message, code)
     except OSError as trouble:  # every error of a mail server is one
         _note(FAILED, type(trouble).__name__, message)
+        return False
+    except ValueError:  # and every error of an address is one of these
+        _note(FAILED, NOT_AN_ADDRESS, message)
         return False
     _note(SENT, "", message)
     return True
@@ -148,6 +170,18 @@ def _print(message: Waiting, code: str) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(handle, "a", newline="", encoding="utf-8") as file:
         csv.writer(file).writerow([message.claim, message.name, message.postcode, message.address, message.language, code])
+
+
+def unsent(case: Case) -> list[dict[str, Any]]:
+    """Warnings to claimants of this case that failed, or were never sent: somebody has to tell them otherwise. Newest first."""
+    rows = Message.objects.filter(kind__in=WARNINGS, sent_at__isnull=True, claim__case=case)
+    late = Q(taken_at__isnull=True, queued_at__lt=db_now() - LEASE)
+    found = (
+        rows.filter(~Q(problem="") | Q(taken_at__lt=db_now() - LEASE) | late)
+        .values("pk", "kind", "asset", "queued_at", "expires_at", "problem", number=F("claim__number"))
+        .order_by("-queued_at")
+    )
+    return [dict(row) for row in found[:UNSENT_MAX]]
 
 
 def forget() -> None:

@@ -5,11 +5,13 @@ import json
 import pytest
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 
-from claims.portal import entering
+from claims.portal import entering, sending
+from claims.portal.models import Message
 from claims.register import holds
 from claims.register.models import Claim
 from tests.cast import NOON, sha
 from tests.portal.conftest import claim, letter, signed_in
+from tests.returns.world import tampering
 
 READ = "SELECT portal_claim(%s, %s)::text"
 TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm', 'p') ORDER BY 1"
@@ -215,6 +217,64 @@ def test_with_both_it_does_and_the_claimant_is_told(estate, as_role):
         assert cursor.fetchone() == (1,)
         cursor.execute("SELECT body FROM record_event WHERE kind = 'destination.proposed' ORDER BY number DESC LIMIT 1")
         assert json.loads(cursor.fetchone()[0])["origin"] == "claimant"
+
+
+# --- warnings -----------------------------------------------------------------------------------------
+
+
+def warned(*claims, minutes_ago=6):
+    """A warning to each of these claimants, taken so long ago by a process that then died (or never, with None)."""
+    with tampering() as cursor:
+        cursor.execute("DELETE FROM portal_message")
+        for one in claims:
+            cursor.execute(
+                """INSERT INTO portal_message (kind, claim_id, channel, language, asset, tries, queued_at, taken_at, expires_at, problem)
+                   VALUES ('destination', %s, 'email', 'ja', 'BTC', 0, now() - interval '1 hour', now() - make_interval(mins => %s),
+                           now() + interval '7 days', '')""",
+                [one.pk, minutes_ago],
+            )
+
+
+def notes():
+    return [(problem, sent is None) for problem, sent in Message.objects.order_by("pk").values_list("problem", "sent_at")]
+
+
+def test_a_warning_that_was_taken_and_never_sent_is_sent_by_the_next(estate):
+    warned(claim(1))
+    assert (sending.send_waiting(), sending.send_waiting(), notes()) == (1, 0, [("", False)])
+
+
+def test_a_code_that_was_taken_and_never_sent_stays_taken(estate):
+    warned(claim(1))
+    with tampering() as cursor:
+        cursor.execute("UPDATE portal_message SET kind = 'act'")
+    assert sending.send_waiting() == 0
+
+
+def test_while_it_may_be_on_its_way_a_warning_is_not_sent_twice(estate):
+    warned(claim(1), minutes_ago=4)
+    assert sending.send_waiting() == 0
+
+
+def test_one_address_that_is_none_holds_up_no_other_and_stands_before_the_office(estate):
+    with tampering() as cursor:
+        cursor.execute("UPDATE ledger_identity SET email = 'たろう@例..jp' WHERE id = %s", [claim(1).claimant.identity_id])
+    warned(claim(1), claim(2), minutes_ago=None)
+    assert sending.send_waiting() == 1
+    assert [unsent for _problem, unsent in notes()] == [True, False]
+    assert [(one["number"], one["problem"]) for one in sending.unsent(estate.case)] == [(claim(1).number, sending.NOT_AN_ADDRESS)]
+    assert sending.unsent(claim(1, "T-2").case) == []
+
+
+def test_a_mail_server_that_was_down_for_a_minute_costs_no_warning(estate, monkeypatch):
+    warned(claim(1), minutes_ago=None)
+    with monkeypatch.context() as down:
+        down.setattr(sending, "_mail", lambda *_said: (_ for _ in ()).throw(ConnectionRefusedError()))
+        assert sending.send_waiting() == 0
+    assert notes() == [("ConnectionRefusedError", True)]
+    with tampering() as cursor:
+        cursor.execute("UPDATE portal_message SET taken_at = now() - interval '6 minutes'")
+    assert (sending.send_waiting(), notes(), sending.unsent(estate.case)) == (1, [("", False)], [])
 
 
 def test_the_hash_of_a_guess_is_not_what_a_code_is_kept_as():

@@ -24,6 +24,7 @@ from administration.people.models import User
 from administration.rails import accounts
 from claims.destinations import proving
 from claims.destinations.models import Destination, DestinationState, Origin
+from claims.portal import sending
 
 CHECK_WITHIN = timedelta(days=7)
 
@@ -31,6 +32,7 @@ CHECK_WITHIN = timedelta(days=7)
 @page("destinations/", name="destinations", menu="claims", icon="where_to_vote", order=30)
 class Waiting(ListPage):
     title = lazy("Destinations to check")
+    template = "office/claiming/destinations.html"
     power = VERIFY
     empty = lazy("Nothing waits: every destination that a customer gave on the portal was looked at.")
 
@@ -45,6 +47,24 @@ class Waiting(ListPage):
             Column(_("Version"), lambda row: f"{row.version}", numeric=True),
             Column(_("Network"), lambda row: words.of(words.NETWORKS, row.network)),
         ]
+
+
+    def context(self, **kwargs: Any) -> dict[str, Any]:
+        unsent = [
+            {**one, "why": what_is_wrong(one["problem"]), "link": self.url("claim", number=one["number"]), "since": jst(one["queued_at"]), "until": jst(one["expires_at"])}
+            for one in sending.unsent(self.case)
+        ]
+        return super().context(**kwargs) | {"unsent": unsent}
+
+
+def what_is_wrong(problem: str) -> str:
+    if problem == sending.NO_ADDRESS:
+        return _("The customer has no e-mail address.")
+    if problem == sending.NOT_AN_ADDRESS:
+        return _("The customer's e-mail address is not one.")
+    if problem:
+        return _("The mail server did not take it (%(error)s).") % {"error": problem}
+    return _("It was begun, and nobody knows whether it went out.")
 
 
 class Proving(forms.Form):
@@ -142,3 +162,20 @@ def to_check(case: Case, user: User, at: datetime) -> Iterable[dashboard.Item]:
         url(case, "destinations"),
         due=(first.proposed_at + CHECK_WITHIN).astimezone(readable.JST).date(),
     )
+
+
+@dashboard.waiting
+def not_warned(case: Case, user: User, at: datetime) -> Iterable[dashboard.Item]:
+    """Customers who do not know that somebody gave a new place for their returns."""
+    if not appointments.may(case, user, VERIFY, at=at):
+        return
+    unsent = sending.unsent(case)
+    if unsent:
+        yield dashboard.Item(
+            case,
+            _("Destination"),
+            ngettext("%(count)s warning about a new destination did not reach its customer", "%(count)s warnings about new destinations did not reach their customers", len(unsent))
+            % {"count": dashboard.many(len(unsent))},
+            url(case, "destinations"),
+            due=unsent[-1]["queued_at"].astimezone(readable.JST).date(),
+        )

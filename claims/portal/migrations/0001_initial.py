@@ -82,7 +82,7 @@ class Migration(migrations.Migration):
                 ('session', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='portal.session')),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('claim__isnull', False), ('taken_at__isnull', True)), fields=['queued_at'], name='message_waiting'), models.Index(condition=models.Q(('claim__isnull', False)), fields=['claim', 'queued_at'], name='message_of_a_claim')],
+                'indexes': [models.Index(condition=models.Q(('claim__isnull', False), ('taken_at__isnull', True)), fields=['queued_at'], name='message_waiting'), models.Index(condition=models.Q(('claim__isnull', False), ('kind__in', ['destination', 'proved']), ('sent_at__isnull', True)), fields=['queued_at'], name='warning_not_sent'), models.Index(condition=models.Q(('claim__isnull', False)), fields=['claim', 'queued_at'], name='message_of_a_claim')],
             },
         ),
         migrations.RunSQL((Path(__file__).parent / "reading.sql").read_text(), migrations.RunSQL.noop),

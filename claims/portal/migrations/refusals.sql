@@ -384,7 +384,12 @@ CREATE TRIGGER claim_code_keeps_what_it_says BEFORE UPDATE ON portal_claimcode
 CREATE TRIGGER session_keeps_what_it_says BEFORE UPDATE ON portal_session
     FOR EACH ROW EXECUTE FUNCTION portal_rows_keep_what_they_say('{seen_at,fresh_until}', '{ended_at}');
 CREATE TRIGGER message_keeps_what_it_says BEFORE UPDATE ON portal_message
-    FOR EACH ROW EXECUTE FUNCTION portal_rows_keep_what_they_say('{tries,problem}', '{code_mac,taken_at,sent_at,used_at}');
+    FOR EACH ROW WHEN (OLD.kind NOT IN ('destination', 'proved'))
+    EXECUTE FUNCTION portal_rows_keep_what_they_say('{tries,problem}', '{code_mac,taken_at,sent_at,used_at}');
+-- A warning is taken again until it was sent: twice does no harm, never does.
+CREATE TRIGGER warning_keeps_what_it_says BEFORE UPDATE ON portal_message
+    FOR EACH ROW WHEN (OLD.kind IN ('destination', 'proved'))
+    EXECUTE FUNCTION portal_rows_keep_what_they_say('{tries,problem,taken_at}', '{code_mac,sent_at,used_at}');
 CREATE TRIGGER claim_code_is_kept BEFORE DELETE OR TRUNCATE ON portal_claimcode
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
