@@ -15,6 +15,7 @@ from django.db import connection
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+LOCK_SECONDS = 60
 
 
 def are_worth_it() -> bool:
@@ -45,6 +46,8 @@ class Meanwhile(Generic[T]):
 
     def _run(self) -> None:
         try:
+            with connection.cursor() as cursor:  # should it wait for this session after all, it gives up, and the first does it
+                cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{LOCK_SECONDS}s"])
             self.result = self.act(self)
         except Exception:
             log.warning("What a second session was to do is done by the first.", exc_info=True)
