@@ -5,17 +5,21 @@ Files are written before their rows are committed, and removed after. So there m
 and never rows without files; a delivery that the record calls destroyed is destroyed by the next sweep at the latest.
 """
 
+import logging
 import shutil
 import time
 from pathlib import Path
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from administration.ledger import deliveries
 from administration.ledger.delivered import Delivery, DeliveryState
 from administration.ledger.models import Intake
 from administration.work.models import Job, JobState
 
+logger = logging.getLogger(__name__)
+
+MARK = "swept_by"  # in the archive: which database it is swept by
 AFTER_SECONDS = 24 * 3600  # longer than any transaction that writes a folder before its row is seen
 ROOMS = ("delivery", "conversion", "handover", "look")  # below the folder of a case
 
@@ -24,9 +28,27 @@ def sweep() -> None:
     """Remove what no row speaks for."""
     for delivery in Delivery.objects.filter(state=DeliveryState.DESTROYED):
         deliveries.remove_what_is_destroyed(delivery)
+    if not _knows_the_archive():
+        logger.warning(
+            "Nothing that no row speaks for is removed from the archive: this database was restored, copied or failed over, and may"
+            " not know what was received since. Remove the file %s once somebody has looked.", deliveries.folder_of("") / MARK,
+        )  # fmt: skip
+        return
     for delivery in Delivery.objects.exclude(state=DeliveryState.DESTROYED):
         _files_without_rows(delivery)
     _folders_without_rows()
+
+
+def _knows_the_archive() -> bool:
+    """Whether this very database has swept the archive before, or is the first to. An older copy knows too few rows."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT database_identity()")
+        (me,) = cursor.fetchone()
+    mark = deliveries.folder_of("") / MARK
+    if not mark.exists():
+        mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mark.write_text(str(me))
+    return mark.read_text() == me
 
 
 @transaction.atomic

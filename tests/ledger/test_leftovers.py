@@ -51,6 +51,21 @@ def test_a_file_whose_row_was_never_committed_goes_and_the_others_stay(secured: 
     assert kept(secured) == before and len(before) == 2
 
 
+def test_a_database_that_was_restored_removes_nothing_that_it_does_not_know(secured: Case, cast: Cast):
+    leftovers.sweep()
+    (folder_of("") / leftovers.MARK).write_text("another cluster/1/00000001")
+    newer = folder_of("") / str(secured.pk) / "handover" / "taken over after the backup"
+    newer.mkdir(parents=True)
+    long_ago(newer)
+
+    leftovers.sweep()
+    assert newer.is_dir()
+
+    (folder_of("") / leftovers.MARK).unlink()  # somebody has looked
+    leftovers.sweep()
+    assert not newer.exists()
+
+
 def test_a_folder_that_no_row_speaks_for_goes_after_a_day_and_every_other_stays(secured: Case, cast: Cast, clean_package: Path):
     delivery = delivered(secured, cast, clean_package)
     intake = takeover.outcome(work(conversions.take_in_package(delivery, by=cast.goto, at=NOON)))
