@@ -43,11 +43,11 @@ def _knows_the_archive() -> bool:
     """Whether this very database has swept the archive before, or is the first to. An older copy knows too few rows."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT database_identity()")
-        (me,) = cursor.fetchone()
+        me = str(cursor.fetchone()[0])
     mark = deliveries.folder_of("") / MARK
     if not mark.exists():
         mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        mark.write_text(str(me))
+        mark.write_text(me)
     return mark.read_text() == me
 
 

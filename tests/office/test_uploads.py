@@ -22,6 +22,11 @@ from tests.office.pressing import look, paper, press, said, shown
 from tests.office.test_pages import signed_in
 
 
+@pytest.fixture(autouse=True)
+def an_archive_of_its_own(settings: Any, tmp_path: Path) -> None:
+    settings.ARCHIVE_DIR = str(tmp_path / "archive")
+
+
 @pytest.fixture
 def goto(case: Case, cast: Cast) -> Client:
     secure(case, cast)
