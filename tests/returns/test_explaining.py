@@ -578,7 +578,9 @@ def offline(world):
 # --- races ------------------------------------------------------------------------------------------------
 
 
-def test_two_who_sign_at_once_explain_it_once(committed, as_superuser, monkeypatch):
+@pytest.fixture
+def refused_in_a_database_that_commits(committed, as_superuser, monkeypatch):
+    """A return that its rail took, and then refused."""
     from administration.rails.interface import Accepted
     from administration.rails.rehearsal import Rehearsal
 
@@ -588,6 +590,11 @@ def test_two_who_sign_at_once_explain_it_once(committed, as_superuser, monkeypat
     row = world.returns(asset__code="JPY")[0]
     receive(world, line(row, "refused", ref=1))
     settle(world)
+    return world, row
+
+
+def test_two_who_sign_at_once_explain_it_once(refused_in_a_database_that_commits):
+    world, row = refused_in_a_database_that_commits
     waiting = said(world, row)
     asked = propose(world, waiting, PAID)
 
@@ -603,16 +610,8 @@ def test_two_who_sign_at_once_explain_it_once(committed, as_superuser, monkeypat
     tie_out.require(world.case)
 
 
-def test_of_a_correction_and_an_explanation_of_one_line_signed_at_once_one_is_taken(committed, as_superuser, monkeypatch):
-    from administration.rails.interface import Accepted
-    from administration.rails.rehearsal import Rehearsal
-
-    world = build(as_superuser, claims_count=2)
-    monkeypatch.setattr(Rehearsal, "submit", lambda self, content, key: Accepted("RH-1"))
-    done(submissions.submit(world.exported(), by=world.goto, at=db_now()))
-    row = world.returns(asset__code="JPY")[0]
-    receive(world, line(row, "refused", ref=1))
-    settle(world)
+def test_of_a_correction_and_an_explanation_of_one_line_signed_at_once_one_is_taken(refused_in_a_database_that_commits):
+    world, row = refused_in_a_database_that_commits
     waiting = said(world, row, key="T-1-B01-001/1")
     corrected = corrections.propose(
         world.case, Attempt.objects.get(asset_return=row), "settled", reason="x", evidence=b"x", by=world.goto, at=db_now()
